@@ -1,0 +1,72 @@
+# maillab: `make lab` to learn, `make test` to be sure. `make help` lists the rest.
+#
+#   make lab PORT=9000         another port (a taken port gives the next free one)
+#   make lab PYTHON=python3.12 another Python (3.11 or newer)
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The instructor's executed notebooks, which `make test` runs again and compares.
+REFERENCE_NOTEBOOKS ?= $(sort $(wildcard notebooks/instructor/*.ipynb))
+
+# Notebooks are run with the warnings of Jupyter allowed, and nothing else.
+NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-interop test-notebooks check format docs constraints clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
+
+lab: $(VENV)/.lab ## install what is missing, check the world, start JupyterLab
+	@$(BIN)/maillab lab
+
+test: $(VENV)/.test ## every test that needs no extra system package
+	$(BIN)/python -m pytest -m "not interop and not browser"
+	@$(MAKE) --no-print-directory test-notebooks
+
+test-notebooks: $(VENV)/.test ## run the instructor's notebooks again, compare outputs
+ifeq ($(REFERENCE_NOTEBOOKS),)
+	@echo "No executed notebooks to compare yet."
+else
+	$(NBVAL) $(REFERENCE_NOTEBOOKS)
+endif
+
+test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
+	$(BIN)/python -m pytest -m interop
+
+check: $(VENV)/.check ## format, lint, types, direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.check ## let ruff format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test ## write docs/rfc-index.md anew
+	$(BIN)/python scripts/rfc_index.py
+
+constraints: ## pin the newest versions that work together
+	rm -rf $(VENV)
+	scripts/make_venv.sh $(VENV)
+	$(INSTALL) -e '.[lab,test,check]'
+	scripts/freeze.sh $(BIN)/python
+
+clean: ## throw away what make and the tools made (never your notebooks)
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# One stamp for each set of packages, so that a second `make` installs nothing.
+$(VENV)/.made:
+	@scripts/make_venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.lab: EXTRAS = lab
+$(VENV)/.test: EXTRAS = lab,test
+$(VENV)/.check: EXTRAS = lab,test,check
+$(VENV)/.lab $(VENV)/.test $(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing maillab[$(EXTRAS)] into $(VENV) (a minute or two, once)"
+	@$(INSTALL) -e '.[$(EXTRAS)]' -c constraints.txt
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m maillab` is the `maillab` command."""
+
+from maillab.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""DNS in the world: zone files, authoritative servers, resolvers. Wire format: dnspython."""

@@ -1,0 +1,198 @@
+"""Zone files, and what they answer (RFC 1034 §4.3.2, RFC 1035 §5).
+
+Goes in: the text of a master file. Comes out: a `Zone` that answers one question at a time.
+
+Rule: a zone knows only itself. Below a delegation it answers with a referral.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dns.exception
+import dns.name
+import dns.node
+import dns.rcode
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.rrset
+import dns.zone
+from dns.rdatatype import RdataType
+
+from maillab.errors import ScenarioError
+
+IN = dns.rdataclass.IN
+WILDCARD = dns.name.from_text("*", None)
+LONGEST_CNAME_CHAIN = 8
+
+
+@dataclass(slots=True)
+class Lookup:
+    """What a zone says: the sections of an answer, and whether it is authoritative."""
+
+    rcode: dns.rcode.Rcode = dns.rcode.NOERROR
+    authoritative: bool = True
+    answer: list[dns.rrset.RRset] = field(default_factory=list[dns.rrset.RRset])
+    authority: list[dns.rrset.RRset] = field(default_factory=list[dns.rrset.RRset])
+    additional: list[dns.rrset.RRset] = field(default_factory=list[dns.rrset.RRset])
+
+
+class Zone:
+    """One zone, from a real zone file."""
+
+    def __init__(self, zone: dns.zone.Zone, file: Path | None = None) -> None:
+        assert zone.origin is not None
+        self.data = zone
+        self.origin = zone.origin
+        self.file = file
+
+    @classmethod
+    def from_text(cls, text: str, origin: str, file: Path | None = None) -> "Zone":
+        """Read a master file. Raises ScenarioError with the file and the line."""
+        where = file or Path(f"{origin}.zone")
+        try:
+            zone = dns.zone.from_text(
+                text, dns.name.from_text(origin), relativize=False, check_origin=True
+            )
+        except dns.zone.NoSOA:
+            raise ScenarioError(
+                where, None, f"zone {origin} has no SOA record at its top"
+            ) from None
+        except dns.zone.NoNS:
+            raise ScenarioError(
+                where, None, f"zone {origin} has no NS record at its top"
+            ) from None
+        except dns.exception.DNSException as error:
+            line, message = split_position(str(error))
+            raise ScenarioError(where, line, message) from None
+        return cls(zone, file)
+
+    @classmethod
+    def from_file(cls, path: Path, origin: str) -> "Zone":
+        """Read a zone file. Raises ScenarioError."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(
+                path, None, f"the zone file cannot be read: {error}"
+            ) from None
+        return cls.from_text(text, origin, path)
+
+    # Answering ------------------------------------------------------------------------
+
+    def lookup(self, name: dns.name.Name, rdtype: RdataType) -> Lookup:
+        """Answer one question about a name in or below this zone."""
+        result = Lookup()
+        for _ in range(LONGEST_CNAME_CHAIN):
+            following = self._step(name, rdtype, result)
+            if following is None or not following.is_subdomain(self.origin):
+                break
+            name = following
+        self._add_addresses(result)
+        return result
+
+    def _step(
+        self, name: dns.name.Name, rdtype: RdataType, result: Lookup
+    ) -> dns.name.Name | None:
+        """Answer for one name; return where a CNAME leads."""
+        cut = self._delegation_above(name, rdtype)
+        if cut is not None:
+            result.authority.append(cut)
+            result.authoritative = bool(result.answer)
+            return None
+        node = self._find_node(name)
+        if node is None:
+            result.rcode = dns.rcode.NXDOMAIN
+            result.authority.append(self._negative())
+            return None
+        found = matching(node, rdtype)
+        result.answer += [as_rrset(name, rdataset) for rdataset in found]
+        if found:
+            return None
+        alias = node.get_rdataset(IN, RdataType.CNAME)
+        if alias is not None:
+            result.answer.append(as_rrset(name, alias))
+            return alias[0].target
+        result.authority.append(self._negative())
+        return None
+
+    def _delegation_above(
+        self, name: dns.name.Name, rdtype: RdataType
+    ) -> dns.rrset.RRset | None:
+        """The NS records of the zone cut between the origin and `name`, if any."""
+        depth = len(self.origin.labels)
+        for size in range(depth + 1, len(name.labels) + 1):
+            owner = dns.name.Name(name.labels[-size:])
+            node = self.data.get_node(owner)
+            servers = node.get_rdataset(IN, RdataType.NS) if node else None
+            if servers is not None and not (owner == name and rdtype == RdataType.DS):
+                return as_rrset(owner, servers)
+        return None
+
+    def _find_node(self, name: dns.name.Name) -> dns.node.Node | None:
+        """The records of `name`, by a wildcard if there is one (RFC 4592 §3.3)."""
+        node = self.data.get_node(name)
+        if node is not None:
+            return node
+        if self._has_descendant(name):
+            return dns.node.Node()  # an empty non-terminal: it exists and has nothing
+        encloser = name
+        while encloser != self.origin:
+            encloser = encloser.parent()
+            exists = self.data.get_node(encloser) or self._has_descendant(encloser)
+            if exists or encloser == self.origin:
+                return self.data.get_node(WILDCARD.concatenate(encloser))
+        return None
+
+    def _has_descendant(self, name: dns.name.Name) -> bool:
+        return any(owner.is_subdomain(name) for owner in self.data.nodes)
+
+    def _negative(self) -> dns.rrset.RRset:
+        """The SOA that says how long a denial may be kept (RFC 2308 §3)."""
+        soa = self.data.find_rrset(self.origin, RdataType.SOA)
+        ttl = min(soa.ttl, soa[0].minimum)
+        return dns.rrset.from_rdata_list(self.origin, ttl, list(soa))
+
+    def _add_addresses(self, result: Lookup) -> None:
+        """Addresses of the hosts that the answer names: glue and courtesy."""
+        for rrset in [*result.answer, *result.authority]:
+            for rdata in rrset:
+                target = getattr(rdata, "exchange", None) or getattr(
+                    rdata, "target", None
+                )
+                if rrset.rdtype in (RdataType.NS, RdataType.MX) and target is not None:
+                    self._add_address(target, result)
+
+    def _add_address(self, name: dns.name.Name, result: Lookup) -> None:
+        node = self.data.get_node(name)
+        for rdtype in (RdataType.A, RdataType.AAAA):
+            rdataset = node.get_rdataset(IN, rdtype) if node else None
+            if rdataset is None:
+                continue
+            rrset = as_rrset(name, rdataset)
+            if rrset not in result.additional and rrset not in result.answer:
+                result.additional.append(rrset)
+
+
+def matching(node: dns.node.Node, rdtype: RdataType) -> list[dns.rdataset.Rdataset]:
+    """The record sets of a node that answer a question."""
+    if rdtype == RdataType.ANY:
+        return list(node.rdatasets)
+    found = node.get_rdataset(IN, rdtype)
+    return [found] if found is not None else []
+
+
+def as_rrset(
+    name: dns.name.Name, rdataset: dns.rdataset.Rdataset
+) -> dns.rrset.RRset:
+    """A record set with its owner name (a wildcard's becomes the name asked for)."""
+    return dns.rrset.from_rdata_list(name, rdataset.ttl, list(rdataset))
+
+
+def split_position(message: str) -> tuple[int | None, str]:
+    """dnspython writes `<string>:12: what is wrong`."""
+    source, _, rest = message.partition(":")
+    number, _, text = rest.partition(":")
+    if source.startswith("<") and number.strip().isdecimal():
+        return int(number), text.strip()
+    return None, message

@@ -1,0 +1,205 @@
+"""The lab's certificate authority: certificates that are the same at every run.
+
+Goes in: the names of a host. Comes out: an SSL context for its servers, or one for clients
+that trusts the lab and nobody else.
+
+Rule 1: contexts are made when first asked for; a world without TLS pays nothing.
+Rule 2: the CA's key is public, so the CA is constrained (RFC 5280 §4.2.1.10) to names that
+        RFC 2606 and RFC 6761 reserve: trusting it by mistake endangers no real site.
+"""
+
+import ssl
+import tempfile
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+KEYS = Path(__file__).with_name("keys")
+RESERVED_NAMES = (
+    "example",
+    "test",
+    "invalid",
+    "localhost",
+    "example.com",
+    "example.net",
+    "example.org",
+    "home.arpa",
+)
+RESERVED_NETWORKS = ("0.0.0.0/0", "::/0")  # addresses in a world are anybody's
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class LabContext(ssl.SSLContext):
+    """A server's context that gives away the keys of its sessions, for captures."""
+
+    keys_read = 0
+
+    def take_keys(self) -> list[str]:
+        """NSS key log lines since the last call."""
+        path = Path(self.keylog_filename or "")
+        with path.open("rb") as file:
+            file.seek(self.keys_read)
+            new = file.read()
+        self.keys_read += len(new)
+        lines = new.decode("ascii").splitlines()
+        return [line for line in lines if line and not line.startswith("#")]
+
+
+class LabCA:
+    """Signs for every host of one world."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="maillab-")
+        self._servers: dict[tuple[str, ...], LabContext] = {}
+        self._client: ssl.SSLContext | None = None
+
+    @property
+    def pem(self) -> bytes:
+        """The CA's own certificate, for clients (`curl --cacert`)."""
+        return ca_certificate_pem()
+
+    def server_context(self, *names: str) -> LabContext:
+        """The context of a server with these host names; real clients on loopback too."""
+        if names not in self._servers:
+            self._servers[names] = self._make_server_context(names)
+        return self._servers[names]
+
+    def client_context(self) -> ssl.SSLContext:
+        """A context that trusts the lab CA only and checks names."""
+        if self._client is None:
+            self._client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._client.load_verify_locations(cadata=self.pem.decode())
+        return self._client
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._folder.cleanup()
+
+    def _make_server_context(self, names: tuple[str, ...]) -> LabContext:
+        folder = Path(self._folder.name)
+        chain = folder / f"{len(self._servers)}.pem"
+        chain.write_bytes((KEYS / "server.pem").read_bytes() + certificate_pem(names))
+        context = LabContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+        context.keylog_filename = str(folder / f"{len(self._servers)}.keys")
+        return context
+
+
+@cache
+def ca_certificate_pem() -> bytes:
+    """The certificate that the CA signed for itself."""
+    from cryptography import x509
+
+    key = load_key("ca")
+    name = common_name("maillab CA (for lessons only)")
+    names = [x509.DNSName(text) for text in RESERVED_NAMES]
+    addresses = [x509.IPAddress(network(text)) for text in RESERVED_NETWORKS]
+    builder = (
+        unsigned(name, name, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.NameConstraints([*names, *addresses], None), critical=True)
+        .add_extension(usage(sign_certificates=True), critical=True)
+    )
+    return signed(builder, key)
+
+
+@cache
+def certificate_pem(names: tuple[str, ...]) -> bytes:
+    """A certificate for a host, signed by the CA. `names`: DNS names, the first is CN."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    ca_key = load_key("ca")
+    issuer = x509.load_pem_x509_certificate(ca_certificate_pem())
+    dns = [x509.DNSName(text) for text in (*names, "localhost")]
+    loopback = [x509.IPAddress(ipaddress.ip_address(text)) for text in LOOPBACK[1:]]
+    builder = (
+        unsigned(common_name(names[0]), issuer.subject, load_key("server"))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([*dns, *loopback]), critical=False)
+        .add_extension(usage(sign_certificates=False), critical=True)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
+            critical=False,
+        )
+    )
+    return signed(builder, ca_key)
+
+
+def load_key(name: str) -> Any:
+    """One of the shipped RSA keys."""
+    from cryptography.hazmat.primitives import serialization
+
+    pem = (KEYS / f"{name}.pem").read_bytes()
+    return serialization.load_pem_private_key(pem, password=None)
+
+
+def common_name(text: str) -> "x509.Name":
+    """A distinguished name with CN only."""
+    from cryptography import x509
+
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text[:64])])
+
+
+def network(text: str) -> Any:
+    """An IP network."""
+    import ipaddress
+
+    return ipaddress.ip_network(text)
+
+
+def unsigned(subject: Any, issuer: Any, key: Any) -> "x509.CertificateBuilder":
+    """What all our certificates share: fixed dates, a serial number from the name."""
+    from datetime import datetime
+
+    from cryptography import x509
+
+    digest = sha256(subject.rfc4514_string().encode()).digest()
+    serial = int.from_bytes(digest[:8], "big") >> 1
+    public = key.public_key()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(serial)
+        .not_valid_before(datetime(2020, 1, 1))
+        .not_valid_after(datetime(2049, 12, 31))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+
+
+def usage(*, sign_certificates: bool) -> "x509.KeyUsage":
+    """What a key may do (RFC 5280 §4.2.1.3)."""
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not sign_certificates,
+        content_commitment=False,
+        key_encipherment=not sign_certificates,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def signed(builder: "x509.CertificateBuilder", key: Any) -> bytes:
+    """Sign with RSA PKCS #1 v1.5, whose signatures are the same at every run."""
+    from cryptography.hazmat.primitives import hashes, serialization
+
+    certificate = builder.sign(key, hashes.SHA256())
+    return certificate.public_bytes(serialization.Encoding.PEM)

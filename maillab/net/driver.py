@@ -1,0 +1,103 @@
+"""Drive a world from a notebook cell, a script or a test, in the same thread.
+
+Goes in: a coroutine, or a number of seconds. Comes out: its result. Between two calls the
+clock stands still.
+
+Rule 1: a notebook kernel already runs an event loop on this thread. It is hidden while the
+        world runs and put back afterwards.
+Rule 2: the first Ctrl-C stops between two callbacks and leaves the world intact; a second
+        one, in a callback that never returns, stops at once.
+"""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportAttributeAccessIssue=false
+
+import asyncio
+import signal
+import sys
+import threading
+from asyncio import events
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from types import FrameType
+from typing import Any, TypeVar
+
+from maillab.net.loop import VirtualLoop
+
+Result = TypeVar("Result")
+
+
+class Driver:
+    """Runs one world's loop for a caller who is not a coroutine."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+
+    def run(
+        self, coroutine: Coroutine[Any, Any, Result], context: Context | None = None
+    ) -> Result:
+        """Run the world until `coroutine` is done and return its result.
+
+        Raises what the coroutine raises; Deadlock or Livelock when it can never finish;
+        KeyboardInterrupt, after cancelling the coroutine and nothing else.
+        """
+        with hidden_outer_loop(), gentle_interrupt(self.loop):
+            task = self.loop.create_task(coroutine, name="you", context=context)
+            try:
+                return self.loop.run_until_complete(task)
+            except BaseException:
+                if not task.done():
+                    self._cancel(task)
+                raise
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` of world time pass."""
+        with hidden_outer_loop(), gentle_interrupt(self.loop):
+            self.loop.run_until_time(self.loop.time() + seconds)
+
+    def _cancel(self, task: "asyncio.Task[Any]") -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            self.loop.run_until_complete(task)
+
+
+@contextmanager
+def hidden_outer_loop() -> Iterator[None]:
+    """Let another loop run although one is running on this thread already."""
+    outer = events._get_running_loop()
+    task = None
+    if outer is not None and sys.version_info >= (3, 12):
+        task = asyncio.tasks._swap_current_task(outer, None)
+    events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        events._set_running_loop(outer)
+        if outer is not None and sys.version_info >= (3, 12):
+            asyncio.tasks._swap_current_task(outer, task)
+
+
+@contextmanager
+def gentle_interrupt(loop: VirtualLoop) -> Iterator[None]:
+    """Turn the first Ctrl-C into a KeyboardInterrupt between two callbacks of `loop`."""
+
+    def on_interrupt(signum: int, frame: FrameType | None) -> None:
+        if loop.interrupted:
+            loop.interrupted = False
+            raise KeyboardInterrupt
+        loop.interrupted = True
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if (
+        not in_main_thread
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        loop.interrupted = False

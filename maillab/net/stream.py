@@ -1,0 +1,198 @@
+"""One TCP connection as bytes to read and to write, for agents.
+
+An asyncio protocol that works on virtual and on real transports alike. Not asyncio's own
+StreamReader and StreamWriter: those close a connection whenever the garbage collector
+finds them, which is not the same at every run.
+
+Rule: what is written while nobody waits leaves as one piece, so replies to a pipelined
+group of commands travel together (RFC 2920 §3.2).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
+
+READ_AHEAD = 64 * 1024  # octets kept for a reader that is slow; then TCP must wait
+TLS_HANDSHAKE_TIMEOUT = 60.0  # seconds
+
+
+class Stream(asyncio.Protocol):
+    """Both directions of one connection. Fulfils `agents.machine.Stream`."""
+
+    def __init__(self, on_made: "Callable[[Stream], None] | None" = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.id = ""
+        self.local = ("", 0)
+        self.peer = ("", 0)
+        self._on_made = on_made
+        self._transport: asyncio.Transport | None = None
+        self._in = bytearray()
+        self._out = bytearray()
+        self._ended = False
+        self._error: Exception | None = None
+        self._interrupted = False
+        self._reader: asyncio.Future[None] | None = None
+        self._blocked: asyncio.Future[None] | None = None
+        self._flush_planned = False
+        self._secure = False
+
+    # For agents -----------------------------------------------------------------------
+
+    async def read(self) -> bytes | None:
+        """What arrived; b"" at the end of the stream; None after `interrupt()`.
+
+        Raises ConnectionResetError, or TimeoutError when TCP gave up.
+        """
+        self._flush()
+        while not (self._in or self._ended or self._interrupted):
+            self._reader = self.loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        if self._in:
+            data = bytes(self._in)
+            self._in.clear()
+            if self._transport is not None:
+                self._transport.resume_reading()
+            return data
+        if self._interrupted:
+            self._interrupted = False
+            return None
+        if self._error is not None:
+            raise self._error
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; they leave when the caller next waits for anything."""
+        self._out += data
+        if not self._flush_planned:
+            self._flush_planned = True
+            self.loop.call_soon(self._flush)
+
+    async def drain(self) -> None:
+        """Wait until the peer takes data again."""
+        self._flush()
+        if self._blocked is not None:
+            await asyncio.shield(self._blocked)
+
+    def interrupt(self) -> None:
+        """Make the `read` that waits, or the next one, return None."""
+        self._interrupted = True
+        self._wake()
+
+    async def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool, server_name: str = ""
+    ) -> None:
+        """Do a TLS handshake. Raises ssl.SSLError, ConnectionError, TimeoutError.
+
+        Plain text that already arrived is dropped (RFC 3207 §4.2).
+        """
+        self._flush()
+        self._in.clear()
+        self._secure = True
+        assert self._transport is not None
+        transport = await self.loop.start_tls(
+            self._transport,
+            self,
+            context,
+            server_side=server_side,
+            server_hostname=server_name or None,
+            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
+        )
+        if transport is None:
+            raise ConnectionResetError("the connection ended during the TLS handshake")
+        self._transport = transport
+
+    async def close(self) -> None:
+        """Send what is queued, then FIN."""
+        self.hang_up()
+        await asyncio.sleep(0)
+
+    def hang_up(self) -> None:
+        """`close` for those who cannot wait."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def send_eof(self) -> None:
+        """Send FIN and go on reading (half-close)."""
+        self._flush()
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def abort(self) -> None:
+        """Drop everything at once."""
+        self._out.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def waiting(self) -> bool:
+        """Somebody waits in `read`."""
+        return self._reader is not None
+
+    def tls_object(self) -> ssl.SSLObject | None:
+        """The TLS session, for its version, cipher and certificates."""
+        return self._extra("ssl_object")
+
+    # asyncio.Protocol -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        self._transport = cast(asyncio.Transport, transport)
+        self.id = self._extra("connection") or self.id
+        self.local = (self._extra("sockname") or ("", 0))[:2]
+        self.peer = (self._extra("peername") or ("", 0))[:2]
+        if self._on_made is not None:
+            self._on_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it for `read`; a slow reader makes TCP wait."""
+        self._in += data
+        if len(self._in) >= READ_AHEAD and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; we may (TLS has no half-close)."""
+        self._ended = True
+        self._wake()
+        return not self._secure
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._ended = True
+        self._error = exc
+        self._transport = None
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """The peer is slow."""
+        if self._blocked is None:
+            self._blocked = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The peer took enough."""
+        blocked, self._blocked = self._blocked, None
+        if blocked is not None and not blocked.done():
+            blocked.set_result(None)
+
+    # Inside ---------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        transport = self._transport
+        if self._out and transport is not None and not transport.is_closing():
+            data = bytes(self._out)
+            self._out.clear()
+            transport.write(data)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _extra(self, name: str) -> Any:
+        return self._transport.get_extra_info(name) if self._transport else None

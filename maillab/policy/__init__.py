@@ -1,0 +1,1 @@
+"""Pure verdicts: facts in, `Verdict` out. No I/O, no clock."""

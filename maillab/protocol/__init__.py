@@ -1,0 +1,1 @@
+"""State machines: bytes in, events and bytes out. No I/O, no decisions, no clock."""

@@ -1,0 +1,1 @@
+"""What survives a connection: accounts, mailboxes, queues."""

@@ -1,0 +1,45 @@
+"""What resolvers asked and what they were told, in order."""
+
+from collections.abc import Sequence
+
+from maillab.trace.events import Event
+from maillab.trace.lines import clean
+from maillab.trace.view import Table, View, join, milliseconds, plural
+
+_COLUMNS = ("time (ms)", "host", "question", "type", "answer", "server", "by")
+
+
+class DnsWalk(View):
+    """The `dns` events of one host, or of all."""
+
+    def __init__(self, asked: Sequence[Event], host: str = "") -> None:
+        self.asked = asked
+        self.host = host
+
+    def describe(self) -> str:
+        failed = sum(event["rcode"] != "NOERROR" for event in self.asked)
+        cached = sum(bool(event["cached"]) for event in self.asked)
+        who = f"{clean(self.host)} asked" if self.host else "The DNS answered"
+        return (
+            f"{who} {plural(len(self.asked), 'question')}, "
+            f"{cached} of them from a cache, {failed} without success."
+        )
+
+    def table(self) -> Table:
+        return Table("Walk through the DNS", _COLUMNS, [_row(e) for e in self.asked])
+
+    def text(self) -> str:
+        return f"{self.describe()}\n\n{self.table().text()}"
+
+
+def _row(event: Event) -> tuple[str, ...]:
+    answer = join(event["answers"]) if event["rcode"] == "NOERROR" else ""
+    return (
+        milliseconds(event.time_ns),
+        clean(event.host),
+        clean(event["question"]),
+        clean(event["type"]),
+        answer or clean(event["rcode"]),
+        clean(event["server"]),
+        "cache" if event["cached"] else clean(event["transport"]),
+    )

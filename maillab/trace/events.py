@@ -1,0 +1,225 @@
+"""What a trace is made of: events, the table of their kinds, and JSONL.
+
+Goes in: facts as hosts emit them. Comes out: frozen `Event` values; text, one JSON
+object a line, and back.
+
+Rule 1: `KINDS` is the whole vocabulary. A strict recorder refuses any other word.
+Rule 2: an event points to the wire by (connection, side, offset), never by packet.
+Rule 3: reading what was written and writing it again gives the same octets.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from maillab.errors import LabError
+
+EPOCH_NS = 1_767_603_600_000_000_000  # 2026-01-05T09:00:00Z, when worlds begin
+SCHEMA = "maillab-trace"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of event: who emits it, which facts it has, what it means."""
+
+    layer: Literal["network", "meaning"]
+    meaning: str
+    facts: tuple[str, ...]
+    at: str = ""  # the host that emits it, where that is always the same one
+
+
+def _network(meaning: str, facts: str, at: str = "") -> Kind:
+    return Kind("network", meaning, tuple(facts.split()), at)
+
+
+def _meaning(meaning: str, facts: str, at: str = "") -> Kind:
+    return Kind("meaning", meaning, tuple(facts.split()), at)
+
+
+_MESSAGE = "message queue_id"
+
+KINDS: MappingProxyType[str, Kind] = MappingProxyType(
+    {
+        # The network: addresses and octets
+        "connect": _network("the first SYN leaves", "src dst to", "client"),
+        "syn": _network("a SYN is sent again", "attempt", "client"),
+        "accept": _network("a SYN arrived, the SYN-ACK leaves", "latency", "server"),
+        "established": _network("the SYN-ACK arrived", "", "client"),
+        "refused": _network("a RST answered the SYN", "reason by", "client"),
+        "timed_out": _network("nobody answered the SYNs", "reason by", "client"),
+        "unreachable": _network("ICMP answered the SYN", "reason by", "client"),
+        "bytes": _network(
+            "a burst of segments leaves", "side offset data latency", "sender"
+        ),
+        "fin": _network("a side has no more to send", "side latency", "sender"),
+        "reset": _network("a side drops the connection", "side latency", "sender"),
+        "lost": _network("a connection ended at this host", "side reason"),
+        "datagram": _network(
+            "a UDP datagram leaves", "src dst data latency to_host", "sender"
+        ),
+        "port_unreachable": _network(
+            "ICMP says: nobody listens here", "src dst data latency", "receiver"
+        ),
+        "tls": _network(
+            "a TLS handshake ended well here", "side version cipher server_name"
+        ),
+        "tls_failed": _network("a TLS handshake failed here", "side reason"),
+        "keylog": _network("a TLS secret, for captures only", "line"),
+        # The meaning: what hosts understood
+        "line": _meaning(
+            "one side said something",
+            "speaker offset octets what secret secure ref why",
+        ),
+        "auth": _meaning("somebody logged in", "protocol mechanism user ok reason"),
+        "policy": _meaning("a policy decided", "subject verdict reason ref"),
+        "accepted": _meaning(
+            "responsibility for a message was taken",
+            f"{_MESSAGE} sender recipients size",
+        ),
+        "attempt": _meaning(
+            "a delivery attempt begins", f"{_MESSAGE} to_host address recipients"
+        ),
+        "relayed": _meaning("the next host took it", f"{_MESSAGE} to_host reply"),
+        "deferred": _meaning(
+            "it will be tried again", f"{_MESSAGE} recipient reason next_try"
+        ),
+        "bounced": _meaning("it was given up", f"{_MESSAGE} recipient reason"),
+        "delivered": _meaning("it is in a mailbox", "message mailbox folder uid"),
+        "fetched": _meaning("a reader took it", "message mailbox protocol"),
+        "dns": _meaning(
+            "a resolver got its answer",
+            "question type rcode answers server cached transport",
+        ),
+        "failure": _meaning("an agent caught an error", "error traceback"),
+        "note": _meaning("a remark", "text"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened: `event["offset"]` is a fact of it.
+
+    number      its place in the trace, from 1
+    time_ns     virtual nanoseconds since the world began
+    kind        a key of `KINDS`
+    host        the host that emitted it
+    connection  "c1", "c2" …; "" when it belongs to none
+
+    >>> Event(1, 0, "syn", "alpha", "c1", {"attempt": 2})["attempt"]
+    2
+    """
+
+    number: int
+    time_ns: int
+    kind: str
+    host: str
+    connection: str
+    facts: dict[str, Any]
+
+    def __getitem__(self, fact: str) -> Any:
+        return self.facts[fact]
+
+    def get(self, fact: str, default: Any = "") -> Any:
+        """A fact, or `default` when the event has none of that name."""
+        return self.facts.get(fact, default)
+
+
+def check(kind: str, facts: Iterable[str]) -> None:
+    """Raise LabError when `KINDS` does not know this kind or one of its facts."""
+    known = KINDS.get(kind)
+    if known is None:
+        raise LabError(f"unknown kind of event {kind!r}: expected {', '.join(KINDS)}")
+    for fact in facts:
+        if fact not in known.facts:
+            expected = ", ".join(known.facts) or "none"
+            raise LabError(f"event {kind!r} has no fact {fact!r}: expected {expected}")
+
+
+# JSONL --------------------------------------------------------------------------------
+
+
+def header_line(epoch_ns: int) -> str:
+    """The first line of a trace file."""
+    return _dump({"schema": SCHEMA, "version": VERSION, "epoch_ns": epoch_ns})
+
+
+def read_header(line: str) -> int:
+    """Return `epoch_ns`. Raises LabError when the file is no trace of this version."""
+    found = _load(line, 1)
+    if found.get("schema") != SCHEMA or found.get("version") != VERSION:
+        raise LabError(
+            f"not a trace file: its first line must say "
+            f'"schema": "{SCHEMA}", "version": {VERSION}'
+        )
+    return int(found["epoch_ns"])
+
+
+def to_line(event: Event) -> str:
+    """One event as a JSON object; octets stand as {"latin1": "…"}."""
+    return _dump(
+        {
+            "number": event.number,
+            "time_ns": event.time_ns,
+            "kind": event.kind,
+            "host": event.host,
+            "connection": event.connection,
+            "facts": event.facts,
+        }
+    )
+
+
+def read_lines(lines: Iterable[str]) -> Iterator[Event]:
+    """Events from the lines after the header."""
+    for at, line in enumerate(lines, start=2):
+        if line:
+            yield _read_event(line, at)
+
+
+def _read_event(line: str, at: int) -> Event:
+    found = _load(line, at)
+    try:
+        return Event(
+            found["number"],
+            found["time_ns"],
+            found["kind"],
+            found["host"],
+            found["connection"],
+            {name: _thaw(value) for name, value in found["facts"].items()},
+        )
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError) as error:
+        raise LabError(f"trace file, line {at}: not an event ({error})") from None
+
+
+def _load(line: str, at: int) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise LabError(f"trace file, line {at}: not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise LabError(f"trace file, line {at}: expected a JSON object")
+    return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _dump(value: dict[str, Any]) -> str:
+    return json.dumps(
+        value, ensure_ascii=True, separators=(",", ":"), default=_freeze
+    )
+
+
+def _freeze(value: object) -> object:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"latin1": bytes(value).decode("latin-1")}
+    raise LabError(f"a fact must be text, a number or octets, not {value!r}")
+
+
+def _thaw(value: Any) -> Any:
+    """What JSON turned into objects and lists, as octets and tuples again."""
+    if isinstance(value, dict):
+        return value["latin1"].encode("latin-1")  # pyright: ignore
+    if isinstance(value, list):
+        return tuple(map(_thaw, value))  # pyright: ignore[reportUnknownArgumentType]
+    return value

@@ -1,0 +1,86 @@
+r"""Lines of a session in which none of our engines took part (two foreign programs).
+
+Goes in: the bursts of both sides. Comes out: `line` events as an engine would emit
+them, as far as one can tell from outside: nothing of what is inside TLS.
+
+Rule 1: only CRLF ends a line (RFC 5321 §2.3.8).
+Rule 2: better mask too much than too little: what follows AUTH, PASS, LOGIN, APOP and
+        AUTHENTICATE, and what a client answers to a challenge, is a secret.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from maillab.trace.events import Event
+from maillab.wire.lines import CRLF, Side
+
+if TYPE_CHECKING:
+    from maillab.trace.session import Burst
+
+_TLS_RECORD = re.compile(rb"\x16\x03[\x01-\x04]")  # RFC 8446 §5.1: a handshake record
+_SECRETS = (
+    re.compile(rb"AUTH +\S+ +(\S.*)", re.I),  # RFC 4954 §4, RFC 5034 §4
+    re.compile(rb"PASS +(.*)", re.I),  # RFC 1939 §7
+    re.compile(rb"APOP +\S+ +(.*)", re.I),  # RFC 1939 §7
+    re.compile(rb"\S+ +LOGIN +(.*)", re.I),  # RFC 9051 §6.2.3
+    re.compile(rb"\S+ +AUTHENTICATE +\S+ +(.*)", re.I),  # RFC 4959 §3
+)
+_ASKS = re.compile(rb"(\S+ +)?(AUTH|AUTHENTICATE|LOGIN)\b", re.I)
+_GREETINGS = ((b"+OK", "POP3"), (b"* OK", "IMAP"), (b"220", "SMTP"))
+
+
+def guess_protocol(greeting: bytes) -> str:
+    """The protocol that a server's first octets speak, "" when unknown."""
+    return next((name for start, name in _GREETINGS if greeting.startswith(start)), "")
+
+
+def split_stream(
+    first: Event, bursts: "Mapping[Side, Sequence[Burst]]", protocol: str
+) -> Iterator[Event]:
+    """Lines in the order in which they left. `first` lends its connection."""
+    listener = _Listener(protocol)
+    rest: dict[Side, bytes] = {"C": b"", "S": b""}
+    for burst in sorted((*bursts["C"], *bursts["S"]), key=lambda b: b.number):
+        side = burst.side
+        if not rest[side] and _TLS_RECORD.match(burst.data):
+            return
+        at = burst.offset - len(rest[side])
+        *lines, rest[side] = (rest[side] + burst.data).split(CRLF)
+        for line in lines:
+            facts = listener.heard(side, line) | {"speaker": side, "offset": at}
+            yield Event(
+                burst.number, burst.sent_ns, "line", "", first.connection, facts
+            )
+            at += len(line) + len(CRLF)
+
+
+class _Listener:
+    """Just enough state to tell a command from content, and a secret from a command."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        self.content = False  # after 354, until the lone dot
+        self.login = False  # a login goes on: what the client says is secret
+
+    def heard(self, side: Side, line: bytes) -> dict[str, object]:
+        facts = self._client(line) if side == "C" else self._server(line)
+        shared = {"octets": line + CRLF, "secure": False, "ref": "", "why": ""}
+        return {"secret": ()} | shared | facts
+
+    def _client(self, line: bytes) -> dict[str, object]:
+        if self.content:
+            self.content = line != b"."
+            return {"what": "content"}
+        if self.login:
+            return {"what": "continuation", "secret": ((0, len(line)),)}
+        self.login = bool(_ASKS.match(line))
+        found = next(filter(None, (rule.match(line) for rule in _SECRETS)), None)
+        return {"what": "command", "secret": (found.span(1),) if found else ()}
+
+    def _server(self, line: bytes) -> dict[str, object]:
+        if self.protocol in ("SMTP", "LMTP") and line.startswith(b"354"):
+            self.content = True
+        if not line.startswith((b"334", b"+ ")) and line != b"+":
+            self.login = False
+        return {"what": "reply"}

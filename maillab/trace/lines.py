@@ -1,0 +1,100 @@
+"""Something that was said, with its times; and octets made fit to be read.
+
+Goes in: octets. Comes out: text in which every character can be printed.
+
+Rule 1: secrets become `********`, always as long, so that not even the length is told.
+Rule 2: what cannot be printed is escaped: control characters, and those that turn text
+        around.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maillab.wire.lines import CRLF, Side
+
+MASK = b"********"
+_REFUSALS = {
+    "SMTP": re.compile(r"[45]\d\d"),
+    "LMTP": re.compile(r"[45]\d\d"),
+    "POP3": re.compile(r"-ERR"),
+    "IMAP": re.compile(r"\S+ (NO|BAD)\b"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that one side said (`wire.lines.Spoken`), with the times of both ends.
+
+    sent_ns     when its first octet left
+    arrived_ns  when its last octet arrived; None when it never did
+    number      of the event that tells of it
+    """
+
+    speaker: Side
+    offset: int
+    octets: bytes
+    what: str
+    secret: tuple[tuple[int, int], ...]
+    secure: bool
+    ref: str
+    why: str
+    sent_ns: int
+    arrived_ns: int | None
+    number: int
+    protocol: str = ""
+
+    @property
+    def rows(self) -> list[str]:
+        """The text in printable lines, without CRLF, secrets masked."""
+        octets = masked(self.octets, self.secret).removesuffix(CRLF)
+        return [printable(row) for row in octets.split(CRLF)]
+
+    @property
+    def text(self) -> str:
+        """The text in one printable line."""
+        return " ⏎ ".join(self.rows)
+
+    @property
+    def is_content(self) -> bool:
+        """Part of a message or a literal, and not of the dialogue."""
+        return self.what in ("content", "literal")
+
+    @property
+    def is_refusal(self) -> bool:
+        """A reply that says no."""
+        pattern = _REFUSALS.get(self.protocol)
+        said_no = pattern and pattern.match(self.text)
+        return self.speaker == "S" and not self.is_content and bool(said_no)
+
+
+def masked(octets: bytes, secret: Sequence[tuple[int, int]]) -> bytes:
+    """`octets` with each secret span replaced by `********`.
+
+    >>> masked(b"PASS hunter2", [(5, 12)])
+    b'PASS ********'
+    """
+    for start, end in sorted(secret, reverse=True):
+        octets = octets[:start] + MASK + octets[end:]
+    return octets
+
+
+def printable(octets: bytes) -> str:
+    r"""Text that a terminal shows as it is.
+
+    >>> printable(b"caf\xc3\xa9\x07\xff")
+    'café\\x07\\xff'
+    """
+    text = octets.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def clean(value: object) -> str:
+    """Any fact as printable text."""
+    return printable(str(value).encode("utf-8", "backslashreplace"))
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

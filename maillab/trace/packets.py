@@ -1,0 +1,128 @@
+"""IP packets with correct checksums: TCP, UDP and ICMP over IPv4 and IPv6.
+
+Goes in: addresses, flags, payload. Comes out: the octets of one packet.
+
+Rule 1: a checksum is the ones' complement sum (RFC 1071), and that is the value of all
+        octets, read as one number, modulo 0xFFFF: Python's integers do the adding.
+"""
+
+import struct
+from functools import lru_cache
+from ipaddress import ip_address
+
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+Address = tuple[str, int]
+
+_IPV4 = struct.Struct("!BBHHHBBH4s4s")
+_TCP = struct.Struct("!HHIIBBHHH")
+_MODULUS = 0xFFFF
+_DONT_FRAGMENT = 0x4000
+_TTL = 64
+_PORT, _PROHIBITED = "port", "prohibited"
+_UNREACHABLE = {  # (type, code): RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
+    (4, _PORT): (3, 3),
+    (4, _PROHIBITED): (3, 13),
+    (6, _PORT): (1, 4),
+    (6, _PROHIBITED): (1, 1),
+}
+
+
+@lru_cache(maxsize=4096)
+def packed(ip: str) -> bytes:
+    """An IP address as octets: 4 or 16 of them."""
+    return ip_address(ip).packed
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071 §1).
+
+    >>> hex(checksum(bytes.fromhex("0001f203f4f5f6f7")))
+    '0x220d'
+    """
+    if len(data) & 1:
+        data += b"\0"
+    number = int.from_bytes(data, "big")
+    rest = number % _MODULUS
+    return 0xFFFF - rest if rest or not number else 0
+
+
+def ip_packet(src: str, dst: str, protocol: int, payload: bytes, ident: int) -> bytes:
+    """IPv4 (RFC 791 §3.1) or IPv6 (RFC 8200 §3) around `payload`."""
+    a, b = packed(src), packed(dst)
+    if len(a) == 16:
+        head = struct.pack("!IHBB", 6 << 28, len(payload), protocol, _TTL)
+        return head + a + b + payload
+    size = 20 + len(payload)
+    flags = _DONT_FRAGMENT
+    head = _IPV4.pack(0x45, 0, size, ident & 0xFFFF, flags, _TTL, protocol, 0, a, b)
+    return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + payload
+
+
+class TcpPath:
+    """Makes the segments that go one way between two sockets."""
+
+    def __init__(self, src: Address, dst: Address, ident: int) -> None:
+        self._src, self._dst = src[0], dst[0]
+        self._ports = (src[1], dst[1])
+        self._addresses = packed(src[0]) + packed(dst[0])
+        self._ident = ident  # of the next packet
+
+    def packet(  # the fields of RFC 9293 §3.1, in their order
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        options: bytes = b"",
+        payload: bytes = b"",
+    ) -> bytes:
+        """One segment in its IP packet."""
+        offset = (20 + len(options)) << 2  # in words, in the upper four bits
+        ports = self._ports
+        head = _TCP.pack(*ports, seq, ack, offset, flags, window, 0, 0) + options
+        size = len(head) + len(payload)
+        pseudo = self._addresses + struct.pack("!II", size, TCP)
+        check = checksum(b"".join((pseudo, head, payload)))
+        segment = b"".join((head[:16], check.to_bytes(2, "big"), head[18:], payload))
+        self._ident += 1
+        return ip_packet(self._src, self._dst, TCP, segment, self._ident)
+
+
+def udp_packet(src: Address, dst: Address, payload: bytes, ident: int) -> bytes:
+    """A datagram (RFC 768) in its IP packet."""
+    size = 8 + len(payload)
+    head = struct.pack("!HHH", src[1], dst[1], size)
+    pseudo = packed(src[0]) + packed(dst[0]) + struct.pack("!II", size, UDP)
+    check = checksum(pseudo + head + b"\0\0" + payload) or 0xFFFF
+    datagram = head + check.to_bytes(2, "big") + payload
+    return ip_packet(src[0], dst[0], UDP, datagram, ident)
+
+
+def unreachable_packet(
+    src: str, dst: str, reason: str, original: bytes, ident: int
+) -> bytes:
+    """ICMP destination unreachable; `reason` is "port" or "prohibited".
+
+    Carries the start of the packet that could not be delivered (RFC 1812 §4.3.2.3: as
+    much as fits into 576 octets; RFC 4443 §3.1: into 1,280).
+    """
+    version = 6 if ":" in dst else 4
+    kind, code = _UNREACHABLE[version, reason]
+    quoted = original[: 1280 - 48] if version == 6 else original[: 576 - 28]
+    body = struct.pack("!BBHI", kind, code, 0, 0) + quoted
+    pseudo = b""
+    if version == 6:
+        pseudo = packed(src) + packed(dst) + struct.pack("!II", len(body), ICMP6)
+    check = checksum(pseudo + body).to_bytes(2, "big")
+    body = body[:2] + check + body[4:]
+    return ip_packet(src, dst, ICMP6 if version == 6 else ICMP, body, ident)
+
+
+def ethernet_frame(packet: bytes) -> bytes:
+    """`packet` in a frame; the MAC addresses show the last four octets of the IP ones."""
+    if packet[0] >> 4 == 6:
+        src, dst, ethertype = packet[20:24], packet[36:40], b"\x86\xdd"
+    else:
+        src, dst, ethertype = packet[12:16], packet[16:20], b"\x08\x00"
+    return b"".join((b"\x02\0", dst, b"\x02\0", src, ethertype, packet))

@@ -1,0 +1,215 @@
+"""The recorder: an append-only list of events, and the questions one can ask it.
+
+Goes in: `emit` from every host. Comes out: events in order, sessions, datagrams,
+messages, the view from one seat, packets.
+
+Rule 1: `emit` is on the path of every segment: it appends and does nothing else.
+Rule 2: a trace seen from a seat keeps the numbers of the whole trace.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from maillab.errors import LabError
+from maillab.trace import events
+from maillab.trace.events import EPOCH_NS, Event
+from maillab.trace.seat import seen_from
+from maillab.trace.session import Session
+
+if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
+    from maillab.trace.capture import Capture
+    from maillab.trace.dnswalk import DnsWalk
+    from maillab.trace.journey import Journey
+    from maillab.trace.summary import Summary
+
+
+class Trace:
+    """Everything that happened in one world, as events.
+
+    strict    refuse kinds and facts that `events.KINDS` does not know (for tests)
+    epoch_ns  when the world began, in nanoseconds since 1970 (for captures)
+    seat      the host whose view this is; "" sees everything
+    """
+
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        epoch_ns: int = EPOCH_NS,
+        seat: str = "",
+        recorded: Iterable[Event] = (),
+    ) -> None:
+        self.strict = strict
+        self.epoch_ns = epoch_ns
+        self.seat = seat
+        self._read = list(recorded)
+        self._new: list[tuple[int, str, str, str, dict[str, Any]]] = []  # unread yet
+        self._indexed = 0  # events that `_by_connection` knows
+        self._by_connection: dict[str, list[Event]] = {}
+
+    def emit(
+        self, kind: str, host: str, connection: str, time_ns: int, **facts: Any
+    ) -> None:
+        """Note that something happened at `host`."""
+        if self.strict:
+            events.check(kind, facts)
+        self._new.append((time_ns, kind, host, connection, facts))
+
+    @property
+    def _events(self) -> list[Event]:
+        """All events. They become `Event` values here, when somebody looks."""
+        if self._new:
+            first = len(self._read) + 1
+            self._read += (Event(n, *new) for n, new in enumerate(self._new, first))
+            self._new.clear()
+        return self._read
+
+    def __len__(self) -> int:
+        return len(self._read) + len(self._new)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    @overload
+    def __getitem__(self, at: int) -> Event: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Event]: ...
+    def __getitem__(self, at: int | slice) -> Event | list[Event]:
+        return self._events[at]
+
+    def __repr__(self) -> str:
+        seat = f", seen by {self.seat}" if self.seat else ""
+        return f"<Trace: {len(self)} events{seat}>"
+
+    # Questions ------------------------------------------------------------------------
+
+    def of_kind(self, *kinds: str) -> list[Event]:
+        """The events of some kinds, in order."""
+        for kind in kinds:
+            events.check(kind, ())
+        return [event for event in self._events if event.kind in kinds]
+
+    @property
+    def hosts(self) -> list[str]:
+        """Every host that emitted something, in order of appearance."""
+        return list(dict.fromkeys(event.host for event in self._events))
+
+    @property
+    def datagrams(self) -> list[Event]:
+        """UDP datagrams and the ICMP answers to them."""
+        return self.of_kind("datagram", "port_unreachable")
+
+    @property
+    def sessions(self) -> list[Session]:
+        """One session for each connection, in order of the first SYN."""
+        for event in self._events[self._indexed :]:
+            if event.connection:
+                self._by_connection.setdefault(event.connection, []).append(event)
+        self._indexed = len(self._events)
+        return [Session(found) for found in self._by_connection.values()]
+
+    def find_sessions(
+        self,
+        *,
+        host: str = "",
+        port: int | None = None,
+        protocol: str = "",
+        client: str = "",
+        server: str = "",
+    ) -> list[Session]:
+        """The sessions that fit: `host` is either end; protocol such as "SMTP"."""
+        return [
+            session
+            for session in self.sessions
+            if host in ("", session.client, session.server)
+            and port in (None, session.port)
+            and protocol.upper() in ("", session.protocol)
+            and client in ("", session.client)
+            and server in ("", session.server)
+        ]
+
+    def session(self, id: str = "", **wanted: Any) -> Session:
+        """The one session that fits (as `find_sessions`), or the one called `id`.
+
+        Raises LabError when there is none, or more than one.
+        """
+        found = self.find_sessions(**wanted)
+        found = [session for session in found if id in ("", session.id)]
+        if len(found) == 1:
+            return found[0]
+        asked = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+        raise LabError(
+            f"session({id or asked}) fits {len(found)} sessions, expected one; "
+            f"type trace.summary() to see all, then trace.session('c1')"
+        )
+
+    def as_seen_by(self, host: str) -> "Trace":
+        """What `host` could know: its own events, and what came in on its connections.
+
+        What was dropped on the way to it, or from it, is silence.
+        """
+        if host not in self.hosts:
+            raise LabError(f"no host {host!r} in this trace: {', '.join(self.hosts)}")
+        seen = seen_from(host, self._events)
+        return Trace(epoch_ns=self.epoch_ns, seat=host, recorded=seen)
+
+    # Views ----------------------------------------------------------------------------
+
+    def summary(self) -> "Summary":
+        """All sessions in one table."""
+        from maillab.trace.summary import Summary
+
+        return Summary(self.sessions, self.seat)
+
+    @property
+    def messages(self) -> "list[Journey]":
+        """The journey of each message, in order of appearance."""
+        from maillab.trace.journey import journeys
+
+        return journeys(self._events)
+
+    def journey(self, message: str = "") -> "Journey":
+        """How one message travelled; when there is only one, its id may be left out."""
+        found = [one for one in self.messages if message in ("", one.message)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(repr(one.message) for one in self.messages) or "none"
+        raise LabError(f"journey({message!r}): expected one of these messages: {known}")
+
+    def dns_walk(self, host: str = "") -> "DnsWalk":
+        """What resolvers asked and what they were told; of one host, or of all."""
+        from maillab.trace.dnswalk import DnsWalk
+
+        asked = self.of_kind("dns")
+        return DnsWalk([event for event in asked if host in ("", event.host)], host)
+
+    def capture(self, host: str, *, link: str = "raw") -> "Capture":
+        """The packets that passed `host`; `link` is "raw" (IP) or "ethernet"."""
+        from maillab.trace.capture import Capture
+
+        return Capture(self, host, link)
+
+    # Files ----------------------------------------------------------------------------
+
+    def to_jsonl(self) -> str:
+        """The whole trace as text: a header, then one JSON object a line."""
+        lines = [events.header_line(self.epoch_ns), *map(events.to_line, self._events)]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_jsonl(cls, text: str) -> "Trace":
+        """The trace that `to_jsonl` wrote. Raises LabError when it is none."""
+        first, _, rest = text.partition("\n")
+        epoch_ns = events.read_header(first)
+        recorded = events.read_lines(rest.split("\n"))
+        return cls(epoch_ns=epoch_ns, recorded=recorded)
+
+    def write(self, path: Path | str) -> None:
+        """Save as JSONL."""
+        Path(path).write_text(self.to_jsonl(), encoding="ascii", newline="\n")
+
+    @classmethod
+    def read(cls, path: Path | str) -> "Trace":
+        """Load what `write` saved."""
+        return cls.from_jsonl(Path(path).read_text(encoding="ascii"))

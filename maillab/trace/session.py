@@ -1,0 +1,318 @@
+"""One connection, from its first SYN to its end.
+
+Goes in: the events of one connection. Comes out: who talked to whom, the octets of each
+side, what was said with the times of both ends, how it ended.
+
+Rule 1: when one of our engines took part, lines are what it recorded; the octets are
+        only split here when none did (`trace.foreign`).
+Rule 2: times are the network's (when octets left, when they arrived) as long as they
+        can be known from outside; inside TLS they are the engines'.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from maillab.trace.events import Event
+from maillab.trace.foreign import guess_protocol, split_stream
+from maillab.trace.lines import Line
+from maillab.wire.lines import Side
+
+if TYPE_CHECKING:
+    from maillab.trace.ladder import Ladder
+    from maillab.trace.transcript import Transcript
+
+Address = tuple[str, int]
+SIDES: tuple[Side, Side] = ("C", "S")
+PORTS = {
+    24: "LMTP",
+    25: "SMTP",
+    53: "DNS",
+    80: "HTTP",
+    110: "POP3",
+    143: "IMAP",
+    443: "HTTPS",
+    465: "SMTP",
+    587: "SMTP",
+    993: "IMAP",
+    995: "POP3",
+}
+_FAILURES = {
+    "refused": "refused",
+    "timed_out": "timed out",
+    "unreachable": "unreachable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Octets that left one side at once; `arrived_ns` is None when they never did."""
+
+    side: Side
+    offset: int
+    data: bytes
+    sent_ns: int
+    arrived_ns: int | None
+    number: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A TLS handshake that ended well."""
+
+    version: str
+    cipher: str
+    server_name: str
+    done_ns: int  # when the first side knew
+
+    def __str__(self) -> str:
+        name = f", for {self.server_name}" if self.server_name else ""
+        return f"{self.version}, {self.cipher}{name}"
+
+
+@dataclass
+class Session:
+    """All events of one connection. `protocol` may be set when the guess is wrong."""
+
+    events: Sequence[Event]
+    protocol: str = field(default="")
+
+    def __post_init__(self) -> None:
+        self.id = self.events[0].connection
+        self.protocol = self.protocol or PORTS.get(self.port, "")
+        if not self.protocol:
+            self.protocol = guess_protocol(self.wire("S")) or "TCP"
+
+    def __repr__(self) -> str:
+        return f"<Session {self.title}: {self.outcome}>"
+
+    # Who ------------------------------------------------------------------------------
+
+    @cached_property
+    def client_address(self) -> Address:
+        return self._address("src")
+
+    @cached_property
+    def server_address(self) -> Address:
+        return self._address("dst")
+
+    @cached_property
+    def client(self) -> str:
+        """Name of the client's host, or its address when the trace has no name."""
+        first = self.find("connect")
+        return first.host if first else self.client_address[0] or "client"
+
+    @cached_property
+    def server(self) -> str:
+        """Name of the server's host, else the name asked for, else its address."""
+        accept = self.find("accept")
+        if accept:
+            return accept.host
+        first = self.find("connect")
+        return (first and first.get("to")) or self.server_address[0] or "server"
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+    @property
+    def title(self) -> str:
+        return f"{self.id}: {self.protocol} {self.client} → {self.server}:{self.port}"
+
+    def side_of(self, event: Event) -> Side:
+        """The side on which an event happened."""
+        return "C" if event.host == self.client else "S"
+
+    def find(self, kind: str) -> Event | None:
+        """The first event of a kind."""
+        return next(self.all(kind), None)
+
+    def all(self, *kinds: str) -> Iterator[Event]:
+        """The events of some kinds."""
+        return (event for event in self.events if event.kind in kinds)
+
+    # When and how ---------------------------------------------------------------------
+
+    @property
+    def began_ns(self) -> int:
+        return self.events[0].time_ns
+
+    @property
+    def ended_ns(self) -> int:
+        """When the last thing happened or arrived."""
+        last = self.events[-1].time_ns
+        return max([last, *(e.time_ns + _latency(e) for e in self.events)])
+
+    @cached_property
+    def latency_ns(self) -> int:
+        """One way, as the first SYN found it; 0 when nobody answered."""
+        found = next((e for e in self.events if _latency(e) > 0), None)
+        return _latency(found) if found else 0
+
+    @cached_property
+    def outcome(self) -> str:
+        """refused, timed out, unreachable, reset, closed, or open."""
+        for event in self.events:
+            if event.kind in _FAILURES:
+                return _FAILURES[event.kind]
+        if self.find("reset"):
+            return "reset"
+        reasons = [str(event["reason"]) for event in self.all("lost")]
+        bad = [reason for reason in reasons if reason]
+        if bad:
+            return bad[0]
+        return "closed" if reasons or self.find("fin") else "open"
+
+    @cached_property
+    def reason(self) -> str:
+        """Why the connection was not made or broke, in the words of the network."""
+        found = self.all(*_FAILURES, "lost", "tls_failed")
+        return next((str(e["reason"]) for e in found if e.get("reason")), "")
+
+    @cached_property
+    def tls(self) -> Tls | None:
+        """The TLS facts, or None when all of it was in clear text."""
+        found = self.find("tls")
+        if not found:
+            return None
+        name = next((e["server_name"] for e in self.all("tls") if e["server_name"]), "")
+        return Tls(found["version"], found["cipher"], name, found.time_ns)
+
+    # What -----------------------------------------------------------------------------
+
+    @cached_property
+    def bursts(self) -> dict[Side, list[Burst]]:
+        """The octets of each side as they left."""
+        found: dict[Side, list[Burst]] = {"C": [], "S": []}
+        for e in self.all("bytes"):
+            latency: int = e["latency"]
+            arrived = e.time_ns + latency if latency >= 0 else None
+            found[e["side"]].append(
+                Burst(e["side"], e["offset"], e["data"], e.time_ns, arrived, e.number)
+            )
+        return found
+
+    def wire(self, side: Side) -> bytes:
+        """The octets that one side put on the wire, in order, each once."""
+        stream = bytearray()
+        for burst in self.bursts[side]:
+            if burst.end > len(stream):
+                stream[burst.offset :] = burst.data
+        return bytes(stream)
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """What was said, in the order in which it was said."""
+        found = [line for side in SIDES for line in self._said(side)]
+        if not found:
+            found = [
+                self._timed(e, None)
+                for e in split_stream(self.events[0], self.bursts, self.protocol)
+            ]
+        return sorted(found, key=lambda line: (line.sent_ns, line.number))
+
+    # Views ----------------------------------------------------------------------------
+
+    def transcript(self, *, fold: int | None = 12) -> "Transcript":
+        """Who said what; content of more than `fold` lines is cut (None: never)."""
+        from maillab.trace.transcript import Transcript
+
+        return Transcript(self, fold)
+
+    def script(self, *, secrets: bool = False) -> str:
+        """The session as a test transcript (`C:` and `S:` lines)."""
+        from maillab.trace.script import script
+
+        return script(self, secrets=secrets)
+
+    def ladder(self) -> "Ladder":
+        """The session as a picture in time."""
+        from maillab.trace.ladder import Ladder
+
+        return Ladder(self)
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        return self.ladder()._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]
+
+    # Joining both ends ----------------------------------------------------------------
+
+    def _address(self, fact: Literal["src", "dst"]) -> Address:
+        first = self.find("connect")
+        ip, port = first[fact] if first else ("", 0)
+        return str(ip), int(port)
+
+    def _said(self, speaker: Side) -> Iterator[Line]:
+        """What `speaker` said: as the server's engine understood it, if there is one."""
+        spoken = [e for e in self.all("line") if e["speaker"] == speaker]
+        ours: dict[Side, list[Event]] = {"C": [], "S": []}
+        for event in spoken:
+            ours[self.side_of(event)].append(event)
+        told, other = ours["S"] or ours["C"], ours["C"] if ours["S"] else []
+        starts = [event["offset"] for event in other]
+        for event in told:
+            at = bisect_right(starts, event["offset"]) - 1
+            yield self._timed(event, other[at] if at >= 0 else None)
+        heard = max((e["offset"] + len(e["octets"]) for e in told), default=0)
+        for event in other[bisect_left(starts, heard) :]:
+            yield self._timed(event, None)
+
+    def _timed(self, event: Event, other: Event | None) -> Line:
+        """One line with the times of both ends; `other` is what the other end noted."""
+        speaker: Side = event["speaker"]
+        ends = {self.side_of(e): e for e in (event, other) if e}
+        said = ends.get(speaker)
+        heard = ends.get("S" if speaker == "C" else "C")
+        if event["secure"]:
+            sent, arrived = self._times_inside(speaker, said, heard)
+        else:
+            sent, arrived = self._times_outside(event)
+        same = other if other and other["offset"] == event["offset"] else None
+        return Line(
+            speaker=speaker,
+            offset=event["offset"],
+            octets=event["octets"],
+            what=event["what"],
+            secret=tuple(map(tuple, event["secret"]))  # pyright: ignore
+            or tuple(map(tuple, same["secret"] if same else ())),
+            secure=event["secure"],
+            ref=event["ref"] or (same["ref"] if same else ""),
+            why=event["why"] or (same["why"] if same else ""),
+            sent_ns=sent,
+            arrived_ns=arrived,
+            number=(said or event).number,
+            protocol=self.protocol,
+        )
+
+    def _times_outside(self, event: Event) -> tuple[int, int | None]:
+        """When the first octet of a line left, and when its last one arrived."""
+        bursts = self.bursts[event["speaker"]]
+        end: int = event["offset"] + len(event["octets"])
+        first = next((b for b in bursts if b.end > event["offset"]), None)
+        last = next((b for b in bursts if b.end >= end), None)
+        sent = first.sent_ns if first else event.time_ns
+        return sent, last.arrived_ns if last else None
+
+    def _times_inside(
+        self, speaker: Side, said: Event | None, heard: Event | None
+    ) -> tuple[int, int | None]:
+        """The same inside TLS, where only the engines can tell."""
+        if said is None:
+            arrived = heard.time_ns if heard else self.began_ns
+            return arrived - self.latency_ns, arrived
+        bursts = self.bursts[speaker]
+        at = bisect_left([burst.sent_ns for burst in bursts], said.time_ns)
+        if at < len(bursts):
+            return bursts[at].sent_ns, bursts[at].arrived_ns
+        return said.time_ns, heard.time_ns if heard else None
+
+
+def _latency(event: Event) -> int:
+    return int(event.get("latency", 0))

@@ -1,0 +1,124 @@
+"""What all views share: text, HTML that survives Jupyter's sanitizer, a sentence.
+
+Rule 1: everything that a peer could have said is escaped.
+Rule 2: pictures come as `<img>` with alt text, never as inline `<svg>`: JupyterLab drops
+        that in notebooks it does not trust; below it the same facts as a table.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from maillab.trace.lines import clean
+
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under named columns; the first column names its row."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Columns as wide as their widest cell; numbers to the right."""
+        cells = [self.columns, *self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+        right = [_is_number(column) for column in zip(*self.rows, strict=True)]
+        right = right or [False] * len(widths)
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if to_right else cell.ljust(width)
+                for cell, width, to_right in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in cells
+        )
+
+    def html(self) -> str:
+        """The table with caption and scopes, for those who read with their ears."""
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
+        rows = "".join(f"<tr>{_html_row(row)}</tr>" for row in self.rows)
+        return (
+            f"<table><caption>{escape(self.caption)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+class View:
+    """A static picture of a part of the trace."""
+
+    def describe(self) -> str:
+        """One sentence: what is to be seen. It is the alt text of the picture."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """All of it for a terminal."""
+        raise NotImplementedError
+
+    def table(self) -> Table:
+        """All of it as rows and columns."""
+        raise NotImplementedError
+
+    def svg(self) -> str:
+        """The picture; "" when this view has none."""
+        return ""
+
+    def html(self) -> str:
+        """Picture, sentence and table."""
+        told = escape(self.describe(), quote=True)
+        svg = self.svg()
+        if not svg:
+            return f"<p>{told}</p>{self.table().html()}"
+        data = b64encode(svg.encode()).decode()
+        return (
+            f'<figure><img alt="{told}" src="data:image/svg+xml;base64,{data}">'
+            f"<figcaption>{told}</figcaption></figure>"
+            f"<details><summary>The same as a table</summary>{self.table().html()}"
+            f"</details>"
+        )
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def milliseconds(ns: int) -> str:
+    """A time in ms with three places: "40.250"."""
+    return f"{ns / MS:.3f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: "1 line", "1,200 lines"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def clip(text: str, width: int) -> str:
+    """`text`, cut with "…" when it is longer than `width`."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def join(values: object) -> str:
+    """A fact that may be a list, as printable text."""
+    if isinstance(values, (list, tuple)):
+        return ", ".join(clean(value) for value in values)  # pyright: ignore
+    return clean(values)
+
+
+def _html_row(row: Sequence[str]) -> str:
+    first, *rest = row
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+    return f'<th scope="row">{escape(first)}</th>{cells}'
+
+
+def _is_number(cells: Sequence[str]) -> bool:
+    return all(cell.replace(",", "").replace(".", "").isdecimal() for cell in cells)

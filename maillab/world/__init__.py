@@ -1,0 +1,1 @@
+"""A scenario file and its zone files become a running world."""

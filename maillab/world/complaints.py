@@ -1,0 +1,84 @@
+"""What is wrong with a scenario file, in the words of the person who wrote it.
+
+Goes in: pydantic's errors. Comes out: ScenarioErrors with lines and advice.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from maillab.errors import ScenarioError
+from maillab.world.positions import line_of
+
+EXPECTED = {
+    "string_type": "a text in quotes",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "list_type": "a list such as [\"smtp\", \"imap\"]",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "datetime_type": "a date and time such as 2026-01-05T09:00:00Z",
+}
+
+
+def explain(
+    error: ValidationError, file: Path, text: str, model: type[BaseModel]
+) -> list[ScenarioError]:
+    """One ScenarioError for each mistake, in the order of the file."""
+    complaints = [complaint(item, file, text, model) for item in error.errors()]
+    return sorted(complaints, key=lambda one: one.line or 0)
+
+
+def complaint(
+    item: Any, file: Path, text: str, model: type[BaseModel]
+) -> ScenarioError:
+    """One mistake."""
+    path = tuple(str(part) for part in item["loc"] if part != "[key]")
+    return ScenarioError(file, line_of(text, path), sentence(item, path, model))
+
+
+def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
+    """What was given, what was expected."""
+    where = ".".join(path)
+    given = item.get("input")
+    match item["type"]:
+        case "extra_forbidden":
+            known = known_keys(model, path[:-1])
+            return f"unknown key {path[-1]!r}{suggestion(path[-1], known)}"
+        case "missing":
+            return f"{'.'.join(path[:-1]) or 'the file'} needs the key {path[-1]!r}"
+        case "value_error":
+            return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+        case "literal_error":
+            choices = item["ctx"]["expected"]
+            return f"{where}: {given!r} is not known; expected {choices}"
+        case kind if kind in EXPECTED:
+            return f"{where}: found {given!r}, expected {EXPECTED[kind]}"
+        case _:
+            return f"{where}: found {given!r}; {item['msg']}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`: did you mean 'address'?` or the list of what is known."""
+    choices = sorted(known)
+    close = get_close_matches(word, choices, 1)
+    if close:
+        return f": did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(choices)}"
+
+
+def known_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """The keys of the table at `path`."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(part)
+            current = field.annotation if field else None
+        else:  # dict[str, Table]: the key is free
+            current = get_args(current)[-1] if get_args(current) else None
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return list(current.model_fields)
+    return []

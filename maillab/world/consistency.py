@@ -1,0 +1,97 @@
+"""Does a scenario fit together? Checks that need more than one table.
+
+Goes in: a loaded scenario. Comes out: everything that cannot work, with its line.
+"""
+
+from collections.abc import Iterator
+
+from maillab.errors import ScenarioError
+from maillab.world.scenario import LoadedScenario
+
+
+def inconsistencies(loaded: LoadedScenario) -> list[ScenarioError]:
+    """All mistakes between the tables."""
+    found = [
+        *duplicate_addresses(loaded),
+        *duplicate_domains(loaded),
+        *bad_zones(loaded),
+        *homeless_users(loaded),
+        *servers_without_domains(loaded),
+    ]
+    return sorted(found, key=lambda error: (str(error.file), error.line or 0))
+
+
+def duplicate_addresses(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Two hosts with one address."""
+    owner: dict[str, str] = {}
+    for name, host in loaded.scenario.hosts.items():
+        for address in host.address:
+            first = owner.setdefault(address, name)
+            if first != name:
+                yield loaded.complaint(
+                    ("hosts", name, "address"),
+                    f"{name} and {first} both have the address {address}: give one of "
+                    f"them another",
+                )
+
+
+def duplicate_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Two servers with the mailboxes of one domain."""
+    owner: dict[str, str] = {}
+    for name, host in loaded.scenario.hosts.items():
+        for domain in host.domains:
+            first = owner.setdefault(domain, name)
+            if first != name:
+                yield loaded.complaint(
+                    ("hosts", name, "domains"),
+                    f"the mailboxes of {domain} are at {first} already",
+                )
+
+
+def bad_zones(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Zone files that are missing or wrong, and a world without a root."""
+    for name in loaded.scenario.hosts:
+        try:
+            loaded.zones_of(name)
+        except ScenarioError as error:
+            yield error
+    if not loaded.scenario.roots:
+        yield loaded.complaint(
+            ("hosts",),
+            'no host serves the root zone: give one of them zones = { "." = "FILE" }',
+        )
+
+
+def homeless_users(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Users whose domain has no server, or whose PC does not exist."""
+    hosts = loaded.scenario.hosts
+    for address, user in loaded.scenario.users.items():
+        domain = address.rpartition("@")[2]
+        if not loaded.scenario.server_of(domain):
+            yield loaded.complaint(
+                ("users", address),
+                f"no host has the mailboxes of {domain}: add it to the domains of one",
+            )
+        if user.host and user.host not in hosts:
+            known = ", ".join(hosts)
+            yield loaded.complaint(
+                ("users", address, "host"),
+                f"there is no host {user.host!r}; the hosts are {known}",
+            )
+
+
+def servers_without_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Mail services with nobody to serve, and domains without a service."""
+    for name, host in loaded.scenario.hosts.items():
+        if host.serves and not host.domains:
+            yield loaded.complaint(
+                ("hosts", name, "serves"),
+                f"{name} serves {', '.join(host.serves)} for no domain: add "
+                f'domains = ["name.example"]',
+            )
+        if host.domains and not host.serves:
+            yield loaded.complaint(
+                ("hosts", name, "domains"),
+                f"{name} has mailboxes but serves nothing: add "
+                f'serves = ["smtp", "submission", "pop3", "imap"]',
+            )
