@@ -13,8 +13,8 @@
     --- STARTTLS [2]           the TLS handshake is done (on connection 2)
     --- CLOSED [2]             the server has hung up
 
-A folder's player is tests/FOLDER_player.py. Its `new_session(**settings)` gives an object
-with `greeting(connection)`, `hear(connection, data)`, `advance(seconds)`,
+A folder's player is tests/FOLDER_player.py. Its `new_session(**settings)` gives an
+object with `greeting(connection)`, `hear(connection, data)`, `advance(seconds)`,
 `starttls(connection)` and, for `--- CLOSED`, `closed(connection)`.
 
 `pytest --rewrite` writes what the server really said.
@@ -88,7 +88,8 @@ def player(folder: str) -> ModuleType:
     """Load tests/FOLDER_player.py, however pytest imports the tests themselves."""
     path = TRANSCRIPTS.parent / f"{folder}_player.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader, path
+    assert spec is not None, path
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -110,12 +111,14 @@ class Play:
         real: list[str] = []
         for number, row in enumerate(script):
             if ACTION.match(row):
+                self.open_for(row)
                 real += self.unexpected()
                 self.act(row)
                 real.append(row)
             elif match := ROW.match(row):
                 real += self.expect(row, match, script[number + 1 :])
             elif row.startswith("--- CLOSED"):
+                real += self.unexpected()
                 if self.session.closed(int(row[10:] or 1)):
                     real.append(row)
             else:
@@ -127,7 +130,6 @@ class Play:
         if row.startswith("--- WITH "):
             self.settings = dict(word.split("=", 1) for word in row[9:].split())
             return
-        self.open(1)
         self.said = {connection: [] for connection in self.said}
         if match := re.match(r"@ \+(\d+)([smhd])$", row):
             self.session.advance(int(match[1]) * SECONDS[match[2]])
@@ -135,7 +137,6 @@ class Play:
             self.session.starttls(int(match[1] or 1))
         elif match := ROW.match(row):
             connection = int(match[2] or 1)
-            self.open(connection)
             data = self.octets(match[3], match[4] or "")
             self.take(connection, self.session.hear(connection, data))
         else:
@@ -148,6 +149,13 @@ class Play:
         if kind == "!":
             return text.encode().decode("unicode_escape").encode("latin-1")
         return text.encode() + b"\r\n"
+
+    def open_for(self, row: str) -> None:
+        """Greetings come before the first action."""
+        if not row.startswith("--- WITH "):
+            match = ROW.match(row)
+            self.open(1)
+            self.open(int(match[2] or 1) if match else 1)
 
     def open(self, connection: int) -> None:
         """Connections open when a row first mentions them."""
@@ -201,7 +209,7 @@ class Play:
             return rf"(?P<{token[1:]}>[^\s\])>]+)"
 
         tokens = re.split(r"(\*|\$[a-z][a-z0-9_]*)", pattern)
-        # A line that is the pattern itself agrees too: a `$name` may be meant literally.
+        # A line that is the pattern itself agrees too: `$name` may be meant so.
         found = re.fullmatch("".join(map(piece, tokens)), line, re.DOTALL)
         if found:
             self.bound |= {name: found[name[1:]] for name in seen}

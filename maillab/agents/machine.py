@@ -78,6 +78,10 @@ class Machine(Protocol):
         """The date and time on this host's clock (UTC)."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, on this host's clock."""
+        ...
+
     def random(self, use: str) -> random.Random:
         """This host's own seeded generator for one use."""
         ...

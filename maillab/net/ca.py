@@ -10,6 +10,7 @@ Rule 2: the CA's key is public, so the CA is constrained (RFC 5280 §4.2.1.10) t
 
 import ssl
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -33,15 +34,27 @@ RESERVED_NETWORKS = ("0.0.0.0/0", "::/0")  # addresses in a world are anybody's
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class LabContext(ssl.SSLContext):
+class LazyContext(ssl.SSLContext):
+    """A context that is filled when the first handshake needs it."""
+
+    fill: Callable[["LazyContext"], None] | None = None
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """Begin a handshake."""
+        fill, self.fill = self.fill, None
+        if fill is not None:
+            fill(self)
+        return super().wrap_bio(*args, **options)
+
+
+class ServerContext(LazyContext):
     """A server's context that gives away the keys of its sessions, for captures."""
 
     keys_read = 0
 
     def take_keys(self) -> list[str]:
         """NSS key log lines since the last call."""
-        path = Path(self.keylog_filename or "")
-        with path.open("rb") as file:
+        with Path(self.keylog_filename or "").open("rb") as file:
             file.seek(self.keys_read)
             new = file.read()
         self.keys_read += len(new)
@@ -53,42 +66,57 @@ class LabCA:
     """Signs for every host of one world."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="maillab-")
-        self._servers: dict[tuple[str, ...], LabContext] = {}
-        self._client: ssl.SSLContext | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._servers: dict[tuple[str, ...], ServerContext] = {}
+        self._client: LazyContext | None = None
+        self._unverified: ssl.SSLContext | None = None
 
     @property
     def pem(self) -> bytes:
         """The CA's own certificate, for clients (`curl --cacert`)."""
         return ca_certificate_pem()
 
-    def server_context(self, *names: str) -> LabContext:
+    def server_context(self, *names: str) -> ServerContext:
         """The context of a server with these host names; real clients on loopback too."""
         if names not in self._servers:
-            self._servers[names] = self._make_server_context(names)
+            context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+            context.fill = lambda unfilled: self._fill_server(unfilled, names)
+            self._servers[names] = context
         return self._servers[names]
 
     def client_context(self) -> ssl.SSLContext:
         """A context that trusts the lab CA only and checks names."""
         if self._client is None:
-            self._client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._client.load_verify_locations(cadata=self.pem.decode())
+            self._client = LazyContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._client.fill = self._fill_client
         return self._client
+
+    def opportunistic_context(self) -> ssl.SSLContext:
+        """A context for TLS that asks nobody who he is (RFC 7435)."""
+        if self._unverified is None:
+            self._unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._unverified.check_hostname = False
+            self._unverified.verify_mode = ssl.CERT_NONE
+        return self._unverified
 
     def close(self) -> None:
         """Remove the temporary files."""
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
-    def _make_server_context(self, names: tuple[str, ...]) -> LabContext:
-        folder = Path(self._folder.name)
-        chain = folder / f"{len(self._servers)}.pem"
+    def _fill_server(self, context: ssl.SSLContext, names: tuple[str, ...]) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="maillab-")
+        path = Path(self._folder.name) / names[0]
+        chain = path.with_suffix(".pem")  # load_cert_chain wants a file
         chain.write_bytes((KEYS / "server.pem").read_bytes() + certificate_pem(names))
-        context = LabContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
-        context.num_tickets = 0
-        context.options |= ssl.OP_NO_TICKET
-        context.keylog_filename = str(folder / f"{len(self._servers)}.keys")
-        return context
+        context.keylog_filename = str(path.with_suffix(".keys"))
+
+    def _fill_client(self, context: ssl.SSLContext) -> None:
+        context.load_verify_locations(cadata=self.pem.decode())
 
 
 @cache

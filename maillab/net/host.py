@@ -61,6 +61,10 @@ class Host:
         """The date and time on this host (UTC)."""
         return self.network.now()
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait, on the world's clock."""
+        await asyncio.sleep(seconds)
+
     def random(self, use: str) -> random.Random:
         """A generator that depends on the world's seed, this host and `use` only."""
         return random.Random(f"{self.network.seed}:{self.name}:{use}")

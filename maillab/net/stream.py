@@ -133,6 +133,11 @@ class Stream(asyncio.Protocol):
         """Somebody waits in `read`."""
         return self._reader is not None
 
+    @property
+    def is_open(self) -> bool:
+        """Writing makes sense still."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def tls_object(self) -> ssl.SSLObject | None:
         """The TLS session, for its version, cipher and certificates."""
         return self._extra("ssl_object")

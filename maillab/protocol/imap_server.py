@@ -16,9 +16,9 @@ Rule 4: nothing untagged is said on its own account, unless the client is idle.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-import maillab.protocol.imap_server_mailboxes
 import maillab.protocol.imap_server_messages
 import maillab.protocol.imap_server_session  # noqa: F401  (they register commands)
 from maillab.errors import LocalProtocolError, Refused
@@ -33,7 +33,8 @@ from maillab.protocol.imap_server_commands import (
     Steps,
 )
 from maillab.protocol.imap_server_events import Answer, CloseMailbox, Completed
-from maillab.protocol.imap_server_secrets import secret_spans
+from maillab.protocol.imap_server_mailboxes import too_big
+from maillab.protocol.imap_server_secrets import Spans, secret_spans
 from maillab.protocol.imap_server_view import View
 from maillab.wire.imap import (
     BadSyntax,
@@ -41,7 +42,6 @@ from maillab.wire.imap import (
     Status,
     announced_literal,
     bad,
-    no,
     ok,
     split_literals,
 )
@@ -101,6 +101,7 @@ class IMAPServer(Engine):
         self._literal = bytearray()
         self._bad_commands = 0
         self._finished: list[Event] = []
+        self._handshake = False  # nothing is read until TLS has started
 
     # What commands and agents may know ------------------------------------------------
 
@@ -130,10 +131,12 @@ class IMAPServer(Engine):
     @property
     def selected(self) -> View:
         """The view of the open mailbox."""
-        assert self.view is not None, "LEGAL_STATES lets nothing come here before SELECT"
+        assert self.view is not None, (
+            "LEGAL_STATES lets nothing in before SELECT"
+        )
         return self.view
 
-    # News of the open mailbox, from the agent -------------------------------------------
+    # News of the open mailbox, from the agent -----------------------------------------
 
     def message_added(
         self, uid: int, flags: frozenset[str], *, recent: bool = False
@@ -158,12 +161,12 @@ class IMAPServer(Engine):
     # The engine -----------------------------------------------------------------------
 
     def next_event(self) -> Event | None:
-        """The next question, `StartTLS`, or `Completed`; None: more bytes are needed."""
+        """A question, `StartTLS` or `Completed`; None: more bytes are needed."""
         if self._question:
             raise LocalProtocolError(f"answer {type(self._question).__name__} first")
         if not self._greeted:
             self._greet()
-        while not self._finished and not self._question and not self.closed:
+        while not (self._finished or self._question or self._handshake or self.closed):
             if not self._read():
                 break
         if self._finished:
@@ -180,6 +183,11 @@ class IMAPServer(Engine):
         else:
             self._go_on(answer)
 
+    def tls_started(self) -> None:
+        """The handshake is done. Before the first event: implicit TLS."""
+        super().tls_started()
+        self._handshake = False
+
     def time_out(self) -> None:
         """The client said nothing for 30 minutes (RFC 3501 §5.4)."""
         self._hang_up("Autologout: nothing was said for too long")
@@ -195,7 +203,7 @@ class IMAPServer(Engine):
         for what, octets in split_literals(response):
             self._say(octets, what, ref=self._ref)
 
-    def leave_mailbox(self, *, expunge: bool = False) -> Generator[Question, object]:
+    def leave_mailbox(self, *, expunge: bool = False) -> Generator[Question, Any, None]:
         """Close the open mailbox, if there is one (for `yield from`)."""
         if self.view:
             self.view = None
@@ -255,7 +263,10 @@ class IMAPServer(Engine):
         return True
 
     def _hear(self, octets: bytes, what: str) -> None:
-        spans = secret_spans(bytes(self._command.raw[:LINE_AFTER_LOGIN]), octets)
+        command = self._command
+        spans: Spans = ()
+        if not command.raw or command.verb in ("LOGIN", "AUTHENTICATE"):
+            spans = secret_spans(bytes(command.raw), octets, what)
         self._heard(octets, what, secret=spans, ref=self._ref)
 
     def _command_line(self, line: bytes) -> None:
@@ -303,8 +314,7 @@ class IMAPServer(Engine):
             self._hear(b"", "literal")
 
     def _refuse_rest(self, announced: tuple[int, bool] | None) -> None:
-        """"If the server rejects the literal, it MUST ... read and discard" it: a client
-        that did not wait has sent it, and the rest of its command (RFC 7888 §4)."""
+        """Skip what a client that did not wait has sent already (RFC 7888 §4)."""
         refusal = self._command.refusal
         assert refusal
         if announced and not announced[1]:
@@ -323,8 +333,7 @@ class IMAPServer(Engine):
     def _too_big(self) -> Status:
         why = f"{self._command.literals} octets of literals"
         if self._command.verb == "APPEND" and self.state is not State.NOT_AUTHENTICATED:
-            text = f"A message may have {self.append_limit} octets"
-            return no(text, "TOOBIG", why)  # RFC 4469 §4.2
+            return replace(too_big(self.append_limit), why=why)
         return bad("The literal is too big", why)
 
     # Carrying out ---------------------------------------------------------------------
@@ -392,6 +401,7 @@ class IMAPServer(Engine):
         self._finished.append(Completed(command.tag, command.verb, status))
         if command.verb == "STARTTLS" and status.condition == "OK":
             self._finished.append(StartTLS())
+            self._handshake = True
         if self.state is State.LOGOUT:
             self.closed = True
         self._count_bad(status)

@@ -44,8 +44,8 @@ LEGAL_STATES: dict[str, frozenset[State]] = {
     **dict.fromkeys(("FETCH", "STORE", "COPY", "MOVE", "UID"), _INSIDE),
 }
 
-# "An EXPUNGE response MUST NOT be sent ... while responding to a FETCH, STORE, or SEARCH
-# command" (RFC 3501 §7.4.1). Their UID forms are other commands.
+# "An EXPUNGE response MUST NOT be sent ... while responding to a FETCH, STORE, or
+# SEARCH command" (RFC 3501 §7.4.1). Their UID forms are other commands.
 KEEPS_NUMBERS = frozenset({"FETCH", "STORE", "SEARCH"})
 
 

@@ -1,7 +1,7 @@
 """What the IMAP server engine asks its agent, and what the agent answers.
 
-Each `Question` names the type of its answer. Instead of it, every question may be answered
-with a `wire.imap.Status`: the refusal that the client gets.
+Each `Question` names the type of its answer. Instead of it, every question may be
+answered with a `wire.imap.Status`: the refusal that the client gets.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A mailbox as it is when a session opens it. `messages`: flags by UID, ascending."""
+    """A mailbox when a session opens it. `messages`: flags by UID, ascending."""
 
     uid_validity: int
     uid_next: int
@@ -179,7 +179,7 @@ class ExpungeMessages(Question):
 
 @dataclass(frozen=True, slots=True)
 class CopyMessages(Question):
-    """Copy from the open mailbox to another, all or none; `move`: and remove. -> Added"""
+    """Copy to another mailbox, all or none; `move`: and remove here. -> Added"""
 
     uids: tuple[int, ...]
     target: str

@@ -132,7 +132,7 @@ def status(server: "IMAPServer", words: Scanner) -> Steps:
 
 
 @command("APPEND", rfc="RFC 3501 §6.3.11")
-def append(_server: "IMAPServer", words: Scanner) -> Steps:
+def append(server: "IMAPServer", words: Scanner) -> Steps:
     """Put a message into a mailbox."""
     words.space()
     name = words.mailbox()
@@ -147,11 +147,18 @@ def append(_server: "IMAPServer", words: Scanner) -> Steps:
         words.space()
     content = words.string()
     words.end()
-    if b"\0" in content:
-        raise Refused(no("A message has no NUL octets (RFC 3501 CHAR8)"))
+    if len(content) > server.append_limit:
+        raise Refused(too_big(server.append_limit))
+    if b"\0" in content:  # RFC 3501 §9, CHAR8
+        raise Refused(no("A message must not have NUL octets"))
     added: Added = yield AppendMessage(name, content, flags, date)
     code = f"APPENDUID {added.uid_validity} {added.uids[0]}"  # RFC 4315 §3
     return ok("Appended", code)
+
+
+def too_big(limit: int) -> Status:
+    """The refusal of a message that is too big (RFC 4469 §4.2, RFC 7889 §4)."""
+    return no(f"A message may have {limit} octets", "TOOBIG")
 
 
 # Inside -------------------------------------------------------------------------------
@@ -175,7 +182,7 @@ def _describe(server: "IMAPServer", view: View, opened: Opened) -> None:
     words = " ".join(flags).encode()
     permanent = b"" if view.read_only else words + b" \\*"
     server.untagged(b"FLAGS (%b)" % words)
-    server.untagged(b"%d EXISTS" % len(view))
+    server.untagged(b"%d EXISTS" % view.count)
     server.untagged(b"%d RECENT" % len(view.recent))
     if view.first_unseen:
         server.untagged(b"OK [UNSEEN %d] First unseen message" % view.first_unseen)
@@ -214,5 +221,3 @@ def _status_items(words: Scanner) -> list[str]:
     if not items:
         raise BadSyntax("Expected at least one item")
     return list(dict.fromkeys(items))
-
-

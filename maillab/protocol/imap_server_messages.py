@@ -1,7 +1,7 @@
 """IMAP commands about messages (selected state, RFC 3501 §6.4).
 
-FETCH, STORE, SEARCH, COPY, MOVE and EXPUNGE have two forms: with message numbers, and as
-`UID …` with UIDs. Both are the same function here, told which by `by_uid`.
+FETCH, STORE, SEARCH, COPY, MOVE and EXPUNGE have two forms: with message numbers, and
+as `UID …` with UIDs. Both are the same function here, told which by `by_uid`.
 """
 
 from collections.abc import Callable, Generator
@@ -119,7 +119,7 @@ def _search(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
             data,
             number=view.number(data.uid),
             flags=view.flags(data.uid, data.flags),
-            count=len(view),
+            count=view.count,
             last_uid=view.uids[-1],
         )
         if candidate.matches(key):
@@ -141,7 +141,10 @@ def _fetch(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
     for data in answer.messages:
         wanted = items
         if data.flags != view.known(data.uid) and Item("FLAGS") not in items:
-            wanted = (*items, Item("FLAGS"))  # "included as part of the FETCH responses"
+            wanted = (
+                *items,
+                Item("FLAGS"),
+            )  # "flags SHOULD be included"
         view.told(data.uid, data.flags)
         flags = view.flags(data.uid, data.flags)
         _say_fetch(server, data.uid, Renderer(data, flags).render(wanted))
@@ -252,9 +255,9 @@ def _chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
     some = SequenceSet.scan(words)
     if by_uid:
         return tuple(some.chosen(view.uids))
-    if some.exceeds(len(view)):
-        raise BadSyntax(f"There are only {len(view)} messages")
-    numbers = some.chosen(range(1, len(view) + 1))
+    if some.exceeds(view.count):
+        raise BadSyntax(f"There are only {view.count} messages")
+    numbers = some.chosen(range(1, view.count + 1))
     return tuple(view.uids[number - 1] for number in numbers)
 
 
@@ -287,4 +290,6 @@ def _say_fetch(server: "IMAPServer", uid: int, items: bytes) -> None:
 
 def _copyuid(added: Added) -> str:
     """RFC 4315 §3."""
-    return f"COPYUID {added.uid_validity} {compact(added.sources)} {compact(added.uids)}"
+    return (
+        f"COPYUID {added.uid_validity} {compact(added.sources)} {compact(added.uids)}"
+    )

@@ -1,7 +1,7 @@
 """What one session knows about its mailbox, and what it must still be told.
 
-Goes in: the mailbox as it was when the session opened it, then every change of it. Comes
-out: message numbers, and the untagged responses that keep the client in step.
+Goes in: the mailbox as it was when the session opened it, then every change of it.
+Comes out: message numbers, and the untagged responses that keep the client in step.
 
 Rule 1: the client's numbers change only by what it is told: a message that others
         removed keeps its number until EXPUNGE is sent (RFC 3501 §7.4.1).
@@ -31,7 +31,9 @@ class View:
         self._arrived: list[int] = []
         self._gone: set[int] = set()
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many messages the client knows."""
         return len(self.uids)
 
     def number(self, uid: int) -> int:
@@ -39,7 +41,7 @@ class View:
         return bisect_left(self.uids, uid) + 1
 
     def flags(self, uid: int, flags: frozenset[str]) -> frozenset[str]:
-        """Flags as the client sees them: with \\Recent if that is so for this session."""
+        """Flags as the client sees them: with \\Recent, which is the session's."""
         return flags | {RECENT} if uid in self.recent else flags
 
     def exists(self, uid: int) -> bool:
@@ -84,7 +86,7 @@ class View:
         self._gone.add(uid)
 
     def told(self, uid: int, flags: frozenset[str]) -> None:
-        """The client knows these flags: they were sent, or it asked for them silently."""
+        """The client knows these flags: they were sent, or it set them itself."""
         self._known[uid] = flags
 
     def known(self, uid: int) -> frozenset[str]:

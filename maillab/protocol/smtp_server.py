@@ -5,8 +5,8 @@ Goes in: bytes, and the agent's answers. Comes out: questions, events, bytes.
 Rule 1: every change of `state` happens in this file.
 Rule 2: this file never decides. Whether a sender, a recipient, a login or a message is
         welcome is a question for the agent, which may need DNS, a directory or time.
-Rule 3: between 354 and the final dot the server is silent (RFC 5321 §4.1.1.4), unless it
-        hangs up.
+Rule 3: between 354 and the final dot the server is silent (RFC 5321 §4.1.1.4), unless
+        it hangs up.
 """
 
 import re
@@ -17,6 +17,7 @@ from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol import smtp_server_limits as limits
 from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol.smtp_server_auth import AuthExchange
 from maillab.protocol.smtp_server_events import (
     Answered,
     Login,
@@ -26,7 +27,6 @@ from maillab.protocol.smtp_server_events import (
     Verify,
 )
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
-from maillab.wire import sasl
 from maillab.wire.lines import CRLF, LineTooLong
 from maillab.wire.smtp import (
     AUTH_LINE_LIMIT,
@@ -36,7 +36,7 @@ from maillab.wire.smtp import (
     parse_command,
 )
 from maillab.wire.smtp_content import ContentReader
-from maillab.wire.smtp_path import NULL_PATH, Address, checked_client_name
+from maillab.wire.smtp_path import NULL_PATH, Address
 
 
 class State(Enum):
@@ -101,8 +101,7 @@ class SMTPServer(Engine):
         self.user = ""
         self.bad_commands = 0
         self._extended = False  # greeted with EHLO
-        self._mechanism_name = ""
-        self._mechanism: sasl.ServerMechanism = sasl.Plain()
+        self._exchange = AuthExchange("PLAIN")
         self._question: Question | None = None
         self._ref = "RFC 5321 §4.3.1"  # of what is being answered
         self._forget_transaction()
@@ -128,7 +127,7 @@ class SMTPServer(Engine):
         return self._next_line()
 
     def answer(self, reply: Reply) -> None:
-        """Answer the last question. A positive reply moves the state machine forward."""
+        """Answer the last question. A positive reply moves the state forward."""
         question, self._question = self._question, None
         if self.closed:
             return  # we hung up while the agent was thinking
@@ -210,7 +209,7 @@ class SMTPServer(Engine):
         return RcptTo(path, parameters)
 
     @command("DATA", rfc="RFC 5321 §4.1.1.4")
-    def _data(self, argument: str) -> Reply:
+    def _data(self, _argument: str) -> Reply:
         if self.state is State.MAIL:  # RFC 5321 §3.3, RFC 2920 §3.2
             tried = self._tried_recipient
             raise Refused(replies.NO_VALID_RECIPIENTS if tried else replies.NEED_RCPT)
@@ -219,7 +218,7 @@ class SMTPServer(Engine):
         return Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 
     @command("RSET", rfc="RFC 5321 §4.1.1.5")
-    def _rset(self, argument: str) -> Reply:
+    def _rset(self, _argument: str) -> Reply:
         if self.state is not State.CONNECTED:
             self._reset()
         return Reply(250, "2.0.0", "Forgotten")
@@ -231,24 +230,24 @@ class SMTPServer(Engine):
         return Verify(argument)
 
     @command("EXPN", rfc="RFC 5321 §4.1.1.7")
-    def _expn(self, argument: str) -> Reply:
+    def _expn(self, _argument: str) -> Reply:
         raise Refused(replies.not_implemented("EXPN"))
 
     @command("HELP", rfc="RFC 5321 §4.1.1.8")
-    def _help(self, argument: str) -> Reply:
+    def _help(self, _argument: str) -> Reply:
         return Reply(214, "2.0.0", "This is maillab. Commands:", " ".join(HANDLERS))
 
     @command("NOOP", rfc="RFC 5321 §4.1.1.9")
-    def _noop(self, argument: str) -> Reply:
+    def _noop(self, _argument: str) -> Reply:
         return Reply(250, "2.0.0", "Nothing done")
 
     @command("QUIT", rfc="RFC 5321 §4.1.1.10")
-    def _quit(self, argument: str) -> Reply:
+    def _quit(self, _argument: str) -> Reply:
         self.state = State.CLOSED
         return Reply(221, "2.0.0", f"{self.options.hostname} closes the connection")
 
     @command("STARTTLS", rfc="RFC 3207 §4")
-    def _starttls(self, argument: str) -> Reply:
+    def _starttls(self, _argument: str) -> Reply:
         if self.tls_active:
             raise Refused(replies.TLS_ALREADY)
         if not self.options.starttls:
@@ -262,34 +261,22 @@ class SMTPServer(Engine):
         if self.user:
             raise Refused(replies.AUTH_ALREADY)
         limits.check_auth(self.options, name.upper(), self.tls_active)
-        self._mechanism_name = name.upper()
-        self._mechanism = sasl.server_mechanism(name)
+        self._exchange = AuthExchange(name.upper())
         self.state = State.AUTH
-        if initial:
-            return self._respond(b"" if initial == "=" else initial.strip().encode())
-        return replies.challenge(self._mechanism.first_challenge)
+        return self._after(self._exchange.begin(initial.strip()))
 
     # What the commands share ----------------------------------------------------------
 
     def _greet(self, argument: str, *, extended: bool) -> None:
-        try:
-            self.client_name = checked_client_name(argument)
-        except ValueError as error:
-            raise Refused(Reply(501, "5.5.4", str(error))) from error
+        self.client_name = limits.client_name(argument)
         self._extended = extended
         self._reset()
 
-    def _respond(self, response: bytes) -> Reply | Question:
-        """Take a SASL response: the next challenge, or the question at the end."""
-        try:
-            outcome = self._mechanism.respond(sasl.decode(response))
-        except ValueError as error:
+    def _after(self, outcome: Reply | Question) -> Reply | Question:
+        """After a challenge comes a response; after the last response, commands."""
+        if isinstance(outcome, Question):
             self.state = State.GREETED
-            raise Refused(Reply(501, "5.5.2", str(error))) from error
-        if isinstance(outcome, bytes):
-            return replies.challenge(outcome)
-        self.state = State.GREETED
-        return Login(self._mechanism_name, outcome)
+        return outcome
 
     # Lines ----------------------------------------------------------------------------
 
@@ -339,28 +326,22 @@ class SMTPServer(Engine):
         span = (0, len(line))
         self._ref = "RFC 4954 §4"
         self._heard(line + CRLF, "continuation", secret=(span,), ref=self._ref)
-        if line == b"*":
-            self.state = State.GREETED
-            return Reply(501, "5.7.0", "Authentication cancelled")
         try:
-            return self._respond(line)
+            return self._after(self._exchange.respond(line))
         except Refused as refused:
             return self._refusal(refused)
 
     def _line_too_long(self, why: str) -> Reply:
-        if self.state is State.AUTH:
-            self.state = State.GREETED
-            reply = Reply(
-                500, "5.5.6", "Authentication exchange line too long", why=why
-            )
-        else:
-            reply = Reply(500, "5.5.2", "Command line too long", why=why)
-        return self._refusal(Refused(reply))
+        return self._refusal(
+            Refused(replies.line_too_long(self.state is State.AUTH, why))
+        )
 
     def _refusal(self, refused: Refused) -> Reply:
         """What to say to a bad command. After too many: 421, and no more."""
         assert isinstance(refused.reply, Reply)
-        self.bad_commands += 1
+        if self.state is State.AUTH:
+            self.state = State.GREETED  # the exchange has failed
+        self.bad_commands += refused.reply.permanent
         if self.bad_commands <= self.options.max_bad_commands:
             return refused.reply
         self.state = State.CLOSED

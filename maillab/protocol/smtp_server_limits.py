@@ -1,6 +1,7 @@
 """What one SMTP server offers and allows.
 
-Goes in: options, and what a command says. Comes out: nothing, or `Refused` with the reply.
+Goes in: options, and what a command says. Comes out: what was asked for, or
+`Refused` with the reply.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from maillab.errors import Refused
 from maillab.protocol import smtp_server_replies as replies
 from maillab.wire.smtp import Parameters, Reply, declared_size, parse_parameters
 from maillab.wire.smtp_content import ContentReader, has_bare_cr_or_lf, has_long_line
-from maillab.wire.smtp_path import Address, parse_path
+from maillab.wire.smtp_path import Address, checked_client_name, parse_path
 
 BareLF = Literal["refuse", "keep"]
 
@@ -56,6 +57,14 @@ class SMTPServerOptions:
         if self.mechanisms and (tls_active or not self.auth_needs_tls):
             lines.append(f"AUTH {' '.join(self.mechanisms)}")
         return lines
+
+
+def client_name(argument: str) -> str:
+    """Read the argument of EHLO or HELO."""
+    try:
+        return checked_client_name(argument)
+    except ValueError as error:
+        raise Refused(Reply(501, "5.5.4", str(error))) from error
 
 
 def path_after(keyword: str, text: str, code: str) -> tuple[Address, Parameters]:

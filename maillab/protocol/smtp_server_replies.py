@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from maillab.wire.sasl import encode
 from maillab.wire.smtp import Reply
 
-# For agents -------------------------------------------------------------------------------
+# For agents ---------------------------------------------------------------------------
 
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
@@ -19,7 +19,7 @@ RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot VRFY user, but will try to deliver")
 LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing")
 
-# Sequence and syntax ----------------------------------------------------------------------
+# Sequence and syntax ------------------------------------------------------------------
 
 UNKNOWN_COMMAND = Reply(500, "5.5.2", "Command not recognized")
 NEED_RCPT = Reply(503, "5.5.1", "Need RCPT before DATA")
@@ -51,7 +51,7 @@ def unknown_parameters(keywords: Iterable[str]) -> Reply:
     return Reply(555, "5.5.4", f"Parameters not recognized: {names}")
 
 
-# Limits -----------------------------------------------------------------------------------
+# Limits -------------------------------------------------------------------------------
 
 TOO_BIG = Reply(552, "5.3.4", "Message size exceeds the maximum")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
@@ -68,7 +68,15 @@ BARE_CR_OR_LF = Reply(
     why="such a line end is read differently by other hosts: SMTP smuggling",
 )
 
-# Trust ------------------------------------------------------------------------------------
+
+def line_too_long(in_auth: bool, why: str) -> Reply:
+    """500: of a command (RFC 5321 §4.5.3.1.9) or of AUTH (RFC 4954 §6)."""
+    if in_auth:
+        return Reply(500, "5.5.6", "Authentication exchange line too long", why=why)
+    return Reply(500, "5.5.2", "Command line too long", why=why)
+
+
+# Trust --------------------------------------------------------------------------------
 
 AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 AUTH_ALREADY = Reply(503, "5.5.1", "Already authenticated")
@@ -84,7 +92,7 @@ def challenge(data: bytes) -> Reply:
     return Reply(334, "", encode(data).decode())
 
 
-# Beginning and end ------------------------------------------------------------------------
+# Beginning and end --------------------------------------------------------------------
 
 
 def banner(hostname: str) -> Reply:

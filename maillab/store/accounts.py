@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from maillab.errors import LabError
-from maillab.store.mailboxes import MailboxTree
+from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Directory:
             )
         if address.lower() in self.accounts:
             raise LabError(f"there is an account {address} already")
-        account = Account(address, password, MailboxTree(address))
+        account = Account(address, password, MailboxTree(STANDARD_FOLDERS))
         self.accounts[address.lower()] = account
         return account
 

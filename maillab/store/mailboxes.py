@@ -1,6 +1,6 @@
 """Mailboxes, in memory: what MDA, POP3 and IMAP share.
 
-Goes in: messages, flags, names. Comes out: the same, and a call to everybody who watches.
+Goes in: messages, flags, names. Comes out: the same, and calls to all who watch.
 
 Rule 1: a message never changes; only its flags do. A UID is never used twice in a
         mailbox, and grows (RFC 3501 §2.3.1.1).
@@ -81,9 +81,6 @@ class Mailbox:
         self._recent: set[int] = set()
         self._watchers: list[Watcher] = []
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
     @property
     def messages(self) -> tuple[StoredMessage, ...]:
         """All messages, ascending by UID."""
@@ -98,9 +95,7 @@ class Mailbox:
         """The message with this UID, or None when it is not (or no longer) here."""
         return self._messages.get(uid)
 
-    def append(
-        self, content: bytes, date: datetime, flags: Iterable[str] = ()
-    ) -> int:
+    def append(self, content: bytes, date: datetime, flags: Iterable[str] = ()) -> int:
         """Add a message, and return its UID. `date` must know its time zone."""
         if date.tzinfo is None:
             raise ValueError("The internal date needs a time zone")
@@ -135,7 +130,7 @@ class Mailbox:
         return frozenset(self._recent)
 
     def claim_recent(self) -> frozenset[int]:
-        """Take the recent messages for one session; for the next they are not recent."""
+        """Take the recent messages for one session; for the next they are old."""
         recent, self._recent = self._recent, set()
         return frozenset(recent)
 
@@ -276,8 +271,8 @@ class MailboxTree:
                 self._uses[new] = self._uses.pop(old)
 
     def _move_inbox(self, new: str) -> None:
-        """ "It moves all messages in INBOX to a new mailbox with the given name, leaving
-        INBOX empty. ... inferior names of INBOX are unaffected" (RFC 3501 §6.3.5)."""
+        # "It moves all messages in INBOX to a new mailbox with the given name, leaving
+        # INBOX empty. ... inferior hierarchical names of INBOX are unaffected"
         target = self.create(new)
         for message in self.inbox.messages:
             target.append(message.content, message.internal_date, message.flags)
@@ -298,7 +293,9 @@ def _valid(name: str) -> str:
     if any(part == "" for part in name.split(DELIMITER)):
         raise MailboxError("CANNOT", "A level of the hierarchy needs a name")
     if any(char in "*%" or not char.isprintable() for char in name):
-        raise MailboxError("CANNOT", "A name has no wildcards and no control characters")
+        raise MailboxError(
+            "CANNOT", "A name has no wildcard or control characters"
+        )
     return _canonical(name)
 
 

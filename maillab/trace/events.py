@@ -205,9 +205,7 @@ def _load(line: str, at: int) -> dict[str, Any]:
 
 
 def _dump(value: dict[str, Any]) -> str:
-    return json.dumps(
-        value, ensure_ascii=True, separators=(",", ":"), default=_freeze
-    )
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_freeze)
 
 
 def _freeze(value: object) -> object:

@@ -31,7 +31,7 @@ DELAYED_ACK = 40 * MS
 _MSS = {4: 1460, 6: 1440}  # RFC 6691: 1,500 less the fixed headers
 _TIMESTAMPS = 12  # octets of that option in every segment (RFC 7323 §3)
 _SCALE = 7  # RFC 7323 §2
-_SYN_WINDOW, _WINDOW = 65_535, 1024  # the second one is in units of 128 octets
+_SYN_WINDOW, _WINDOW = 65_535, 2048  # the second one is in units of 128 octets
 _ARRIVE, _SEND, _ACKNOWLEDGE = range(3)
 _WORD = 0xFFFFFFFF
 
@@ -124,12 +124,11 @@ class Flow:
         return min(sent, key=lambda time: abs(time - left))
 
     def _accept(self, event: Event) -> None:
-        arrives = None
         established = self.session.find("established")
-        if established:
-            arrives = established.time_ns
-            self._at(arrives, _SEND, self._acknowledge_syn)
+        arrives = established.time_ns if established else None
         self._at(event.time_ns, _SEND, lambda t: self._syn_ack(t, arrives))
+        if arrives is not None:
+            self._at(arrives, _SEND, lambda t: self._bare_ack(self._c, t))
 
     def _refused(self, event: Event) -> None:
         last = [e.time_ns for e in self.session.all("connect", "syn")][-1]
@@ -204,9 +203,6 @@ class Flow:
             stamp = self._stamp(self._s, time)
             self._at(arrives, _ARRIVE, lambda _: self._learn(self._c, 1, stamp))
 
-    def _acknowledge_syn(self, time: int) -> None:
-        self._bare_ack(self._c, time)
-
     def _burst(self, time: int, event: Event) -> None:
         end = self._end(event["side"])
         arrives = self._arrival(end, time, event["latency"])
@@ -255,7 +251,9 @@ class Flow:
                 self.packets.append(Packet(now, data, False, comment))
             self._learn(peer, expects, stamp)
             peer.unacknowledged.append(size)
-            if urgent or sum(peer.unacknowledged) >= 2 * (self._mss - _TIMESTAMPS):
+            if sum(peer.unacknowledged) >= 2 * (self._mss - _TIMESTAMPS):
+                self._bare_ack(peer, now)
+            elif urgent:
                 self._promise(peer, now)
             elif len(peer.unacknowledged) == 1:
                 self._promise(peer, now + DELAYED_ACK)

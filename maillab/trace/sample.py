@@ -201,7 +201,9 @@ def letter(trace: Trace | None = None) -> Trace:
     denied = "550 5.7.1 Relaying denied"
     talk.say("S", denied, ref=rcpt, why=why, wire=bytes(50))
     talk.say("C", "DATA", ref="RFC 5321 §4.1.1.4", wire=bytes(28))
-    talk.say("S", "354 End data with <CRLF>.<CRLF>", ref="RFC 5321 §3.3", wire=bytes(55))
+    talk.say(
+        "S", "354 End data with <CRLF>.<CRLF>", ref="RFC 5321 §3.3", wire=bytes(55)
+    )
     content = ("From: Alice <alice@alpha.example>", "Subject: Lunch?", "", "At noon?")
     talk.say("C", *content, ".", what="content", wire=bytes(120))
     talk.say("S", "250 2.0.0 Queued as B-0001", ref="RFC 5321 §4.1.1.4", wire=bytes(50))

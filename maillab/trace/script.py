@@ -1,9 +1,9 @@
 r"""A session as a test transcript, the format that the protocol tests run.
 
-    C: EHLO x           a line with CRLF
-    C! \xff\x00         exact octets with escapes
-    S: 250 Ok           the reply
-    --- STARTTLS        what follows is inside TLS
+C: EHLO x           a line with CRLF
+C! \xff\x00         exact octets with escapes
+S: 250 Ok           the reply
+--- STARTTLS        what follows is inside TLS
 """
 
 import re

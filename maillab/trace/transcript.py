@@ -14,12 +14,13 @@ from itertools import groupby
 from maillab.trace.events import Event
 from maillab.trace.lines import Line, clean
 from maillab.trace.session import Session
-from maillab.trace.view import Table, View, milliseconds, plural
+from maillab.trace.view import Table, View, milliseconds, plural, socket_name
 
 LOCK = "🔒"
 _COLUMNS = ("Time (ms)", "Who", "What", "RFC", "Why")
 _HEAD, _TAIL = 6, 2  # rows of folded content that stay visible
 _REF_COLUMN = 64
+_LONGEST = 400  # characters of a folded row
 _WHO = {"C": "client", "S": "server", "-": "event"}
 
 
@@ -70,8 +71,8 @@ class Transcript(View):
         s = self.session
         head = [
             clean(s.title),
-            clean(f"C = {s.client} ({_address(s.client_address)})"),
-            clean(f"S = {s.server} ({_address(s.server_address)})"),
+            clean(f"C = {s.client} ({socket_name(s.client_address)})"),
+            clean(f"S = {s.server} ({socket_name(s.server_address)})"),
         ]
         if s.tls:
             head.append(f"{LOCK} = inside TLS")
@@ -95,7 +96,11 @@ class Transcript(View):
         time = milliseconds(row.time_ns - self.session.began_ns)
         who = "--" if row.who == "-" else f"{row.who}:"
         lock = "" if not self.session.tls else f"{LOCK} " if row.secure else "   "
-        text = f"{time:>11} {who} {lock}{row.text}"
+        said = row.text
+        if self.fold is not None and len(said) > _LONGEST:
+            hidden = len(said) - _LONGEST
+            said = f"{said[:_LONGEST]}… {plural(hidden, 'more character')}"
+        text = f"{time:>11} {who} {lock}{said}"
         ref = f"[{row.ref}]" if row.ref else ""
         yield f"{text:<{_REF_COLUMN}}  {ref}".rstrip()
         if row.why:
@@ -149,12 +154,12 @@ def _happened(session: Session, event: Event) -> Row | None:
     text = _TOLD.get(event.kind)
     if not text:
         return None
-    if event.kind == "tls" and event.time_ns != (session.tls and session.tls.done_ns):
-        return None
+    if event.kind == "tls" and event is not session.find("tls"):
+        return None  # the other end is done, too
     facts = {name: clean(value) for name, value in event.facts.items()}
     for name in ("src", "dst"):
         if name in event.facts:
-            facts[name] = clean(_address(event[name]))
+            facts[name] = clean(socket_name(event[name]))
     who = {"C": "client", "S": "server"}[session.side_of(event)]
     told = text.format_map({**facts, "who": who, "did": _did(event)}).rstrip(": ")
     ref = _REFS.get(event.kind, "") or clean(event.get("ref"))
@@ -201,8 +206,3 @@ def _why(event: Event) -> str:
 def _ending(session: Session) -> str:
     outcome = session.outcome
     return "still open" if outcome == "open" else outcome
-
-
-def _address(address: tuple[str, int]) -> str:
-    ip, port = address
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

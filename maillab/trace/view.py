@@ -97,6 +97,28 @@ def milliseconds(ns: int) -> str:
     return f"{ns / MS:.3f}"
 
 
+def clock(ns: int) -> str:
+    """A time that is at most nine characters wide.
+
+    >>> clock(40_000_000), clock(3_040_000_000), clock(127_000_000_000)
+    ('40.0 ms', '3.040 s', '127.0 s')
+    """
+    if ns < 1000 * MS:
+        return f"{ns / MS:.1f} ms"
+    if ns < 100_000 * MS:
+        return f"{ns / (1000 * MS):.3f} s"
+    if ns < 7_200_000 * MS:
+        return f"{ns / (1000 * MS):.1f} s"
+    hours, minutes = divmod(ns // (60_000 * MS), 60)
+    return f"{hours} h {minutes:02}"
+
+
+def socket_name(address: tuple[str, int]) -> str:
+    """An address with its port: "192.0.2.1:25", "[2001:db8::1]:25"."""
+    ip, port = address
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun: "1 line", "1,200 lines"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,4 +1,4 @@
-"""What a person sees: JupyterLab, explorers, plots. Imports everything, imported by none.
+"""What a person sees: JupyterLab, explorers, plots. Imports all, is imported by none.
 
-Heavy libraries (JupyterLab, ipywidgets, matplotlib, scapy) are imported inside functions.
+Heavy libraries (JupyterLab, ipywidgets, matplotlib, scapy) are imported in functions.
 """

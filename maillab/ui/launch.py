@@ -2,9 +2,9 @@
 
 Goes in: a folder, a port. Comes out: a running JupyterLab, until Ctrl-C.
 
-Rule 1: the address, with its token, is printed when the server listens, once and clearly.
-Rule 2: what a fresh machine lacks (a browser, another user than root, a free port) is said
-        and never an obstacle.
+Rule 1: the address, with its token, is printed once, when the server listens.
+Rule 2: what a fresh machine lacks (a browser, another user than root, a free port) is
+        said and never an obstacle.
 Rule 3: nothing is asked of the outside world: no news, updates, extensions.
 """
 
@@ -75,8 +75,9 @@ def announce(server: Any, wanted: int) -> None:
     """Print the address."""
     if server.port != wanted:
         print(f"Port {wanted} is taken; {server.port} is free.")
-    address = f"http://{server.ip}:{server.port}{server.base_url}lab/tree/{FIRST}"
-    print(f"\nJupyterLab is ready at\n\n    {address}?token={_token(server)}\n")
+    address = server.local_url.partition("?")[0]
+    token = server.identity_provider.token
+    print(f"\nJupyterLab is ready at\n\n    {address}?token={token}\n")
     print("Ctrl-C stops it.", flush=True)
 
 
@@ -108,7 +109,3 @@ def browser_is_here() -> bool:
     if sys.platform in ("win32", "darwin"):
         return True
     return any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
-
-
-def _token(server: Any) -> str:
-    return str(server.identity_provider.token)

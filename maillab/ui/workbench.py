@@ -1,7 +1,7 @@
 """The folder in which a student works: own copies of the notebooks.
 
-Goes in: the notebooks that came with maillab. Comes out: copies to write into, so that a
-checkout stays clean and an update never meets a student's answers.
+Goes in: the notebooks that came with maillab. Comes out: copies to write into, so that
+a checkout stays clean and an update never meets a student's answers.
 
 Rule 1: what a student changed is never overwritten.
 Rule 2: what nobody touched follows the original when that changes.
@@ -29,7 +29,7 @@ class Refreshed:
 
 
 def originals() -> Path:
-    """The folder of the notebooks: inside an installed package, beside it in a checkout."""
+    """The folder of the notebooks: inside an installed package, else beside it."""
     package = Path(maillab.__file__).parent
     for folder in (package / "_notebooks", package.parent / "notebooks"):
         if folder.is_dir():

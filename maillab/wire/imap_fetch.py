@@ -61,7 +61,9 @@ class Section:
         spec = ".".join(words).encode()
         if not self.names:
             return spec
-        return spec + b" (" + b" ".join(imap.astring(name) for name in self.names) + b")"
+        return (
+            spec + b" (" + b" ".join(imap.astring(name) for name in self.names) + b")"
+        )
 
 
 @dataclass(frozen=True, slots=True)

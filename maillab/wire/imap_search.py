@@ -1,10 +1,10 @@
 """SEARCH: the language of its keys, and which messages they find (RFC 3501 §6.4.4).
 
-Goes in: the words of the command, then one message after the other. Comes out: yes or no.
+Goes in: the words of the command, then message after message. Comes out: yes or no.
 
 Rule 1: keys are values; asking a message changes nothing.
-Rule 2: text is looked for without regard to case, in decoded text: transfer encodings and
-        encoded words are undone first.
+Rule 2: text is looked for without regard to case, in decoded text: transfer encodings
+        and encoded words are undone first.
 Rule 3: keys nest at most `MAX_DEPTH` deep, so no command can exhaust the stack.
 """
 
@@ -28,7 +28,7 @@ MAX_DEPTH = 50
 CHARSETS = ("US-ASCII", "UTF-8")
 
 _KEY = re.compile(rb"[A-Z0-9]+", re.IGNORECASE)
-_SET_BEGINS = tuple(b"%d" % digit for digit in range(10)) + (b"*",)
+_SET_BEGINS = tuple(bytes([octet]) for octet in b"0123456789*")
 _ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([BbQq])\?([^?\s]*)\?=(\s+(?==\?))?")
 
 
@@ -205,10 +205,14 @@ TESTS: dict[str, Test] = {
     "NUMBERS": lambda message, numbers: bool(
         numbers.contains(message.number, message.count)
     ),
-    "UID": lambda message, uids: bool(uids.contains(message.data.uid, message.last_uid)),
+    "UID": lambda message, uids: bool(
+        uids.contains(message.data.uid, message.last_uid)
+    ),
     **{f: _flagged("\\" + f.lower()) for f in ("ANSWERED", "DELETED", "DRAFT")},
     **{f: _flagged("\\" + f.lower()) for f in ("FLAGGED", "SEEN", "RECENT")},
-    **{f"UN{f}": _unflagged("\\" + f.lower()) for f in ("ANSWERED", "DELETED", "DRAFT")},
+    **{
+        f"UN{f}": _unflagged("\\" + f.lower()) for f in ("ANSWERED", "DELETED", "DRAFT")
+    },
     **{f"UN{f}": _unflagged("\\" + f.lower()) for f in ("FLAGGED", "SEEN")},
     "OLD": _unflagged("\\recent"),
     "NEW": lambda m: "\\recent" in m.flags and "\\seen" not in m.flags,

@@ -1,7 +1,7 @@
 """MIME structure (RFC 2045, RFC 2046): a message as a tree of parts.
 
-Goes in: the octets of a message. Comes out: a tree of `Part`, each of which knows where it
-stands in these octets, so that any section can be given back exact to the octet.
+Goes in: the octets of a message. Comes out: a tree of `Part`, each of which knows where
+it stands in these octets, so that any section can be given back exact to the octet.
 
 Rule 1: reading never fails. A multipart without parts is text/plain (RFC 2045 §5.2).
 Rule 2: the line end before a boundary belongs to the boundary (RFC 2046 §5.1.1).
@@ -12,7 +12,7 @@ import re
 from base64 import b64decode
 from binascii import a2b_qp
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from maillab.wire.message import Header, header_length
 
@@ -154,35 +154,30 @@ def _part(
     body = start + header_length(content)
     header = Header.from_wire(content)
     kind, parameters = _content_type(header, default)
-    children: tuple[Part, ...] = ()
-    message = None
+    part = Part(octets, start, body, end, header, kind, parameters)
     if kind[0] == "multipart":
-        children = _children(octets, body, end, kind[1], parameters, depth)
-        if not children:
-            kind, parameters = ("text", "plain"), ()
-    elif kind == ("message", "rfc822"):
+        children = tuple(_children(part, depth + 1)) if depth < MAX_DEPTH else ()
+        if children:
+            return replace(part, children=children)
+        return replace(part, media_type=("text", "plain"), parameters=())
+    if kind == ("message", "rfc822"):
         if depth < MAX_DEPTH:
-            message = _part(octets, body, end, ("text", "plain"), depth + 1)
-        else:
-            kind, parameters = ("application", "octet-stream"), ()
-    return Part(octets, start, body, end, header, kind, parameters, children, message)
+            inside = _part(octets, body, end, ("text", "plain"), depth + 1)
+            return replace(part, message=inside)
+        return replace(part, media_type=("application", "octet-stream"))
+    return part
 
 
-def _children(
-    octets: bytes,
-    body: int,
-    end: int,
-    subtype: str,
-    parameters: tuple[tuple[str, str], ...],
-    depth: int,
-) -> tuple[Part, ...]:
-    boundary = Value("", parameters).get("boundary")
-    if not boundary or depth >= MAX_DEPTH:
-        return ()
+def _children(part: Part, depth: int) -> Iterator[Part]:
+    boundary = Value("", part.parameters).get("boundary")
+    if not boundary:
+        return
     # "The default Content-Type in multipart/digest is message/rfc822" (RFC 2046 §5.1.5)
-    default = ("message", "rfc822") if subtype == "digest" else ("text", "plain")
-    spans = _between(octets, body, end, boundary.encode("utf-8", "replace"))
-    return tuple(_part(octets, *span, default, depth + 1) for span in spans)
+    is_digest = part.media_type[1] == "digest"
+    default = ("message", "rfc822") if is_digest else ("text", "plain")
+    line = boundary.encode("utf-8", "replace")
+    for start, end in _between(part.octets, part.body, part.end, line):
+        yield _part(part.octets, start, end, default, depth)
 
 
 def _between(

@@ -39,7 +39,7 @@ def from_wire(octets: bytes) -> str:
             return name
     except ValueError:  # not ASCII, not base64, not UTF-16
         pass
-    raise ValueError("A mailbox name must be modified UTF-7 (RFC 3501 §5.1.3)")
+    raise ValueError("A mailbox name must be modified UTF-7")
 
 
 def _shifted(text: str) -> bytes:

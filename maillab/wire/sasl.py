@@ -62,7 +62,7 @@ class Plain:
 
 
 class Login:
-    """LOGIN: a name, then a password (draft-murchison-sasl-login; obsolete, still used).
+    """LOGIN: a name, then a password (draft-murchison-sasl-login; obsolete, in use).
 
     >>> login = Login()
     >>> login.respond(b"ann"), login.respond(b"secret")

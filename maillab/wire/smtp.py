@@ -1,8 +1,8 @@
 """SMTP commands and replies as values (RFC 5321 §4.1 and §4.2).
 
-Goes in: lines. Comes out: frozen values, or `Refused` with the reply that a server gives.
+Goes in: lines. Comes out: frozen values, or `Refused` with a server's reply.
 
-Rule 1: a `Reply` can always be sent. Whatever its text is, its wire form is grammatical.
+Rule 1: a `Reply` can always be sent: whatever its text is, what is sent is grammatical.
 Rule 2: `why` is for the trace. It is never sent.
 """
 
@@ -17,8 +17,8 @@ COMMAND_LINE_LIMIT = 512  # RFC 5321 §4.5.3.1.4, with CRLF
 REPLY_LINE_LIMIT = 512  # RFC 5321 §4.5.3.1.5, with CRLF
 AUTH_LINE_LIMIT = 12288  # RFC 4954 §4, with CRLF
 
-# RFC 1870 §3: SIZE adds 26 octets; RFC 6152 §2: BODY adds 17; RFC 4954 §3: AUTH adds 500.
-# deviation: RFC 4954 §4 keeps AUTH itself to 512, but clients send their whole response.
+# RFC 1870 §3: SIZE adds 26 octets; RFC 6152 §2: BODY 17; RFC 4954 §3: AUTH 500.
+# deviation: RFC 4954 §4 keeps AUTH itself to 512, but clients send whole responses.
 LINE_LIMITS = {"MAIL": COMMAND_LINE_LIMIT + 26 + 17 + 500, "AUTH": AUTH_LINE_LIMIT}
 
 PRINTABLE = re.compile(rb"[\t -~]*")
@@ -112,7 +112,7 @@ def parse_command(line: bytes) -> tuple[str, str]:
 
 
 def parse_parameters(text: str) -> dict[str, str | None]:
-    """Read what follows a path. Values keep their case (RFC 5321 §4.1.2). Raises Refused.
+    """Read what follows a path. Values keep their case (RFC 5321 §4.1.2).
 
     >>> parse_parameters(" SIZE=10 smtputf8")
     {'SIZE': '10', 'SMTPUTF8': None}
@@ -130,7 +130,7 @@ def parse_parameters(text: str) -> dict[str, str | None]:
 
 
 def declared_size(parameters: Parameters) -> int:
-    """The SIZE parameter of MAIL, 0 when there is none (RFC 1870 §4). Raises Refused."""
+    """The SIZE parameter of MAIL, 0 when there is none (RFC 1870 §4)."""
     size = parameters.get("SIZE", "0") or ""
     if not re.fullmatch(r"[0-9]{1,20}", size):
         raise Refused(Reply(501, "5.5.4", "Syntax: SIZE=<number>"))

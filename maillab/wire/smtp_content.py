@@ -3,9 +3,9 @@
 Goes in: what stands in a `LineBuffer` after the line DATA. Comes out: the content, with
 its dots as the author wrote them.
 
-Rule 1: only <CRLF>.<CRLF> ends mail data, and the line DATA ends with the first such CRLF.
-Rule 2: memory is bounded by the size that is allowed. What is too big is thrown away as it
-        comes.
+Rule 1: only <CRLF>.<CRLF> ends mail data; the first CRLF may be that of the line DATA.
+Rule 2: memory is bounded by the size that is allowed. What is too big is thrown away as
+        it comes.
 """
 
 from maillab.wire.lines import CRLF, LineBuffer

@@ -34,7 +34,7 @@ PATH = re.compile(
 
 MAX_DOMAIN = 255  # RFC 5321 §4.5.3.1.2
 MAX_PATH = 256  # RFC 5321 §4.5.3.1.3
-# deviation: local parts over 64 octets (RFC 5321 §4.5.3.1.1) are taken: VERP makes them.
+# deviation: local parts over 64 octets (RFC 5321 §4.5.3.1.1) are taken (VERP).
 
 
 @dataclass(frozen=True, slots=True, eq=False)

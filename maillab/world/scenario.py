@@ -86,6 +86,8 @@ class HostTable(Table):
     latency_ms: float = Field(default=5.0, ge=0, le=10_000)
     serves: Annotated[list[Service], BeforeValidator(as_list)] = []
     domains: Annotated[list[Domain], BeforeValidator(as_list)] = []
+    tls: bool = True  # offers STARTTLS, and TLS on ports of its own
+    plain_login: bool = False  # passwords may be sent without TLS
     zones: dict[str, str] = {}
     comment: str = ""
 

@@ -1,0 +1,247 @@
+"""The access agent for IMAP (RFC 5598 §4.2.4, MS): answers the engine from a directory.
+
+Goes in: connections. Comes out: what the mailboxes of whoever logs in have to say.
+
+Rule 1: this file decides (who logs in, what a name means); the engine speaks.
+Rule 2: a session that has a mailbox open watches it, and passes every change to its
+        engine at once, which tells the client when it may.
+"""
+
+import ssl
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from maillab.agents.conversation import Conversation
+from maillab.agents.imap_access_mailboxes import ImapDesk
+from maillab.agents.machine import Machine, Stream
+from maillab.protocol import imap_server_events as ask
+from maillab.protocol.engine import Event, Question, StartTLS
+from maillab.protocol.imap_server import IMAPServer
+from maillab.store.mailboxes import Change, Mailbox, MailboxError, MailboxTree
+from maillab.wire.imap import Status, no
+from maillab.wire.message import message_id
+
+AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
+BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
+
+
+class AccountLike(Protocol):
+    """What this agent needs of an account."""
+
+    @property
+    def address(self) -> str:
+        """The mail address."""
+        ...
+
+    @property
+    def mailboxes(self) -> MailboxTree:
+        """The user's mailboxes."""
+        ...
+
+
+class DirectoryLike(Protocol):
+    """Who may log in."""
+
+    def verify(self, login: str, password: str) -> AccountLike | None:
+        """The account, or None when the login or the password is wrong."""
+        ...
+
+
+class ImapAccess:
+    """Serves all accounts of a directory on one machine.
+
+    implicit_tls   the TLS handshake comes first (port 993, RFC 8314 §3.2)
+    plain_login    passwords may be sent without TLS
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        directory: DirectoryLike,
+        tls_context: ssl.SSLContext | None = None,
+        *,
+        implicit_tls: bool = False,
+        plain_login: bool = False,
+    ) -> None:
+        self.machine = machine
+        self.directory = directory
+        self.tls_context = tls_context
+        self.implicit_tls = implicit_tls
+        self.plain_login = plain_login
+
+    async def serve(self, stream: Stream) -> None:
+        """Hold one session, from the greeting to the end of the connection."""
+        session = ImapSession(self, stream)
+        try:
+            await session.run()
+        except (OSError, ssl.SSLError):  # the network tells the trace itself
+            stream.abort()
+        except Exception as error:  # noqa: BLE001  (the agent's top loop)
+            text = traceback.format_exc()
+            self.machine.emit("failure", stream.id, error=repr(error), traceback=text)
+            session.apologize()
+            await stream.close()
+        else:
+            await stream.close()
+        finally:
+            session.end()
+
+
+class ImapSession:
+    """One connection, and who is at its other end."""
+
+    def __init__(self, service: ImapAccess, stream: Stream) -> None:
+        self.service = service
+        self.machine = service.machine
+        self.stream = stream
+        self.engine = IMAPServer(
+            service.machine.name,
+            starttls=service.tls_context is not None and not service.implicit_tls,
+            plain_login=service.plain_login,
+        )
+        self.conversation = Conversation(service.machine, stream, self.engine)
+        self.address = ""
+        self._desk: ImapDesk | None = None
+        self._mailbox: Mailbox | None = None
+        self._read_only = False
+        self._unwatch: Callable[[], None] | None = None
+
+    async def run(self) -> None:
+        """Answer until the session is over."""
+        if self.service.implicit_tls:
+            await self._start_tls()
+        while True:
+            timeout = AUTOLOGOUT if self._desk else BEFORE_LOGIN
+            event = await self.conversation.next_event(timeout)
+            if event is None and not self.conversation.interrupted:
+                return
+            if isinstance(event, StartTLS):
+                await self._start_tls()
+            elif isinstance(event, Question):
+                self.engine.answer(self.answer(event))
+
+    def apologize(self) -> None:
+        """Say that something here is broken, not what."""
+        self.stream.write(Status("BYE", "Internal error", "SERVERBUG").to_wire())
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        self._leave()
+
+    async def _start_tls(self) -> None:
+        context = self.service.tls_context
+        assert context, "TLS is offered only with a context"
+        await self.stream.start_tls(context, server_side=True)
+        self.engine.tls_started()
+
+    # Answers --------------------------------------------------------------------------
+
+    def answer(self, question: Event) -> ask.Answer:
+        """Answer one question of the engine."""
+        try:
+            if isinstance(question, ask.LogIn):
+                return self._log_in(question)
+            assert self._desk, "the engine asks for mailboxes after the login only"
+            if isinstance(question, ask.OpenMailbox):
+                return self._open(question)
+            if isinstance(question, ask.CloseMailbox):
+                return self._close(question)
+            answer = self._desk.answer(question, self._mailbox)
+            self._trace(question, answer)
+        except MailboxError as error:
+            code = error.code
+            if code == "NONEXISTENT" and isinstance(question, _INTO_ANOTHER):
+                code = "TRYCREATE"  # RFC 3501 §6.3.11, §6.4.7
+            return no(str(error), code)
+        return answer
+
+    def _log_in(self, question: ask.LogIn) -> ask.Answer:
+        if question.authzid not in ("", question.user):
+            return self._log_in_failed(question, "authzid differs from the user")
+        account = self.service.directory.verify(question.user, question.password)
+        if account is None:
+            return self._log_in_failed(question, "wrong user name or password")
+        self.address = account.address
+        self._desk = ImapDesk(account.mailboxes, self.machine.now)
+        self._emit_auth(question, "")
+        return ask.Done()
+
+    def _log_in_failed(self, question: ask.LogIn, reason: str) -> Status:
+        self._emit_auth(question, reason)
+        text = "User name or password is wrong"
+        return no(text, "AUTHENTICATIONFAILED", reason)  # RFC 5530 §3
+
+    def _emit_auth(self, question: ask.LogIn, reason: str) -> None:
+        self.machine.emit(
+            "auth",
+            self.stream.id,
+            protocol="IMAP",
+            mechanism=question.mechanism,
+            user=question.user,
+            ok=not reason,
+            reason=reason,
+        )
+
+    def _open(self, question: ask.OpenMailbox) -> ask.Answer:
+        assert self._desk
+        mailbox = self._desk.tree.require(question.name)
+        self._mailbox, self._read_only = mailbox, question.read_only
+        recent = mailbox.recent if question.read_only else mailbox.claim_recent()
+        self._unwatch = mailbox.watch(self._pass_on)
+        return ask.Opened(
+            mailbox.uid_validity,
+            mailbox.uid_next,
+            {message.uid: message.flags for message in mailbox.messages},
+            recent,
+        )
+
+    def _close(self, question: ask.CloseMailbox) -> ask.Answer:
+        mailbox = self._mailbox
+        self._leave()  # first: what is expunged now is not told to this client
+        if question.expunge and mailbox:
+            marked = (m.uid for m in mailbox.messages if "\\Deleted" in m.flags)
+            mailbox.expunge(marked)
+        return ask.Done()
+
+    def _leave(self) -> None:
+        if self._unwatch:
+            self._unwatch()
+        self._unwatch = self._mailbox = None
+
+    def _pass_on(self, change: Change) -> None:
+        """Tell the engine what happened to the open mailbox."""
+        if change.what == "added":
+            mine = self._claim(change.uid)
+            self.engine.message_added(change.uid, change.flags, recent=mine)
+        elif change.what == "flags":
+            self.engine.flags_changed(change.uid, change.flags)
+        else:
+            self.engine.message_removed(change.uid)
+        if self.engine.idling:
+            self.stream.interrupt()
+
+    def _claim(self, uid: int) -> bool:
+        """Is the new message \\Recent for this session? The first to be told has it."""
+        mailbox = self._mailbox
+        if mailbox is None or uid not in mailbox.recent:
+            return False
+        if not self._read_only:
+            mailbox.claim_recent()
+        return True
+
+    def _trace(self, question: Event, answer: ask.Answer) -> None:
+        if not isinstance(question, ask.ReadMessages) or not question.delivered:
+            return
+        if isinstance(answer, ask.Messages) and self._mailbox:
+            for data in answer.messages:
+                self.machine.emit(
+                    "fetched",
+                    self.stream.id,
+                    message=message_id(data.content),
+                    mailbox=self.address,
+                    protocol="IMAP",
+                )
+
+
+_INTO_ANOTHER = (ask.AppendMessage, ask.CopyMessages)

@@ -1,0 +1,119 @@
+"""The mail user agent: writes, submits and reads mail for one person (RFC 5598 §4.1.1).
+
+Goes in: what the person wants. Comes out: messages submitted, messages read.
+
+Rule 1: an MUA submits to its own server, at 587 with STARTTLS (RFC 6409, RFC 8314 §3.3).
+Rule 2: a password leaves in clear text only when the person said so (`allow_plain`).
+"""
+
+import ssl
+from dataclasses import dataclass
+
+from maillab.agents.machine import Machine
+from maillab.agents.smtp_dialogue import SMTPDialogue
+from maillab.errors import LabError
+from maillab.wire.message import field
+from maillab.wire.smtp import Envelope, Reply
+from maillab.wire.smtp_path import Address
+
+SUBMISSION_PORT = 587
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """What a mail program asks for when an account is set up."""
+
+    address: str
+    login: str
+    password: str
+    server: str
+    name: str = ""
+    allow_plain: bool = False
+
+    @property
+    def from_field(self) -> str:
+        """`Alice <alice@alpha.example>`."""
+        return f"{self.name} <{self.address}>" if self.name else self.address
+
+
+class Unsent(LabError):
+    """A letter was refused; `reply` is what the server said."""
+
+    def __init__(self, step: str, reply: Reply) -> None:
+        super().__init__(f"the server refused at {step}: {reply}")
+        self.reply = reply
+
+
+class MUA:
+    """A mail program on one machine, for one account."""
+
+    def __init__(
+        self, machine: Machine, settings: MailSettings, tls: ssl.SSLContext | None
+    ) -> None:
+        self.machine = machine
+        self.settings = settings
+        self._tls = tls
+
+    def compose(self, to: list[str], subject: str, text: str) -> bytes:
+        """Write a message (RFC 5322 §3.6): From, To, Subject, and the text in UTF-8."""
+        body = text.replace("\r\n", "\n").rstrip("\n").replace("\n", "\r\n")
+        head = field("From", encoded(self.settings.from_field))
+        head += field("To", ", ".join(to)) + field("Subject", encoded(subject))
+        if not text.isascii():
+            head += field("MIME-Version", "1.0")
+            head += field("Content-Type", "text/plain; charset=utf-8")
+            head += field("Content-Transfer-Encoding", "8bit")
+        return head + b"\r\n" + body.encode("utf-8") + b"\r\n"
+
+    async def submit(self, content: bytes, recipients: list[str]) -> Reply:
+        """Hand a message to the server. Raises Unsent, OSError, ssl.SSLError."""
+        stream = await self.machine.connect(self.settings.server, SUBMISSION_PORT)
+        dialogue = SMTPDialogue(self.machine, stream)
+        try:
+            return await self._submit(dialogue, content, recipients)
+        finally:
+            await dialogue.quit()
+
+    async def _submit(
+        self, dialogue: SMTPDialogue, content: bytes, recipients: list[str]
+    ) -> Reply:
+        settings = self.settings
+        name = self._ehlo_name(dialogue)
+        expect("the greeting", await dialogue.greeting())
+        expect("EHLO", await dialogue.ehlo(name))
+        if self._tls is not None and dialogue.engine.offers("STARTTLS"):
+            expect("STARTTLS", await dialogue.starttls(self._tls, settings.server))
+            expect("EHLO", await dialogue.ehlo(name))
+        elif not settings.allow_plain:
+            raise LabError(
+                f"{settings.server} offers no STARTTLS: the password would be readable "
+                f"on the way, so it was not sent"
+            )
+        expect("AUTH", await dialogue.login(settings.login, settings.password))
+        paths = tuple(Address.from_text(text) for text in recipients)
+        sender = Address.from_text(settings.address)
+        transfer = await dialogue.send(Envelope(sender, paths, {}), content)
+        for path, reply in transfer.recipients.items():
+            expect(f"RCPT TO:<{path}>", reply)
+        return expect("the message", transfer.final)
+
+    def _ehlo_name(self, dialogue: SMTPDialogue) -> str:
+        """A PC has no name in the DNS: its address (RFC 5321 §4.1.4)."""
+        address = dialogue.stream.local[0]
+        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def expect(step: str, reply: Reply) -> Reply:
+    """Go on after a positive reply only."""
+    if not reply.positive:
+        raise Unsent(step, reply)
+    return reply
+
+
+def encoded(text: str) -> str:
+    """Header text as RFC 2047 wants it: as it is, or in encoded words."""
+    if text.isascii():
+        return text
+    from email.header import Header
+
+    return Header(text, "utf-8").encode(linesep="\r\n")

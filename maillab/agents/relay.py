@@ -1,0 +1,177 @@
+"""Hand a message to the mail exchangers of a domain (RFC 5321 §5.1).
+
+Goes in: a queue entry and recipients of one domain. Comes out: an `Outcome` for each.
+
+Rule 1: every host of the route is tried, best first, until one takes the message or
+        refuses it for good.
+Rule 2: TLS is used wherever it is offered and not insisted on (RFC 7435): when the
+        handshake fails, the next try on the same host goes without.
+"""
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from maillab.agents.machine import Machine
+from maillab.agents.routing import Route, find_route
+from maillab.agents.smtp_dialogue import SessionEnded, SMTPDialogue, Transfer
+from maillab.dns.resolver import Resolver
+from maillab.store.queue import QueueEntry
+from maillab.wire.smtp import Envelope, Reply
+from maillab.wire.smtp_path import Address
+
+SMTP_PORT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one recipient in one try.
+
+    status  "delivered" (somebody has taken responsibility), "deferred" or "failed"
+    reason  in words; `code` as RFC 3463; `reply` and `host` when a server said it
+    """
+
+    recipient: Address
+    status: str
+    reason: str = ""
+    code: str = ""
+    reply: Reply | None = None
+    host: str = ""
+
+
+class HostUnusable(Exception):
+    """This host did not work out; another one may."""
+
+    def __init__(self, reason: str, reply: Reply | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.reply = reply
+
+
+class Relay:
+    """The client side of an MTA."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        hostname: str,
+        resolver: Resolver,
+        tls: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        self.machine = machine
+        self.hostname = hostname
+        self.resolver = resolver
+        self._tls = tls
+        self._random = machine.random("mail exchangers")
+
+    async def send(
+        self, entry: QueueEntry, domain: str, recipients: Sequence[Address]
+    ) -> list[Outcome]:
+        """Try to get rid of a message for some recipients of one domain."""
+        route = await find_route(self.resolver, domain, self._random, self.hostname)
+        if not route.hosts:
+            status = "deferred" if route.temporary else "failed"
+            return [
+                Outcome(path, status, route.reason, route.code) for path in recipients
+            ]
+        return await self._try_hosts(entry, route, recipients)
+
+    async def _try_hosts(
+        self, entry: QueueEntry, route: Route, recipients: Sequence[Address]
+    ) -> list[Outcome]:
+        trouble = HostUnusable("no mail exchanger has an address")
+        host = ""
+        for host in route.hosts:
+            for address in await self._addresses(host):
+                try:
+                    return await self._try_host(entry, host, address, recipients)
+                except HostUnusable as problem:
+                    trouble = problem
+        permanent = trouble.reply is not None and trouble.reply.permanent
+        status = "failed" if permanent else "deferred"
+        code = trouble.reply.enhanced if trouble.reply else "4.4.1"
+        return [
+            Outcome(path, status, trouble.reason, code, trouble.reply, host)
+            for path in recipients
+        ]
+
+    async def _addresses(self, host: str) -> list[str]:
+        if host.replace(".", "").isdigit() or ":" in host:
+            return [host]
+        return await self.resolver.addresses(host)
+
+    async def _try_host(
+        self,
+        entry: QueueEntry,
+        host: str,
+        address: str,
+        recipients: Sequence[Address],
+    ) -> list[Outcome]:
+        """One host. Raises HostUnusable."""
+        self.machine.emit(
+            "attempt",
+            message=entry.message,
+            queue_id=entry.id,
+            to_host=host,
+            address=address,
+            recipients=tuple(str(path) for path in recipients),
+        )
+        try:
+            dialogue = await self._open(host, address)
+            envelope = Envelope(entry.reverse_path, tuple(recipients), {})
+            transfer = await dialogue.send(envelope, entry.content)
+        except SessionEnded as problem:
+            raise HostUnusable(f"{host}: {problem}") from None
+        except OSError as problem:
+            raise HostUnusable(f"{host} [{address}]: {words(problem)}") from None
+        await dialogue.quit()
+        outcomes = [self._outcome(path, transfer, host) for path in recipients]
+        self._tell_relayed(entry, host, transfer)
+        return outcomes
+
+    async def _open(self, host: str, address: str) -> SMTPDialogue:
+        """Connect, greet, and use TLS if it is offered; without, if that fails."""
+        try:
+            return await self._greet(host, address, use_tls=self._tls is not None)
+        except ssl.SSLError:
+            return await self._greet(host, address, use_tls=False)
+
+    async def _greet(self, host: str, address: str, *, use_tls: bool) -> SMTPDialogue:
+        stream = await self.machine.connect(address, SMTP_PORT)
+        dialogue = SMTPDialogue(self.machine, stream)
+        await self._expect(dialogue, host, await dialogue.greeting())
+        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
+        if use_tls and self._tls is not None and dialogue.engine.offers("STARTTLS"):
+            reply = await dialogue.starttls(self._tls(), host)
+            if reply.positive:
+                await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
+        return dialogue
+
+    async def _expect(self, dialogue: SMTPDialogue, host: str, reply: Reply) -> None:
+        if not reply.positive:
+            await dialogue.quit()
+            raise HostUnusable(f"{host} said {reply}", reply)
+
+    def _outcome(self, path: Address, transfer: Transfer, host: str) -> Outcome:
+        reply = transfer.recipients.get(path, transfer.final)
+        if path in transfer.accepted:
+            return Outcome(path, "delivered", "", "2.0.0", transfer.final, host)
+        if reply.positive:  # the recipient was fine, the message was not
+            reply = transfer.final
+        status = "failed" if reply.permanent else "deferred"
+        return Outcome(path, status, f"{host} said {reply}", reply.enhanced, reply, host)
+
+    def _tell_relayed(self, entry: QueueEntry, host: str, transfer: Transfer) -> None:
+        if transfer.accepted:
+            self.machine.emit(
+                "relayed",
+                message=entry.message,
+                queue_id=entry.id,
+                to_host=host,
+                reply=str(transfer.final),
+            )
+
+
+def words(problem: OSError) -> str:
+    """An OS error in words, without the numbers of this machine."""
+    return problem.strerror or str(problem) or type(problem).__name__

@@ -1,0 +1,67 @@
+"""What an SMTP client engine tells its agent, and where its commands are defined."""
+
+from dataclasses import dataclass
+
+from maillab.protocol.engine import Event
+from maillab.wire.smtp import Reply
+from maillab.wire.smtp_path import Address
+
+RFC_OF = {
+    "": "RFC 5321 §4.3.1",
+    "EHLO": "RFC 5321 §4.1.1.1",
+    "HELO": "RFC 5321 §4.1.1.1",
+    "MAIL": "RFC 5321 §4.1.1.2",
+    "RCPT": "RFC 5321 §4.1.1.3",
+    "DATA": "RFC 5321 §4.1.1.4",
+    "RSET": "RFC 5321 §4.1.1.5",
+    "VRFY": "RFC 5321 §4.1.1.6",
+    "EXPN": "RFC 5321 §4.1.1.7",
+    "HELP": "RFC 5321 §4.1.1.8",
+    "NOOP": "RFC 5321 §4.1.1.9",
+    "QUIT": "RFC 5321 §4.1.1.10",
+    "STARTTLS": "RFC 3207 §4",
+    "AUTH": "RFC 4954 §4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting(Event):
+    """The first thing that the server said."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Replied(Event):
+    """The answer to a command; `verb` is "" when nobody had asked."""
+
+    verb: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientReply(Event):
+    """The answer to one RCPT of `send`."""
+
+    path: Address
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Event):
+    """The end of `send`.
+
+    `reply` is the answer to the content, or the one because of which it was not sent.
+    `accepted` are the recipients for whom the server has taken responsibility.
+    """
+
+    reply: Reply
+    accepted: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled(Event):
+    """The server said what SMTP does not allow. The session is over."""
+
+    octets: bytes
+    why: str

@@ -1,0 +1,182 @@
+"""What a ladder shows: arrows between two hosts, and marks beside them.
+
+Goes in: a session. Comes out: `Arrow` and `Mark` values in the order of their beginning.
+
+Rule 1: one arrow for a command, for a whole reply, for content that left at once.
+Rule 2: octets that nobody explained are arrows too: nothing that travelled is left out,
+        but for bare acknowledgements.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from maillab.trace.events import Event
+from maillab.trace.lines import Line, clean
+from maillab.trace.session import Burst, Session
+from maillab.trace.view import plural
+from maillab.wire.lines import Side
+
+_GOES_ON = re.compile(r"\d{3}-|\* ")
+_HANDSHAKE = "RFC 9293 §3.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """Something that left one end and (unless `arrived_ns` is None) reached the other.
+
+    style  "data", "tcp" (SYN, FIN, RST) or "tls" (octets whose meaning is hidden)
+    """
+
+    side: Side
+    sent_ns: int
+    arrived_ns: int | None
+    label: str
+    number: int
+    style: str = "data"
+    ref: str = ""
+    why: str = ""
+    secure: bool = False
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened between the hosts or at one of them ("" for both)."""
+
+    sent_ns: int
+    label: str
+    number: int
+    side: Side | None = None
+    is_tls: bool = False
+
+
+Item = Arrow | Mark
+
+
+def steps(session: Session) -> list[Item]:
+    """Arrows and marks in the order in which they began."""
+    found: list[Item] = [
+        *_network(session),
+        *_lines(session),
+        *_hidden(session),
+        *_marks(session),
+    ]
+    return sorted(found, key=lambda item: (item.sent_ns, item.number))
+
+
+def _network(s: Session) -> Iterator[Item]:
+    """SYN, SYN-ACK, FIN and RST."""
+    accept, established, refused = map(s.find, ("accept", "established", "refused"))
+    syns = list(s.all("connect", "syn"))
+    for syn in syns:
+        arrived = None
+        if accept and syn.time_ns == _answered(syns, accept.time_ns - s.latency_ns):
+            arrived = accept.time_ns
+        if refused and syn is syns[-1]:
+            arrived = (syn.time_ns + refused.time_ns) // 2
+        label = f"SYN, number {syn['attempt']}" if syn.kind == "syn" else "SYN"
+        at = syn.time_ns
+        yield Arrow("C", at, arrived, label, syn.number, "tcp", _HANDSHAKE)
+    if accept:
+        at, came = accept.time_ns, established.time_ns if established else None
+        yield Arrow("S", at, came, "SYN, ACK", accept.number, "tcp", _HANDSHAKE)
+    if refused:
+        at = (syns[-1].time_ns + refused.time_ns) // 2
+        ref, number = "RFC 9293 §3.5.2", refused.number
+        label, why = "RST: refused", clean(refused["reason"])
+        yield Arrow("S", at, refused.time_ns, label, number, "tcp", ref, why)
+    for event in s.all("fin", "reset"):
+        name, ref = _ENDS[event.kind]
+        at, latency = event.time_ns, event["latency"]
+        came = at + latency if latency >= 0 else None
+        yield Arrow(event["side"], at, came, name, event.number, "tcp", ref)
+
+
+_ENDS = {"fin": ("FIN", "RFC 9293 §3.6"), "reset": ("RST", "RFC 9293 §3.5.2")}
+
+
+def _answered(syns: Sequence[Event], left: int) -> int:
+    return min((syn.time_ns for syn in syns), key=lambda time: abs(time - left))
+
+
+def _lines(s: Session) -> Iterator[Item]:
+    """One arrow for a command, for a whole reply, for content that left at once."""
+    group: list[Line] = []
+    for line in s.lines:
+        if group and not _same_breath(group[-1], line):
+            yield _said(group)
+            group = []
+        group.append(line)
+    if group:
+        yield _said(group)
+
+
+def _same_breath(a: Line, b: Line) -> bool:
+    if (a.speaker, a.sent_ns, a.secure) != (b.speaker, b.sent_ns, b.secure):
+        return False
+    if a.is_content or b.is_content:
+        return a.is_content and b.is_content
+    return bool(a.speaker == "S" and _GOES_ON.match(a.text))
+
+
+def _said(lines: list[Line]) -> Arrow:
+    first, last = lines[0], lines[-1]
+    count = sum(len(line.rows) for line in lines)
+    label = first.rows[0]
+    if first.is_content:
+        octets = sum(len(line.octets) for line in lines)
+        label = f"{first.what}: {plural(count, 'line')}, {plural(octets, 'octet')}"
+    elif count > 1:
+        label = f"{label} … {count} lines"
+    return Arrow(
+        side=first.speaker,
+        sent_ns=first.sent_ns,
+        arrived_ns=last.arrived_ns,
+        label=label,
+        number=first.number,
+        ref=clean(first.ref),
+        why=clean(" ".join(filter(None, (line.why for line in lines)))),
+        secure=first.secure,
+        refusal=last.is_refusal,
+    )
+
+
+def _hidden(s: Session) -> Iterator[Item]:
+    """Octets that no line explains: TLS handshakes, and TLS nobody could look into."""
+    for side, bursts in s.bursts.items():
+        lines = [line for line in s.lines if line.speaker == side]
+        told = max((n.offset + len(n.octets) for n in lines if not n.secure), default=0)
+        inside = {line.sent_ns for line in lines if line.secure}
+        for burst in bursts:
+            if burst.offset >= told and burst.sent_ns not in inside:
+                yield _hidden_arrow(s, burst)
+
+
+def _hidden_arrow(s: Session, burst: Burst) -> Arrow:
+    size = plural(len(burst.data), "octet")
+    done = s.tls.done_ns if s.tls else 0
+    label = f"TLS handshake, {size}" if burst.sent_ns <= done else size
+    ref = "RFC 8446 §4" if burst.sent_ns <= done else ""
+    sent, came = burst.sent_ns, burst.arrived_ns
+    return Arrow(burst.side, sent, came, label, burst.number, "tls", ref)
+
+
+def _marks(s: Session) -> Iterator[Item]:
+    if s.tls:
+        secure = [(n.sent_ns, n.number) for n in s.lines if n.secure]
+        event = s.find("tls")
+        at, number = min(secure, default=(s.tls.done_ns, event.number if event else 0))
+        yield Mark(at, clean(s.tls), number - 1, is_tls=True)
+    for event in s.all(*_MARKS):
+        text = _MARKS[event.kind].format_map(event.facts)
+        side = s.side_of(event)
+        yield Mark(event.time_ns, clean(text), event.number, side)
+
+
+_MARKS = {
+    "timed_out": "timed out: {reason}",
+    "unreachable": "unreachable: {reason}",
+    "tls_failed": "TLS failed: {reason}",
+    "failure": "error: {error}",
+}

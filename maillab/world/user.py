@@ -1,0 +1,73 @@
+"""A person in a world, at a computer, with a mail program."""
+
+from typing import TYPE_CHECKING
+
+from maillab.agents.mua import MUA, MailSettings
+from maillab.net.host import Host
+from maillab.store.accounts import Account
+from maillab.store.mailboxes import Mailbox
+from maillab.world.servers import MailServer
+
+if TYPE_CHECKING:
+    from maillab.world.world import World
+
+
+class User:
+    """Somebody who sends and reads mail."""
+
+    def __init__(
+        self, world: "World", account: Account, name: str, host: Host, server: MailServer
+    ) -> None:
+        self._world = world
+        self.account = account
+        self.name = name
+        self.host = host
+        self.server = server
+
+    @property
+    def address(self) -> str:
+        """The mail address, which is also the login."""
+        return self.account.address
+
+    @property
+    def local_part(self) -> str:
+        """What stands before the @."""
+        return self.account.local_part
+
+    @property
+    def password(self) -> str:
+        """The password. In a world nothing is secret from its instructor."""
+        return self.account.password
+
+    @property
+    def inbox(self) -> Mailbox:
+        """The INBOX, as it lies on the server."""
+        return self.account.mailboxes.inbox
+
+    @property
+    def mua(self) -> MUA:
+        """This person's mail program."""
+        server = self.server
+        settings = MailSettings(
+            self.address,
+            self.address,
+            self.password,
+            server.name,
+            self.name,
+            allow_plain=server.plain_login,
+        )
+        tls = self._world.ca.client_context() if server.tls is not None else None
+        return MUA(self.host, settings, tls)
+
+    def send(self, recipients: str | list[str], subject: str, text: str = "") -> str:
+        """Write a letter and submit it. Returns the server's reply.
+
+        Raises LabError when the server refuses it.
+        """
+        to = [recipients] if isinstance(recipients, str) else recipients
+        mua = self.mua
+        content = mua.compose(to, subject, text)
+        return str(self._world.run(mua.submit(content, to), on=self.host))
+
+    def __repr__(self) -> str:
+        return f"<User {self.address} at {self.host.name}>"

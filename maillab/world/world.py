@@ -1,0 +1,215 @@
+"""A running world: hosts, servers, users, one clock, one trace.
+
+Goes in: a checked scenario. Comes out: a `World` that scripts, notebooks and tests drive
+with plain calls. Between two calls the clock stands still.
+"""
+
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+from maillab.dns.resolver import Answer, Resolver
+from maillab.dns.server import AuthoritativeServer
+from maillab.errors import LabError
+from maillab.net.ca import LabCA
+from maillab.net.driver import Driver
+from maillab.net.host import Host
+from maillab.net.network import Network
+from maillab.net.sockets import WorldLoop
+from maillab.store.accounts import Account, Directory
+from maillab.store.mailboxes import Mailbox
+from maillab.trace.recorder import Trace
+from maillab.world.choices import pick
+from maillab.world.console import Console
+from maillab.world.duration import seconds_of
+from maillab.world.scenario import LoadedScenario
+from maillab.world.servers import MailServer, make_mail_server
+from maillab.world.user import User
+
+Result = TypeVar("Result")
+
+SETTLE_STEP = 0.05  # seconds
+
+
+class World:
+    """A virtual internet of mail, running.
+
+    trace    everything that happened so far
+    hosts    name -> `Host`
+    servers  host name -> `MailServer`
+    users    address -> `User`
+    """
+
+    def __init__(self, loaded: LoadedScenario, seed: str | None = None) -> None:
+        scenario = loaded.scenario
+        self.name = loaded.name
+        self.scenario = scenario
+        self.loop = WorldLoop()
+        self.driver = Driver(self.loop)
+        self.network = Network(
+            self.loop, seed=seed or scenario.seed, epoch=scenario.epoch
+        )
+        self.trace = Trace(epoch_ns=int(scenario.epoch.timestamp()) * 1_000_000_000)
+        self.network.observer = self.trace.emit
+        self.ca = LabCA()
+        self.hosts: dict[str, Host] = {}
+        self.resolvers: dict[str, Resolver] = {}
+        self.servers: dict[str, MailServer] = {}
+        self.users: dict[str, User] = {}
+        for name in scenario.hosts:
+            self._add_host(name)
+        self._add_users()
+        self.driver.run(self._start(loaded))
+
+    # Building -------------------------------------------------------------------------
+
+    def _add_host(self, name: str) -> None:
+        table = self.scenario.hosts[name]
+        host = self.add_host(name, *table.address, latency=table.latency_ms / 1000)
+        if table.domains:
+            ca = self.ca if table.tls else None
+            directory = Directory(tuple(table.domains))
+            self.servers[name] = make_mail_server(
+                host, directory, self.resolvers[name], ca, table.plain_login
+            )
+
+    def _add_users(self) -> None:
+        for address, table in self.scenario.users.items():
+            server = self.servers[self.scenario.server_of(address.rpartition("@")[2])]
+            account = server.directory.add(address, table.password)
+            host = self.hosts[table.host] if table.host else server.host
+            self.users[address] = User(self, account, table.name, host, server)
+
+    async def _start(self, loaded: LoadedScenario) -> None:
+        for name, table in self.scenario.hosts.items():
+            host = self.hosts[name]
+            if table.zones:
+                zones = loaded.zones_of(name)
+                await host.spawn(AuthoritativeServer(zones).start())
+            if name in self.servers:
+                await self.servers[name].start(table.serves)
+
+    def add_host(self, name: str, *addresses: str, latency: float = 0.005) -> Host:
+        """Plug one more computer in. `latency` in seconds, to the core of the network."""
+        host = Host(self.network, name, addresses, latency)
+        resolver = Resolver(
+            self.scenario.roots,
+            emit=lambda kind, **facts: host.emit(kind, "", **facts),
+            generator=host.random("dns"),
+        )
+        host.resolve = resolver.addresses
+        self.hosts[name] = host
+        self.resolvers[name] = resolver
+        return host
+
+    # Driving --------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Seconds since this world began."""
+        return self.loop.time()
+
+    @property
+    def now(self) -> str:
+        """The date and time in this world."""
+        return self.network.now().isoformat(sep=" ", timespec="milliseconds")
+
+    def run(
+        self, coroutine: Coroutine[Any, Any, Result], *, on: str | Host = ""
+    ) -> Result:
+        """Run a coroutine, on a host if one is named, and return its result.
+
+        Raises what it raises; `Deadlock` when it can never end.
+        """
+        context = self.host(on).fork_context() if on else None
+        return self.driver.run(coroutine, context)
+
+    def advance(self, length: float | str) -> None:
+        """Let time pass: seconds, or a text such as "5 days"."""
+        self.driver.advance(seconds_of(length))
+
+    def settle(self, at_most: float | str = "10 min") -> None:
+        """Let time pass until every message is delivered, deferred or given up."""
+        end = self.time + seconds_of(at_most)
+        while self.time < end and any(map(is_busy, self.servers.values())):
+            self.driver.advance(SETTLE_STEP)
+
+    # Looking things up ----------------------------------------------------------------
+
+    def host(self, name: str | Host) -> Host:
+        """A host by its name. Raises LabError."""
+        return name if isinstance(name, Host) else pick(name, self.hosts, "host")
+
+    def user(self, name: str) -> User:
+        """A user by address, or by local part when only one has it. Raises LabError."""
+        same = [user for user in self.users.values() if user.local_part == name]
+        return same[0] if len(same) == 1 else pick(name, self.users, "user")
+
+    def server(self, name: str) -> MailServer:
+        """A mail server by its host name, or by a domain it serves. Raises LabError."""
+        by_domain = self.scenario.server_of(name)
+        return pick(by_domain or name, self.servers, "mail server")
+
+    def account(self, name: str) -> Account:
+        """The account of a user, as the server sees it."""
+        return self.user(name).account
+
+    def mailbox(self, name: str, folder: str = "INBOX") -> Mailbox:
+        """A mailbox of a user, as it lies on the server. Raises LabError."""
+        tree = self.account(name).mailboxes
+        found = tree.find(folder)
+        if found is None:
+            raise LabError(
+                f"{name} has no mailbox {folder!r}; there are {', '.join(tree.names)}"
+            )
+        return found
+
+    # Doing things ---------------------------------------------------------------------
+
+    def send(self, sender: str, recipient: str, subject: str, text: str = "") -> str:
+        """Let a user send a letter, and wait until the mail servers have settled it.
+
+        Returns the server's last reply. Raises LabError when the letter was refused.
+        """
+        reply = self.user(sender).send(recipient, subject, text)
+        self.settle()
+        return reply
+
+    def console(self, host: str, server: str, port: int) -> Console:
+        """Open a connection by hand from a host: type the protocol yourself."""
+        return Console(self, self.host(host), server, port)
+
+    def dig(self, name: str, rdtype: str = "A", *, host: str = "") -> Answer:
+        """Ask the DNS, from a host (the first one if none is named)."""
+        place = self.host(host) if host else next(iter(self.hosts.values()))
+        resolver = self.resolvers[place.name]
+        return self.run(resolver.resolve(name, rdtype), on=place)
+
+    # The end --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop everything. The trace stays readable."""
+        self.network.close()
+        self.ca.close()
+
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.hosts)} hosts, {len(self.users)} users"
+        return f"<World {self.name}: {counts}, {self.now}>"
+
+
+def is_busy(server: MailServer) -> bool:
+    """A message is being worked on, rather than waiting for its next try."""
+    now = server.host.time()
+    entries = server.mta.queue.entries.values()
+    return any(entry.next_try is None or entry.next_try <= now for entry in entries)

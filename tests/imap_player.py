@@ -1,0 +1,112 @@
+"""The stage for tests/transcripts/imap: two clients, one user's mailboxes, no network."""
+
+from datetime import UTC, datetime, timedelta
+
+from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
+from maillab.protocol.engine import Question, StartTLS
+from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
+
+LETTER = b"""\
+From: Zoe <zoe@gamma.example>\r
+To: ann@alpha.example\r
+Subject: Letter %d\r
+Date: Thu, 1 Jan 2026 09:00:00 +0000\r
+Message-ID: <%d@gamma.example>\r
+\r
+Hello %d\r
+"""
+
+
+class FakeMachine:
+    name = "mx.alpha.example"
+
+    def __init__(self) -> None:
+        self.seconds = 0
+        self.events = []
+
+    def time(self):
+        return float(self.seconds)
+
+    def now(self):
+        return datetime(2026, 1, 1, 9, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def emit(self, kind, connection="", **facts):
+        self.events.append((kind, connection, facts))
+
+
+class FakeStream:
+    """Nothing is written or read here; only `interrupt` is called, and not needed."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+    def interrupt(self):
+        pass
+
+
+class Account:
+    address = "ann@alpha.example"
+
+    def __init__(self, letters: int) -> None:
+        self.mailboxes = MailboxTree(STANDARD_FOLDERS)
+        date = datetime(2026, 1, 1, 9, tzinfo=UTC)
+        for number in range(1, letters + 1):
+            letter = LETTER % (number, number, number)
+            self.mailboxes.inbox.append(letter, date)
+
+
+class Directory:
+    def __init__(self, letters: int = 0) -> None:
+        self.ann = Account(letters)
+
+    def verify(self, login, password):
+        return self.ann if (login, password) == ("ann", "wonderland") else None
+
+
+class Session:
+    """Several connections to one service."""
+
+    def __init__(self, letters: int, tls: bool, plain: bool) -> None:
+        self.machine = FakeMachine()
+        self.directory = Directory(letters)
+        context = object() if tls else None
+        self.service = ImapAccess(
+            self.machine, self.directory, context, plain_login=plain
+        )
+        self.sessions = {}
+        self.last_heard = {}
+
+    def greeting(self, connection: int) -> bytes:
+        stream = FakeStream(f"c{connection}")
+        self.sessions[connection] = ImapSession(self.service, stream)
+        self.last_heard[connection] = self.machine.seconds
+        return self.hear(connection, b"")
+
+    def hear(self, connection: int, data: bytes) -> bytes:
+        session = self.sessions[connection]
+        if data:
+            self.last_heard[connection] = self.machine.seconds
+            session.engine.receive(data)
+        while event := session.engine.next_event():
+            if isinstance(event, StartTLS):
+                break
+            if isinstance(event, Question):
+                session.engine.answer(session.answer(event))
+        return session.engine.data_to_send()
+
+    def starttls(self, connection: int) -> None:
+        self.sessions[connection].engine.tls_started()
+
+    def advance(self, seconds: int) -> None:
+        self.machine.seconds += seconds
+        for connection, session in self.sessions.items():
+            silent = self.machine.seconds - self.last_heard[connection]
+            if silent >= AUTOLOGOUT and not session.engine.closed:
+                session.engine.time_out()
+
+    def closed(self, connection: int) -> bool:
+        return self.sessions[connection].engine.closed
+
+
+def new_session(letters="0", tls="no", plain="yes") -> Session:
+    return Session(int(letters), tls == "yes", plain == "yes")

@@ -1,0 +1,83 @@
+"""The files that install maillab agree with each other."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import maillab
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+
+
+def wanted() -> list[str]:
+    """All requirements, as pyproject.toml writes them."""
+    core: list[str] = PROJECT["project"]["dependencies"]
+    return core + [requirement for extra in EXTRAS.values() for requirement in extra]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[=<>~!;\[ ]", requirement)[0].lower().replace("_", "-")
+
+
+def pins() -> list[str]:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def test_conda_gets_the_same_packages_as_pip() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert environment["channels"] == ["conda-forge"]
+    packages: list[Any] = environment["dependencies"]
+    python = f"python{PROJECT['project']['requires-python']}"
+    expected = {python, "pip", *wanted()}
+    assert {p for p in packages if isinstance(p, str)} == expected
+    assert [p for p in packages if not isinstance(p, str)] == [{"pip": ["-e ."]}]
+
+
+def test_constraints_are_plain_versions() -> None:
+    assert not [pin for pin in pins() if not re.fullmatch(r"[\w.-]+==[\w.+]+", pin)]
+
+
+def test_constraints_pin_every_requirement() -> None:
+    assert not set(map(name_of, wanted())) - set(map(name_of, pins()))
+
+
+def test_the_core_installs_without_jupyter() -> None:
+    heavy = {"jupyterlab", "ipywidgets", "matplotlib", "scapy", "aiosmtpd"}
+    assert not heavy & set(map(name_of, PROJECT["project"]["dependencies"]))
+
+
+def test_the_version_has_three_numbers_and_a_change_log_entry() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", maillab.__version__)
+    assert f"## {maillab.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_importing_maillab_is_light() -> None:
+    """Neither the package nor its command loads what only some commands need."""
+    heavy = ["asyncio", "cryptography", "dns", "pydantic", "jupyterlab", "matplotlib"]
+    program = (
+        f"import sys, maillab.cli; print(*[m for m in {heavy} if m in sys.modules])"
+    )
+    run = [sys.executable, "-c", program]
+    assert subprocess.run(run, capture_output=True, check=True).stdout.split() == []
+
+
+def test_the_rfc_index_is_up_to_date() -> None:
+    """If this fails: make docs."""
+    run = [sys.executable, str(ROOT / "scripts" / "rfc_index.py"), "--check"]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", ["jupyterlab", "ipywidgets", "matplotlib", "scapy"])
+def test_the_lab_has_what_the_notebooks_use(package: str) -> None:
+    assert importlib.util.find_spec(package)
