@@ -58,7 +58,8 @@ constraints: ## pin the newest versions that work together
 clean: ## throw away what make and the tools made (never your notebooks)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# One stamp for each set of packages, so that a second `make` installs nothing.
+# One stamp for each extra, so that a second `make` installs nothing.
+comma := ,
 $(VENV)/.made:
 	@scripts/make_venv.sh $(VENV)
 	@touch $@
@@ -69,4 +70,4 @@ $(VENV)/.check: EXTRAS = lab,test,check
 $(VENV)/.lab $(VENV)/.test $(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "Installing maillab[$(EXTRAS)] into $(VENV) (a minute or two, once)"
 	@$(INSTALL) -e '.[$(EXTRAS)]' -c constraints.txt
-	@touch $@
+	@touch $(addprefix $(VENV)/.,$(subst $(comma), ,$(EXTRAS)))

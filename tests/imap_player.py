@@ -1,4 +1,4 @@
-"""The stage for tests/transcripts/imap: two clients, one user's mailboxes, no network."""
+"""The stage for tests/transcripts/imap: clients, one user's mailboxes, no network."""
 
 from datetime import UTC, datetime, timedelta
 

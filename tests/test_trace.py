@@ -65,7 +65,8 @@ def test_a_session_knows_its_ends_and_its_streams() -> None:
     assert session.protocol == "SMTP"
     assert session.wire("C").startswith(b"EHLO alpha.example\r\nSTARTTLS\r\n")
     assert session.outcome == "closed"
-    assert session.tls and session.tls.version == "TLSv1.3"
+    assert session.tls
+    assert session.tls.version == "TLSv1.3"
 
 
 def test_lines_have_the_times_of_both_ends() -> None:
@@ -119,7 +120,8 @@ def test_secrets_of_foreign_programs_are_masked() -> None:
             talk.say("S", "done")
         text = trace.session().transcript().text()
         assert "********" in text
-        assert "s3cret" not in text and "c2Vj" not in text
+        assert "s3cret" not in text
+        assert "c2Vj" not in text
 
 
 def test_a_seat_hides_what_the_peer_thought() -> None:

@@ -8,15 +8,15 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
 """
 
 import ssl
-import traceback
 from collections.abc import Callable
 from typing import Protocol
 
 from maillab.agents.conversation import Conversation
 from maillab.agents.imap_access_mailboxes import ImapDesk
 from maillab.agents.machine import Machine, Stream
+from maillab.agents.serving import report_failure, start_tls
 from maillab.protocol import imap_server_events as ask
-from maillab.protocol.engine import Event, Question, StartTLS
+from maillab.protocol.engine import Question, StartTLS
 from maillab.protocol.imap_server import IMAPServer
 from maillab.store.mailboxes import Change, Mailbox, MailboxError, MailboxTree
 from maillab.wire.imap import Status, no
@@ -75,17 +75,11 @@ class ImapAccess:
         session = ImapSession(self, stream)
         try:
             await session.run()
-        except (OSError, ssl.SSLError):  # the network tells the trace itself
-            stream.abort()
-        except Exception as error:  # noqa: BLE001  (the agent's top loop)
-            text = traceback.format_exc()
-            self.machine.emit("failure", stream.id, error=repr(error), traceback=text)
-            session.apologize()
-            await stream.close()
-        else:
-            await stream.close()
+        except OSError:  # the network ended it; the trace has seen how
+            return
         finally:
             session.end()
+        await stream.close()
 
 
 class ImapSession:
@@ -121,40 +115,41 @@ class ImapSession:
             elif isinstance(event, Question):
                 self.engine.answer(self.answer(event))
 
-    def apologize(self) -> None:
-        """Say that something here is broken, not what."""
-        self.stream.write(Status("BYE", "Internal error", "SERVERBUG").to_wire())
-
     def end(self) -> None:
         """Leave nothing behind."""
         self._leave()
 
     async def _start_tls(self) -> None:
-        context = self.service.tls_context
-        assert context, "TLS is offered only with a context"
-        await self.stream.start_tls(context, server_side=True)
-        self.engine.tls_started()
+        await start_tls(self.conversation, self.service.tls_context)
 
     # Answers --------------------------------------------------------------------------
 
-    def answer(self, question: Event) -> ask.Answer:
+    def answer(self, question: Question) -> ask.Answer:
         """Answer one question of the engine."""
         try:
-            if isinstance(question, ask.LogIn):
-                return self._log_in(question)
-            assert self._desk, "the engine asks for mailboxes after the login only"
-            if isinstance(question, ask.OpenMailbox):
-                return self._open(question)
-            if isinstance(question, ask.CloseMailbox):
-                return self._close(question)
-            answer = self._desk.answer(question, self._mailbox)
-            self._trace(question, answer)
+            return self._decide(question)
         except MailboxError as error:
             code = error.code
             if code == "NONEXISTENT" and isinstance(question, _INTO_ANOTHER):
                 code = "TRYCREATE"  # RFC 3501 §6.3.11, §6.4.7
             return no(str(error), code)
-        return answer
+        except Exception as error:  # noqa: BLE001  (the agent's top loop)
+            report_failure(self.conversation, error)
+            return no("Internal error", "SERVERBUG")  # RFC 5530 §3
+
+    def _decide(self, question: Question) -> ask.Answer:
+        match question:
+            case ask.LogIn():
+                return self._log_in(question)
+            case ask.OpenMailbox():
+                return self._open(question)
+            case ask.CloseMailbox():
+                return self._close(question)
+            case _:
+                assert self._desk, "the engine asks for mailboxes after the login only"
+                answer = self._desk.answer(question, self._mailbox)
+                self._trace(question, answer)
+                return answer
 
     def _log_in(self, question: ask.LogIn) -> ask.Answer:
         if question.authzid not in ("", question.user):
@@ -230,7 +225,7 @@ class ImapSession:
             mailbox.claim_recent()
         return True
 
-    def _trace(self, question: Event, answer: ask.Answer) -> None:
+    def _trace(self, question: Question, answer: ask.Answer) -> None:
         if not isinstance(question, ask.ReadMessages) or not question.delivered:
             return
         if isinstance(answer, ask.Messages) and self._mailbox:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from maillab.protocol import imap_server_events as ask
-from maillab.protocol.engine import Event
+from maillab.protocol.engine import Question
 from maillab.protocol.imap_server_messages import changed
 from maillab.store.mailboxes import Mailbox, MailboxTree, StoredMessage
 from maillab.wire.imap_fetch import MessageData
@@ -23,7 +23,7 @@ class ImapDesk:
         self.tree = tree
         self.now = now
 
-    def answer(self, question: Event, mailbox: Mailbox | None) -> ask.Answer:
+    def answer(self, question: Question, mailbox: Mailbox | None) -> ask.Answer:
         """Answer a question; `mailbox` is the open one."""
         match question:
             case ask.ListMailboxes(subscribed):
@@ -39,7 +39,7 @@ class ImapDesk:
 
     # Names ----------------------------------------------------------------------------
 
-    def _change_tree(self, question: Event) -> ask.Done | None:
+    def _change_tree(self, question: Question) -> ask.Done | None:
         """Do what is asked of names; None when it is about something else."""
         match question:
             case ask.CreateMailbox(name):
@@ -71,7 +71,7 @@ class ImapDesk:
 
     # Messages of the open mailbox -----------------------------------------------------
 
-    def _open_one(self, question: Event, mailbox: Mailbox) -> ask.Answer:
+    def _open_one(self, question: Question, mailbox: Mailbox) -> ask.Answer:
         match question:
             case ask.ReadMessages(uids, mark_seen):
                 seen = frozenset({"\\Seen"} if mark_seen else ())

@@ -68,15 +68,7 @@ class MTA:
         content = submission.content
         if submission.user:
             content = self._completed(content, id)
-        date = self._date()
-        trace_field = received(
-            helo=submission.client_name,
-            peer=submission.client_address,
-            host=self.hostname,
-            protocol=submission.protocol,
-            identity=id,
-            date=date,
-        )
+        trace_field = self._received(submission, id)
         envelope = submission.envelope
         body = envelope.parameters.get("BODY") or "7BIT"
         return self._enqueue(
@@ -89,6 +81,16 @@ class MTA:
                 self.machine.time(),
                 body,
             )
+        )
+
+    def _received(self, submission: Submission, id: str) -> bytes:
+        """Who brought it, to whom, how and when (RFC 5321 §4.4)."""
+        address = submission.client_address
+        literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        return received(
+            f"{submission.client_name} ({literal})",
+            f"{self.hostname} with {submission.protocol} id {id}",
+            self._date(),
         )
 
     def _completed(self, content: bytes, id: str) -> bytes:

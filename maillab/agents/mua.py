@@ -52,7 +52,7 @@ class MUA:
     ) -> None:
         self.machine = machine
         self.settings = settings
-        self._tls = tls
+        self.tls = tls
 
     def compose(self, to: list[str], subject: str, text: str) -> bytes:
         """Write a message (RFC 5322 §3.6): From, To, Subject, and the text in UTF-8."""
@@ -81,8 +81,8 @@ class MUA:
         name = self._ehlo_name(dialogue)
         expect("the greeting", await dialogue.greeting())
         expect("EHLO", await dialogue.ehlo(name))
-        if self._tls is not None and dialogue.engine.offers("STARTTLS"):
-            expect("STARTTLS", await dialogue.starttls(self._tls, settings.server))
+        if self.tls is not None and dialogue.engine.offers("STARTTLS"):
+            expect("STARTTLS", await dialogue.starttls(self.tls, settings.server))
             expect("EHLO", await dialogue.ehlo(name))
         elif not settings.allow_plain:
             raise LabError(

@@ -24,61 +24,23 @@ from dataclasses import dataclass
 from maillab.errors import LocalProtocolError
 from maillab.protocol.engine import Engine, Event, StartTLS
 from maillab.protocol.imap_client_commands import Words, flags, name, raw, secret, text
+from maillab.protocol.imap_client_events import (
+    Completed,
+    Garbled,
+    Greeting,
+    Idling,
+    News,
+)
 from maillab.wire import imap_dates, sasl
 from maillab.wire.imap import Status, announced_literal
 from maillab.wire.imap_response import Capability, Data, parse_status, parse_untagged
 from maillab.wire.lines import CRLF, LineTooLong
 from maillab.wire.message import DateTime
 
-Spans = Spans
-
 Spans = list[tuple[int, int]]
 
 LINE_LIMIT = 1024 * 1024  # octets: an ENVELOPE may be long
 RESPONSE_LIMIT = 64 * 1024 * 1024  # octets of one response with its literals
-
-
-# Events -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Greeting(Event):
-    """The server's first words: OK, PREAUTH or BYE."""
-
-    status: Status
-
-
-@dataclass(frozen=True, slots=True)
-class Completed(Event):
-    """A command is over; `data` is what the server told on the way."""
-
-    verb: str
-    status: Status
-    data: tuple[Data, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Did the command work?"""
-        return self.status.condition == "OK"
-
-
-@dataclass(frozen=True, slots=True)
-class News(Event):
-    """Something that no command asked for."""
-
-    data: Data
-
-
-@dataclass(frozen=True, slots=True)
-class Idling(Event):
-    """The server will tell the news now, until `done()`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Garbled(Event):
-    """The server said something that is not IMAP. The session is over."""
-
-    octets: bytes
 
 
 @dataclass(slots=True)
@@ -290,9 +252,7 @@ class IMAPClient(Engine):
             command.words.popleft()
         self._say_line(line, spans)
 
-    def _announce(
-        self, command: _Command, line: bytes, spans: Spans
-    ) -> None:
+    def _announce(self, command: _Command, line: bytes, spans: Spans) -> None:
         plus = b"+" if self.offers("LITERAL+") else b""
         size = len(command.words[0].octets)
         self._say_line(line + b"{%d%b}" % (size, plus), spans)

@@ -6,52 +6,48 @@
     server.message_added(…)         news of the open mailbox, whenever there are any
     server.data_to_send()           bytes for the network
 
-Rule 1: this file reads commands, keeps the state, and says what is to be said. Commands
-        stand in `imap_server_session`, `…_mailboxes` and `…_messages`, in the order of
-        the RFC; the table of legal states stands in `imap_server_commands`.
+Rule 1: this file keeps the state and carries commands out, step by step. They are read
+        by `imap_server_input`; they stand in `imap_server_session`, `…_mailboxes` and
+        `…_messages`, in the order of the RFC; the table of legal states stands in
+        `imap_server_commands`.
 Rule 2: this engine never decides. Passwords, names and messages are the agent's matter.
-Rule 3: memory is bounded: by the length of a line, and by that of all literals of a
-        command. What is refused is not kept.
-Rule 4: nothing untagged is said on its own account, unless the client is idle.
+Rule 3: nothing untagged is said on its own account, unless the client is idle.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
 from typing import Any
 
-import maillab.protocol.imap_server_messages
-import maillab.protocol.imap_server_session  # noqa: F401  (they register commands)
 from maillab.errors import LocalProtocolError, Refused
-from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol import imap_server_mailboxes as mailboxes
+from maillab.protocol import imap_server_messages as messages
+from maillab.protocol import imap_server_session as session
+from maillab.protocol.engine import Event, Question, StartTLS
 from maillab.protocol.imap_server_commands import (
     HANDLERS,
     KEEPS_NUMBERS,
     LEGAL_STATES,
-    RFC_OF,
     Continue,
     State,
-    Steps,
 )
 from maillab.protocol.imap_server_events import Answer, CloseMailbox, Completed
-from maillab.protocol.imap_server_mailboxes import too_big
-from maillab.protocol.imap_server_secrets import Spans, secret_spans
+from maillab.protocol.imap_server_input import (
+    APPEND_LIMIT,
+    LINE_AFTER_LOGIN,
+    Command,
+    CommandReader,
+)
 from maillab.protocol.imap_server_view import View
 from maillab.wire.imap import (
     BadSyntax,
     Scanner,
     Status,
-    announced_literal,
     bad,
     ok,
-    split_literals,
 )
-from maillab.wire.lines import CRLF, LineTooLong
+from maillab.wire.lines import CRLF
 
-LINE_BEFORE_LOGIN = 12_290  # octets with CRLF: a SASL response (RFC 4954 §4.4) fits
-LINE_AFTER_LOGIN = 65_536  # RFC 2683 §3.2.1.5 asks for at least 8000
-LITERALS_BEFORE_LOGIN = 8_192  # octets of all literals of one command
-LITERALS_AFTER_LOGIN = 65_536
-APPEND_LIMIT = 25 * 1024 * 1024  # octets of a message (RFC 7889)
+COMMANDS = (session, mailboxes, messages)  # they registered their handlers
+
 MAX_BAD_COMMANDS = 25  # in a row: then this is not a mail client
 
 CAPABILITIES = (
@@ -60,19 +56,7 @@ CAPABILITIES = (
 )
 
 
-@dataclass(slots=True)
-class _Command:
-    """A command that is being read or carried out."""
-
-    raw: bytearray
-    tag: str = "*"
-    verb: str = ""
-    literals: int = 0  # octets of literals announced so far
-    refusal: Status | None = None  # why the rest of it is skipped
-    steps: Steps | None = None
-
-
-class IMAPServer(Engine):
+class IMAPServer(CommandReader):
     """One session with one client."""
 
     def __init__(
@@ -83,22 +67,15 @@ class IMAPServer(Engine):
         plain_login: bool = False,
         append_limit: int = APPEND_LIMIT,
     ) -> None:
-        super().__init__("S", LINE_BEFORE_LOGIN)
+        super().__init__(append_limit)
         self.hostname = hostname
-        self.state = State.NOT_AUTHENTICATED
         self.view: View | None = None
         self.idling = False
         self.mechanisms = ("PLAIN", "LOGIN")
-        self.append_limit = append_limit
         self._offers_tls = starttls
         self._plain_login = plain_login
         self._greeted = False
-        self._command = _Command(bytearray())
         self._question: Question | None = None
-        self._asked: Continue | None = None  # the client owes us a line
-        self._missing = 0  # octets of the literal that is being read
-        self._skipping = 0  # octets of a refused literal
-        self._literal = bytearray()
         self._bad_commands = 0
         self._finished: list[Event] = []
         self._handshake = False  # nothing is read until TLS has started
@@ -131,9 +108,7 @@ class IMAPServer(Engine):
     @property
     def selected(self) -> View:
         """The view of the open mailbox."""
-        assert self.view is not None, (
-            "LEGAL_STATES lets nothing in before SELECT"
-        )
+        assert self.view is not None, "LEGAL_STATES lets nothing in before SELECT"
         return self.view
 
     # News of the open mailbox, from the agent -----------------------------------------
@@ -194,15 +169,6 @@ class IMAPServer(Engine):
 
     # For commands ---------------------------------------------------------------------
 
-    def untagged(self, text: bytes) -> None:
-        """Say an untagged response."""
-        self.say(b"* %b\r\n" % text)
-
-    def say(self, response: bytes) -> None:
-        """Say a whole response, its literals apart."""
-        for what, octets in split_literals(response):
-            self._say(octets, what, ref=self._ref)
-
     def leave_mailbox(self, *, expunge: bool = False) -> Generator[Question, Any, None]:
         """Close the open mailbox, if there is one (for `yield from`)."""
         if self.view:
@@ -216,125 +182,10 @@ class IMAPServer(Engine):
         self._lines.limit = LINE_AFTER_LOGIN
         return ok("Welcome", f"CAPABILITY {self.capabilities}")
 
-    # Reading --------------------------------------------------------------------------
-
     def _greet(self) -> None:
         self._greeted = True
         text = f"{self.hostname} IMAP4rev1 server ready"
         self.say(ok(text, f"CAPABILITY {self.capabilities}").to_wire())
-
-    def _read(self) -> bool:
-        """Read one line or a piece of a literal; False: nothing is there."""
-        if self._skipping:
-            return self._skip()
-        if self._missing:
-            return self._read_literal()
-        try:
-            line = self._lines.next_line()
-        except LineTooLong:
-            # The line may have announced a literal. To read that as commands would let
-            # somebody hide commands in a message, so there is no going on.
-            self._hang_up("Line too long")
-            return True
-        if line is None:
-            return False
-        if self._asked:
-            self._line_for_command(line, self._asked)
-        else:
-            self._command_line(line)
-        return True
-
-    def _skip(self) -> bool:
-        block = self._lines.next_block(self._skipping)
-        self._skipping -= len(block or b"")
-        return block is not None
-
-    def _read_literal(self) -> bool:
-        block = self._lines.next_block(self._missing)
-        if block is None:
-            return False
-        self._literal += block
-        self._missing -= len(block)
-        if not self._missing:
-            octets = bytes(self._literal)
-            self._literal.clear()
-            self._hear(octets, "literal")
-            self._command.raw += octets
-        return True
-
-    def _hear(self, octets: bytes, what: str) -> None:
-        command = self._command
-        spans: Spans = ()
-        if not command.raw or command.verb in ("LOGIN", "AUTHENTICATE"):
-            spans = secret_spans(bytes(command.raw), octets, what)
-        self._heard(octets, what, secret=spans, ref=self._ref)
-
-    def _command_line(self, line: bytes) -> None:
-        """A line that begins a command, or goes on with it after a literal."""
-        if not self._command.raw and not self._command.refusal:
-            self._begin(line)
-        self._hear(line + CRLF, "command")
-        announced = announced_literal(line)
-        if self._command.refusal:
-            self._refuse_rest(announced)
-        elif announced:
-            self._command.raw += line + CRLF
-            self._announced(*announced)
-        else:
-            self._command.raw += line
-            self._start()
-
-    def _begin(self, line: bytes) -> None:
-        """Find tag and verb. Both are known even if the rest is nonsense."""
-        words = Scanner(line)
-        command = _Command(bytearray())
-        self._command = command
-        try:
-            command.tag = words.tag()
-            words.space()
-            command.verb = words.keyword()
-        except BadSyntax as error:
-            command.refusal = bad(f"Expected a tag and a command: {error}")
-        if b"\0" in line:
-            command.refusal = bad("A command has no NUL octets")
-
-    def _announced(self, size: int, synchronizing: bool) -> None:
-        """A literal will follow: agree, or refuse (RFC 3501 §4.3, RFC 7888 §4)."""
-        command = self._command
-        command.literals += size
-        if command.literals > self._literal_limit:
-            command.refusal = self._too_big()
-            command.raw.clear()
-            self._refuse_rest((size, synchronizing))
-            return
-        self._missing = size
-        if synchronizing:
-            self._say(b"+ Ready for the literal\r\n", "continuation", ref=self._ref)
-        if not size:
-            self._hear(b"", "literal")
-
-    def _refuse_rest(self, announced: tuple[int, bool] | None) -> None:
-        """Skip what a client that did not wait has sent already (RFC 7888 §4)."""
-        refusal = self._command.refusal
-        assert refusal
-        if announced and not announced[1]:
-            self._skipping = announced[0]
-        else:
-            self._finish(refusal)
-
-    @property
-    def _literal_limit(self) -> int:
-        if self.state is State.NOT_AUTHENTICATED:
-            return LITERALS_BEFORE_LOGIN
-        if self._command.verb == "APPEND":
-            return self.append_limit + LITERALS_AFTER_LOGIN
-        return LITERALS_AFTER_LOGIN
-
-    def _too_big(self) -> Status:
-        why = f"{self._command.literals} octets of literals"
-        if self._command.verb == "APPEND" and self.state is not State.NOT_AUTHENTICATED:
-            return replace(too_big(self.append_limit), why=why)
-        return bad("The literal is too big", why)
 
     # Carrying out ---------------------------------------------------------------------
 
@@ -405,7 +256,7 @@ class IMAPServer(Engine):
         if self.state is State.LOGOUT:
             self.closed = True
         self._count_bad(status)
-        self._command = _Command(bytearray())
+        self._command = Command(bytearray())
 
     def _count_bad(self, status: Status) -> None:
         failed = status.condition == "BAD"
@@ -420,14 +271,6 @@ class IMAPServer(Engine):
     def _tell_news(self, *, expunge: bool) -> None:
         for response in self.selected.news(expunge=expunge) if self.view else ():
             self.say(response)
-
-    def _hang_up(self, text: str) -> None:
-        self.say(Status("BYE", text).to_wire())
-        self.closed = True
-
-    @property
-    def _ref(self) -> str:
-        return RFC_OF.get(self._command.verb, "RFC 3501 §7")
 
 
 def _refusal(error: BadSyntax | Refused) -> Status:

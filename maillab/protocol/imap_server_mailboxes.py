@@ -18,6 +18,7 @@ from maillab.protocol.imap_server_events import (
     RenameMailbox,
     SubscribeMailbox,
 )
+from maillab.protocol.imap_server_input import too_big
 from maillab.protocol.imap_server_view import View
 from maillab.wire import imap, imap_list
 from maillab.wire.imap import SYSTEM_FLAGS, BadSyntax, Scanner, Status, no, ok
@@ -154,11 +155,6 @@ def append(server: "IMAPServer", words: Scanner) -> Steps:
     added: Added = yield AppendMessage(name, content, flags, date)
     code = f"APPENDUID {added.uid_validity} {added.uids[0]}"  # RFC 4315 §3
     return ok("Appended", code)
-
-
-def too_big(limit: int) -> Status:
-    """The refusal of a message that is too big (RFC 4469 §4.2, RFC 7889 §4)."""
-    return no(f"A message may have {limit} octets", "TOOBIG")
 
 
 # Inside -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ server as events.
     client.command("CAPA")             -> Replied("CAPA", reply)
     client.starttls()                  -> StartTLS(), or Replied("STLS", reply)
     client.login("ann", "secret")      -> Replied("PASS", reply)
-    client.command("RETR", "1")        -> Replied("RETR", reply), reply.body: the message
+    client.command("RETR", "1")        -> Replied("RETR", reply): reply.body is it
     client.command("QUIT")             -> Replied("QUIT", reply)
 
 Rule 1: commands may be given at any time. They leave one after the other, or together

@@ -3,9 +3,8 @@
 Goes in: bytes, and the agent's answers. Comes out: questions, events, bytes.
 
 Rule 1: every change of `state` happens in this file.
-Rule 2: the maildrop is a snapshot: the agent gives it at login, and gets back, at
-        QUIT, what is to be deleted. A session that ends otherwise deletes nothing
-        (RFC 1939 §6).
+Rule 2: the maildrop is a snapshot: the agent gives it at login, and gets back at QUIT
+        what is to be deleted. A session that ends otherwise deletes nothing (§6).
 Rule 3: whose password is right, and whether the maildrop is free, is for the agent to say.
 """
 
@@ -16,6 +15,7 @@ from enum import Enum, auto
 
 from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol.pop3_maildrop import Maildrop
 from maillab.protocol.pop3_server_events import (
     Answered,
     DropMessage,
@@ -74,7 +74,6 @@ RFC_OF: dict[str, str] = {}
 
 TLS_REQUIRED = Reply(False, "No passwords in plain text: use STLS")
 TOO_LONG = Reply(False, "Line too long")
-NO_SUCH_MESSAGE = Reply(False, "No such message")
 
 
 def command(verb: str, rfc: str) -> Callable[[Handler], Handler]:
@@ -102,8 +101,7 @@ class POP3Server(Engine):
         self.bad_commands = 0
         self._named = ""  # by USER, until the next command
         self._mechanism: tuple[str, sasl.ServerMechanism] = ("PLAIN", sasl.Plain())
-        self._messages: Sequence[DropMessage] = ()
-        self._deleted: set[int] = set()
+        self._maildrop = Maildrop()
         self._retrieved = DropMessage("", b"")
         self._question: Question | None = None
         self._ref = "RFC 1939 §4"  # of what is being answered
@@ -125,9 +123,9 @@ class POP3Server(Engine):
         if not isinstance(question, Login):
             raise LocalProtocolError("only a login opens a maildrop")
         self.user = question.user
-        self._messages = messages
+        self._maildrop = Maildrop(messages)
         self.state = State.TRANSACTION
-        self._reply(Reply(True, f"Maildrop has {self._totals()}"))
+        self._reply(Reply(True, f"Maildrop has {self._maildrop.totals}"))
 
     def answer(self, reply: Reply) -> None:
         """Answer `Update`, or refuse a `Login`."""
@@ -160,30 +158,30 @@ class POP3Server(Engine):
     def _quit(self, _argument: str) -> Reply | Question:
         if self.state is State.TRANSACTION:
             self.state = State.UPDATE
-            numbers = sorted(self._deleted)
-            return Update(tuple(self._messages[n - 1].unique_id for n in numbers))
+            return Update(self._maildrop.deleted)
         self.state = State.CLOSED
         return Reply(True, f"{self.options.hostname} signing off")
 
     @command("STAT", rfc="RFC 1939 §5")
     def _stat(self, _argument: str) -> Reply:
-        sizes = [len(message.content) for _, message in self._present()]
+        sizes = self._maildrop.sizes
         return Reply(True, f"{len(sizes)} {sum(sizes)}")
 
     @command("LIST", rfc="RFC 1939 §5")
     def _list(self, argument: str) -> Reply:
-        return self._listed(argument, lambda message: str(len(message.content)))
+        return self._maildrop.listed(
+            argument, lambda message: str(len(message.content))
+        )
 
     @command("RETR", rfc="RFC 1939 §5")
     def _retr(self, argument: str) -> Reply:
-        self._retrieved = self._message(argument)
+        self._retrieved = self._maildrop.find(argument)
         content = self._retrieved.content
         return Reply(True, f"{len(content)} octets", body=content)
 
     @command("DELE", rfc="RFC 1939 §5")
     def _dele(self, argument: str) -> Reply:
-        self._message(argument)
-        self._deleted.add(int(argument))
+        self._maildrop.delete(argument)
         return Reply(True, f"Message {int(argument)} marked as deleted")
 
     @command("NOOP", rfc="RFC 1939 §5")
@@ -192,20 +190,20 @@ class POP3Server(Engine):
 
     @command("RSET", rfc="RFC 1939 §5")
     def _rset(self, _argument: str) -> Reply:
-        self._deleted.clear()
-        return Reply(True, f"Maildrop has {self._totals()}")
+        self._maildrop.undelete()
+        return Reply(True, f"Maildrop has {self._maildrop.totals}")
 
     @command("TOP", rfc="RFC 1939 §7")
     def _top(self, argument: str) -> Reply:
         number, _, count = argument.partition(" ")
         if not re.fullmatch(r"[0-9]{1,9}", count):
             raise Refused(Reply(False, "Syntax: TOP <message> <lines>"))
-        content = self._message(number).content
+        content = self._maildrop.find(number).content
         return Reply(True, "Top of message", body=top_of(content, int(count)))
 
     @command("UIDL", rfc="RFC 1939 §7")
     def _uidl(self, argument: str) -> Reply:
-        return self._listed(argument, lambda message: message.unique_id)
+        return self._maildrop.listed(argument, lambda message: message.unique_id)
 
     @command("USER", rfc="RFC 1939 §7")
     def _user(self, argument: str) -> Reply:
@@ -224,14 +222,7 @@ class POP3Server(Engine):
 
     @command("CAPA", rfc="RFC 2449 §5")
     def _capa(self, _argument: str) -> Reply:
-        words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
-        if self.tls_active or not self.options.login_needs_tls:
-            words.append("USER")
-            if self.options.mechanisms:
-                words.append(f"SASL {' '.join(self.options.mechanisms)}")
-        if self.options.starttls and not self.tls_active:
-            words.append("STLS")
-        words += ["EXPIRE NEVER", "IMPLEMENTATION maillab"]
+        words = self.options.capabilities(self.tls_active)
         return Reply(True, "Capabilities follow", body=listing(words))
 
     @command("STLS", rfc="RFC 2595 §4")
@@ -259,29 +250,6 @@ class POP3Server(Engine):
     def _check_tls(self) -> None:
         if self.options.login_needs_tls and not self.tls_active:
             raise Refused(TLS_REQUIRED)
-
-    def _present(self) -> list[tuple[int, DropMessage]]:
-        numbered = enumerate(self._messages, 1)
-        return [pair for pair in numbered if pair[0] not in self._deleted]
-
-    def _totals(self) -> str:
-        sizes = [len(message.content) for _, message in self._present()]
-        return f"{len(sizes)} messages ({sum(sizes)} octets)"
-
-    def _message(self, number: str) -> DropMessage:
-        if not re.fullmatch(r"[0-9]{1,9}", number):
-            raise Refused(Reply(False, "Syntax: a message number"))
-        index = int(number)
-        if not 0 < index <= len(self._messages) or index in self._deleted:
-            raise Refused(NO_SUCH_MESSAGE)
-        return self._messages[index - 1]
-
-    def _listed(self, argument: str, show: Callable[[DropMessage], str]) -> Reply:
-        if argument:
-            shown = show(self._message(argument))
-            return Reply(True, f"{int(argument)} {shown}")
-        rows = [f"{number} {show(message)}" for number, message in self._present()]
-        return Reply(True, self._totals(), body=listing(rows))
 
     def _respond(self, response: bytes) -> Reply | Question:
         """Take a SASL response: the next challenge, or the question at the end."""

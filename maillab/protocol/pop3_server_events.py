@@ -20,6 +20,17 @@ class POP3ServerOptions:
     login_needs_tls: bool = False
     max_bad_commands: int = 10
 
+    def capabilities(self, tls_active: bool) -> list[str]:
+        """What CAPA lists (RFC 2449 §6)."""
+        words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
+        if tls_active or not self.login_needs_tls:
+            words.append("USER")
+            if self.mechanisms:
+                words.append(f"SASL {' '.join(self.mechanisms)}")
+        if self.starttls and not tls_active:
+            words.append("STLS")
+        return [*words, "EXPIRE NEVER", "IMPLEMENTATION maillab"]
+
 
 @dataclass(frozen=True, slots=True)
 class DropMessage:

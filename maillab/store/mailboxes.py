@@ -293,9 +293,7 @@ def _valid(name: str) -> str:
     if any(part == "" for part in name.split(DELIMITER)):
         raise MailboxError("CANNOT", "A level of the hierarchy needs a name")
     if any(char in "*%" or not char.isprintable() for char in name):
-        raise MailboxError(
-            "CANNOT", "A name has no wildcard or control characters"
-        )
+        raise MailboxError("CANNOT", "A name has no wildcard or control characters")
     return _canonical(name)
 
 

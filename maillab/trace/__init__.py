@@ -15,8 +15,8 @@ Rule 3: no wall clock, no object ids: the same events give the same octets.
 """
 
 from maillab.trace.events import Event
-from maillab.trace.recorder import Trace
 from maillab.trace.lines import Line
+from maillab.trace.recorder import Trace
 from maillab.trace.session import Session
 
 __all__ = ["Event", "Line", "Session", "Trace"]

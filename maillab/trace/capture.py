@@ -52,7 +52,7 @@ class Capture:
 
     @cached_property
     def packets(self) -> list[Packet]:
-        """All packets in the order in which they passed; times since the world began."""
+        """All packets as they passed; times since the world began."""
         found = [packet for session in self.sessions for packet in self._tcp(session)]
         found += self._udp()
         return sorted(found, key=lambda packet: packet.time_ns)
@@ -82,9 +82,9 @@ class Capture:
     def _tcp(self, session: Session) -> Iterator[Packet]:
         comments = _comments(session)
         if session.client == self.host:
-            yield from Flow(session, "C", dict(comments)).replay()
+            yield from Flow(session, "C", comments).replay()
         if session.server == self.host and session.server != session.client:
-            yield from Flow(session, "S", dict(comments)).replay()
+            yield from Flow(session, "S", comments).replay()
 
     def _udp(self) -> Iterator[Packet]:
         senders: dict[tuple[str, int], str] = {}
@@ -123,8 +123,8 @@ def _comments(session: Session) -> dict[tuple[Side, int], str]:
 def _offset_on_the_wire(session: Session, line: Line) -> int:
     if not line.secure:
         return line.offset
-    bursts = session.bursts[line.speaker]
-    return next((b.offset for b in bursts if b.sent_ns == line.sent_ns), -1)
+    burst = session.find_burst(line.speaker, line.sent_ns)
+    return burst.offset if burst else -1
 
 
 def _comment(line: Line) -> str:

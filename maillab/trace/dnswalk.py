@@ -17,6 +17,7 @@ class DnsWalk(View):
         self.host = host
 
     def describe(self) -> str:
+        """One sentence: the alt text."""
         failed = sum(event["rcode"] != "NOERROR" for event in self.asked)
         cached = sum(bool(event["cached"]) for event in self.asked)
         who = f"{clean(self.host)} asked" if self.host else "The DNS answered"
@@ -26,9 +27,11 @@ class DnsWalk(View):
         )
 
     def table(self) -> Table:
+        """All of it as rows and columns."""
         return Table("Walk through the DNS", _COLUMNS, [_row(e) for e in self.asked])
 
     def text(self) -> str:
+        """All of it for a terminal."""
         return f"{self.describe()}\n\n{self.table().text()}"
 
 

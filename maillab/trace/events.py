@@ -209,8 +209,8 @@ def _dump(value: dict[str, Any]) -> str:
 
 
 def _freeze(value: object) -> object:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"latin1": bytes(value).decode("latin-1")}
+    if isinstance(value, (bytes, bytearray)):
+        return {"latin1": value.decode("latin-1")}
     raise LabError(f"a fact must be text, a number or octets, not {value!r}")
 
 

@@ -1,14 +1,14 @@
 """The segments of one TCP connection, as they passed one of its two ends.
 
-Goes in: a session's network events. Comes out: packets in the order in which they passed
-the vantage point.
+Goes in: a session's network events. Comes out: packets in the order in which they
+passed the vantage point.
 
-The trace knows what mattered: who sent which octets when, and how long they travelled.
-Segments and acknowledgements follow from that, so they are derived here.
+The trace knows what mattered: who sent which octets when, and how long they
+travelled. Segments and acknowledgements follow from that, so they are derived here.
 
 Rule 1: times of the trace are never changed; what is derived falls between them.
-Rule 2: at one instant what arrives comes before what is sent, and that before bare ACKs:
-        an answer carries the ACK.
+Rule 2: at one instant what arrives comes before what is sent, and that before bare
+        ACKs: an answer carries the ACK.
 Rule 3: every second full segment is acknowledged at once, any other after 40 ms
         (RFC 9293 §3.8.6.3: at most one half second).
 """
@@ -71,7 +71,9 @@ class Flow:
     ) -> None:
         self.session = session
         self.vantage: Side = vantage
-        self.comments = comments
+        self._told: dict[Side, list[tuple[int, str]]] = {"C": [], "S": []}
+        for (side, offset), comment in sorted(comments.items(), reverse=True):
+            self._told[side].append((offset, comment))  # the next one is the last
         self.packets: list[Packet] = []
         client, server = session.client_address, session.server_address
         seed = f"{session.id} {client} {server}"
@@ -213,17 +215,18 @@ class Flow:
             payload = data[start : start + room]
             last = start + room >= len(data)
             self._emit(end, time, ACK | PSH if last else ACK, payload)
-            comment = self._comment(end, len(payload)) if self.comments else ""
+            comment = self._comment(end, len(payload))
             self._carry(end, time, arrives, len(payload), comment)
 
     def _comment(self, end: _End, size: int) -> str:
-        first = end.sent - 1
-        told = (
-            self.comments.pop((end.side, at), "") for at in range(first, first + size)
-        )
-        return "\n".join(filter(None, told))
+        """What the lines say that begin in the next `size` octets."""
+        told = self._told[end.side]
+        found: list[str] = []
+        while told and told[-1][0] < end.sent - 1 + size:
+            found.append(told.pop()[1])
+        return "\n".join(found)
 
-    def _carry(
+    def _carry(  # noqa: PLR0913 — a segment has that many sides
         self,
         end: _End,
         time: int,
@@ -282,7 +285,7 @@ class Flow:
 
     # Small things ---------------------------------------------------------------------
 
-    def _emit(
+    def _emit(  # noqa: PLR0913 — the fields of a segment
         self,
         end: _End,
         time: int,
@@ -363,7 +366,8 @@ def _seed(name: str, use: int) -> int:
 
 def _address_or(text: str, default: str) -> str:
     """`text` when it is an IP address like `default` (IPv4 or IPv6)."""
-    return text if ":" in text and ":" in default or _is_ipv4(text) else default
+    both_are_6 = ":" in text and ":" in default
+    return text if both_are_6 or (_is_ipv4(text) and _is_ipv4(default)) else default
 
 
 def _is_ipv4(text: str) -> bool:

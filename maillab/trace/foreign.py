@@ -9,11 +9,12 @@ Rule 2: better mask too much than too little: what follows AUTH, PASS, LOGIN, AP
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from maillab.trace.events import Event
-from maillab.wire.lines import CRLF, Side
+from maillab.wire.lines import CRLF, LineBuffer, Side
 
 if TYPE_CHECKING:
     from maillab.trace.session import Burst
@@ -40,19 +41,22 @@ def split_stream(
 ) -> Iterator[Event]:
     """Lines in the order in which they left. `first` lends its connection."""
     listener = _Listener(protocol)
-    rest: dict[Side, bytes] = {"C": b"", "S": b""}
+    buffers: dict[Side, LineBuffer] = {
+        side: LineBuffer(sys.maxsize) for side in ("C", "S")
+    }
     for burst in sorted((*bursts["C"], *bursts["S"]), key=lambda b: b.number):
         side = burst.side
-        if not rest[side] and _TLS_RECORD.match(burst.data):
+        buffer = buffers[side]
+        if not len(buffer) and _TLS_RECORD.match(burst.data):
             return
-        at = burst.offset - len(rest[side])
-        *lines, rest[side] = (rest[side] + burst.data).split(CRLF)
-        for line in lines:
+        buffer.feed(burst.data)
+        at = buffer.offset
+        while (line := buffer.next_line()) is not None:
             facts = listener.heard(side, line) | {"speaker": side, "offset": at}
             yield Event(
                 burst.number, burst.sent_ns, "line", "", first.connection, facts
             )
-            at += len(line) + len(CRLF)
+            at = buffer.offset
 
 
 class _Listener:

@@ -54,12 +54,14 @@ class Journey(View):
         return list(dict.fromkeys(step.host for step in self.steps))
 
     def describe(self) -> str:
+        """One sentence: the alt text."""
         first, last = self.steps[0], self.steps[-1]
         took = clock(last.time_ns - first.time_ns)
         way = " → ".join(self.hosts)
         return clean(f"Message {self.message}: {way}, {last.kind} after {took}.")
 
     def table(self) -> Table:
+        """All of it as rows and columns."""
         rows = [
             (clock(s.time_ns), clean(s.host), s.kind, s.text, s.queue_id)
             for s in self.steps
@@ -67,6 +69,7 @@ class Journey(View):
         return Table(clean(f"Journey of {self.message}"), _COLUMNS, rows)
 
     def text(self) -> str:
+        """All of it for a terminal."""
         return f"{self.describe()}\n\n{self.table().text()}"
 
     def svg(self) -> str:

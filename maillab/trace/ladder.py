@@ -29,6 +29,7 @@ class Ladder(View):
         self.session = session
 
     def describe(self) -> str:
+        """One sentence: the alt text."""
         return Transcript(self.session).describe()
 
     def items(self) -> list[Item]:
@@ -36,12 +37,15 @@ class Ladder(View):
         return steps(self.session)
 
     def svg(self) -> str:
+        """The picture."""
         return draw(self.session, self.items(), self.describe())
 
     def table(self) -> Table:
+        """All of it as rows and columns."""
         return Transcript(self.session).table()
 
     def text(self) -> str:
+        """All of it for a terminal."""
         s = self.session
         names = clip(clean(s.client), 40), clip(clean(s.server), 40)
         addresses = socket_name(s.client_address), socket_name(s.server_address)

@@ -68,7 +68,7 @@ class TcpPath:
         self._addresses = packed(src[0]) + packed(dst[0])
         self._ident = ident  # of the next packet
 
-    def packet(  # the fields of RFC 9293 §3.1, in their order
+    def packet(  # noqa: PLR0913 — the fields of RFC 9293 §3.1, in their order
         self,
         seq: int,
         ack: int,
@@ -120,7 +120,7 @@ def unreachable_packet(
 
 
 def ethernet_frame(packet: bytes) -> bytes:
-    """`packet` in a frame; the MAC addresses show the last four octets of the IP ones."""
+    """`packet` in a frame; MAC addresses show the last four octets of the IP ones."""
     if packet[0] >> 4 == 6:
         src, dst, ethertype = packet[20:24], packet[36:40], b"\x86\xdd"
     else:

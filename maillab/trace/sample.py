@@ -1,4 +1,4 @@
-"""Traces without a world: for tests, for the documentation, for `python -m maillab.trace`.
+"""Traces without a world: for tests, documentation and `python -m maillab.trace`.
 
     talk = Talk(trace, "c1", port=25)
     talk.connect()
@@ -83,7 +83,7 @@ class Talk:
         )
         self._sent[side] += len(data)
 
-    def say(
+    def say(  # noqa: PLR0913 — the facts of a line
         self,
         side: Side,
         *texts: str,
@@ -132,7 +132,7 @@ class Talk:
         other = "S" if side == "C" else "C"
         self.emit("lost", other, side=other, reason="reset")
 
-    def _note(
+    def _note(  # noqa: PLR0913 — the facts of a line
         self,
         side: Side,
         line: bytes,

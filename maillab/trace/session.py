@@ -59,6 +59,7 @@ class Burst:
 
     @property
     def end(self) -> int:
+        """Offset of the octet behind it."""
         return self.offset + len(self.data)
 
 
@@ -96,10 +97,12 @@ class Session:
 
     @cached_property
     def client_address(self) -> Address:
+        """The client's IP address and port."""
         return self._address("src")
 
     @cached_property
     def server_address(self) -> Address:
+        """The server's IP address and port."""
         return self._address("dst")
 
     @cached_property
@@ -119,10 +122,12 @@ class Session:
 
     @property
     def port(self) -> int:
+        """The server's port."""
         return self.server_address[1]
 
     @property
     def title(self) -> str:
+        """Who talks to whom, in a few words."""
         return f"{self.id}: {self.protocol} {self.client} → {self.server}:{self.port}"
 
     def side_of(self, event: Event) -> Side:
@@ -141,6 +146,7 @@ class Session:
 
     @property
     def began_ns(self) -> int:
+        """When the first SYN left."""
         return self.events[0].time_ns
 
     @property
@@ -198,6 +204,20 @@ class Session:
             )
         return found
 
+    @cached_property
+    def _ends(self) -> dict[Side, list[int]]:
+        """Where each burst ends, to find the one with a given octet."""
+        return {side: [b.end for b in found] for side, found in self.bursts.items()}
+
+    @cached_property
+    def _departures(self) -> dict[Side, list[int]]:
+        return {side: [b.sent_ns for b in found] for side, found in self.bursts.items()}
+
+    def find_burst(self, side: Side, sent_ns: int) -> Burst | None:
+        """The first burst that left one side at `sent_ns` or later."""
+        at = bisect_left(self._departures[side], sent_ns)
+        return self.bursts[side][at] if at < len(self.bursts[side]) else None
+
     def wire(self, side: Side) -> bytes:
         """The octets that one side put on the wire, in order, each once."""
         stream = bytearray()
@@ -250,7 +270,7 @@ class Session:
         return str(ip), int(port)
 
     def _said(self, speaker: Side) -> Iterator[Line]:
-        """What `speaker` said: as the server's engine understood it, if there is one."""
+        """What `speaker` said: as the server understood it, if it is one of ours."""
         spoken = [e for e in self.all("line") if e["speaker"] == speaker]
         ours: dict[Side, list[Event]] = {"C": [], "S": []}
         for event in spoken:
@@ -280,8 +300,7 @@ class Session:
             offset=event["offset"],
             octets=event["octets"],
             what=event["what"],
-            secret=tuple(map(tuple, event["secret"]))  # pyright: ignore
-            or tuple(map(tuple, same["secret"] if same else ())),
+            secret=_spans(event) or (_spans(same) if same else ()),
             secure=event["secure"],
             ref=event["ref"] or (same["ref"] if same else ""),
             why=event["why"] or (same["why"] if same else ""),
@@ -293,12 +312,12 @@ class Session:
 
     def _times_outside(self, event: Event) -> tuple[int, int | None]:
         """When the first octet of a line left, and when its last one arrived."""
-        bursts = self.bursts[event["speaker"]]
+        bursts, ends = self.bursts[event["speaker"]], self._ends[event["speaker"]]
         end: int = event["offset"] + len(event["octets"])
-        first = next((b for b in bursts if b.end > event["offset"]), None)
-        last = next((b for b in bursts if b.end >= end), None)
-        sent = first.sent_ns if first else event.time_ns
-        return sent, last.arrived_ns if last else None
+        first = bisect_right(ends, event["offset"])
+        last = bisect_left(ends, end)
+        sent = bursts[first].sent_ns if first < len(ends) else event.time_ns
+        return sent, bursts[last].arrived_ns if last < len(ends) else None
 
     def _times_inside(
         self, speaker: Side, said: Event | None, heard: Event | None
@@ -307,11 +326,14 @@ class Session:
         if said is None:
             arrived = heard.time_ns if heard else self.began_ns
             return arrived - self.latency_ns, arrived
-        bursts = self.bursts[speaker]
-        at = bisect_left([burst.sent_ns for burst in bursts], said.time_ns)
-        if at < len(bursts):
-            return bursts[at].sent_ns, bursts[at].arrived_ns
+        burst = self.find_burst(speaker, said.time_ns)
+        if burst:
+            return burst.sent_ns, burst.arrived_ns
         return said.time_ns, heard.time_ns if heard else None
+
+
+def _spans(event: Event) -> tuple[tuple[int, int], ...]:
+    return tuple((start, end) for start, end in event["secret"])
 
 
 def _latency(event: Event) -> int:

@@ -1,6 +1,7 @@
 """What a ladder shows: arrows between two hosts, and marks beside them.
 
-Goes in: a session. Comes out: `Arrow` and `Mark` values in the order of their beginning.
+Goes in: a session. Comes out: `Arrow` and `Mark` values in the order in which
+they began.
 
 Rule 1: one arrow for a command, for a whole reply, for content that left at once.
 Rule 2: octets that nobody explained are arrows too: nothing that travelled is left out,

@@ -18,15 +18,18 @@ class Summary(View):
         self.seat = seat
 
     def describe(self) -> str:
+        """One sentence: the alt text."""
         counts = Counter(session.outcome for session in self.sessions)
         how = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         seen = f" seen by {clean(self.seat)}" if self.seat else ""
         return f"{plural(len(self.sessions), 'session')}{seen}: {how or 'none'}."
 
     def table(self) -> Table:
+        """All of it as rows and columns."""
         return Table("Sessions", _COLUMNS, [_row(session) for session in self.sessions])
 
     def text(self) -> str:
+        """All of it for a terminal."""
         return f"{self.describe()}\n\n{self.table().text()}"
 
 

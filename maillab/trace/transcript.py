@@ -44,6 +44,7 @@ class Transcript(View):
         self.fold = fold
 
     def describe(self) -> str:
+        """One sentence: the alt text."""
         s = self.session
         lasted = milliseconds(s.ended_ns - s.began_ns)
         said = plural(len(s.lines), "line")
@@ -68,6 +69,7 @@ class Transcript(View):
         return list(self._folded(row for _, _, rows in order for row in rows))
 
     def text(self) -> str:
+        """All of it for a terminal."""
         s = self.session
         head = [
             clean(s.title),
@@ -80,6 +82,7 @@ class Transcript(View):
         return "\n".join([*head, "", *rows])
 
     def table(self) -> Table:
+        """All of it as rows and columns."""
         rows = [
             (
                 milliseconds(row.time_ns - self.session.began_ns),

@@ -1,8 +1,8 @@
 """What all views share: text, HTML that survives Jupyter's sanitizer, a sentence.
 
 Rule 1: everything that a peer could have said is escaped.
-Rule 2: pictures come as `<img>` with alt text, never as inline `<svg>`: JupyterLab drops
-        that in notebooks it does not trust; below it the same facts as a table.
+Rule 2: pictures come as `<img>` with alt text, never as inline `<svg>`: JupyterLab
+        drops that where it does not trust; below stand the same facts as a table.
 """
 
 from base64 import b64encode

@@ -39,7 +39,8 @@ def launch(
         lab: Any = importlib.import_module("jupyterlab.labapp")
     except ImportError as error:
         raise LabError(
-            "JupyterLab is not installed. Type: pip install 'maillab[lab]'"
+            "JupyterLab is not installed. Type: pip install 'maillab[lab]' "
+            "(in a checkout: make lab)"
         ) from error
     tell_about(workbench.refresh(workbench.originals(), folder / "notebooks"))
     warn_root()

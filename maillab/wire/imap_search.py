@@ -8,6 +8,7 @@ Rule 2: text is looked for without regard to case, in decoded text: transfer enc
 Rule 3: keys nest at most `MAX_DEPTH` deep, so no command can exhaust the stack.
 """
 
+import operator
 import re
 from base64 import b64decode
 from binascii import a2b_qp
@@ -93,7 +94,7 @@ class Candidate:
 
     def matches(self, key: Key) -> bool:
         """Is this message found?"""
-        return TESTS[key.name](self, *key.arguments)
+        return TESTS[key.name](self, key.arguments)
 
 
 # Reading keys -------------------------------------------------------------------------
@@ -164,19 +165,20 @@ ARGUMENTS: dict[str, tuple[Reader, ...]] = {
 
 # What they find -----------------------------------------------------------------------
 
-Test = Callable[..., bool]
+# What a test gets: the message, and the arguments of the key.
+Test = Callable[[Candidate, Any], bool]
 
 
 def _flagged(flag: str) -> Test:
-    return lambda message: flag in message.flags
+    return lambda m, a: flag in m.flags
 
 
 def _unflagged(flag: str) -> Test:
-    return lambda message: flag not in message.flags
+    return lambda m, a: flag not in m.flags
 
 
 def _in_field(name: str) -> Test:
-    return lambda message, text: _header_has(message, name, text)
+    return lambda m, a: _header_has(m, name, a[0])
 
 
 def _header_has(message: Candidate, name: str, text: str) -> bool:
@@ -184,54 +186,54 @@ def _header_has(message: Candidate, name: str, text: str) -> bool:
     return any(text in decode_words(value).casefold() for value in values)
 
 
-def _sent(message: Candidate) -> tuple[int, int, int] | None:
-    at = parse_date(message.header.get("Date") or "")
-    return at.date if at else None
+def _sent(compare: Callable[[Any, Any], bool]) -> Test:
+    """Compare the Date field, "disregarding time and timezone"."""
 
-
-def _sent_test(compare: Callable[[Any, Any], bool]) -> Test:
-    def test(message: Candidate, day: Any) -> bool:
-        sent = _sent(message)
-        return sent is not None and compare(sent, day.date)
+    def test(message: Candidate, arguments: Any) -> bool:
+        at = parse_date(message.header.get("Date") or "")
+        return at is not None and compare(at.date, arguments[0].date)
 
     return test
 
 
 TESTS: dict[str, Test] = {
-    "ALL": lambda message: True,
-    "AND": lambda message, *keys: all(message.matches(key) for key in keys),
-    "OR": lambda message, one, other: message.matches(one) or message.matches(other),
-    "NOT": lambda message, key: not message.matches(key),
-    "NUMBERS": lambda message, numbers: bool(
-        numbers.contains(message.number, message.count)
-    ),
-    "UID": lambda message, uids: bool(
-        uids.contains(message.data.uid, message.last_uid)
-    ),
-    **{f: _flagged("\\" + f.lower()) for f in ("ANSWERED", "DELETED", "DRAFT")},
-    **{f: _flagged("\\" + f.lower()) for f in ("FLAGGED", "SEEN", "RECENT")},
-    **{
-        f"UN{f}": _unflagged("\\" + f.lower()) for f in ("ANSWERED", "DELETED", "DRAFT")
-    },
-    **{f"UN{f}": _unflagged("\\" + f.lower()) for f in ("FLAGGED", "SEEN")},
+    "ALL": lambda m, a: True,
+    "AND": lambda m, a: all(m.matches(key) for key in a),
+    "OR": lambda m, a: any(m.matches(key) for key in a),
+    "NOT": lambda m, a: not m.matches(a[0]),
+    "NUMBERS": lambda m, a: a[0].contains(m.number, m.count),
+    "UID": lambda m, a: a[0].contains(m.data.uid, m.last_uid),
+    "ANSWERED": _flagged("\\answered"),
+    "DELETED": _flagged("\\deleted"),
+    "DRAFT": _flagged("\\draft"),
+    "FLAGGED": _flagged("\\flagged"),
+    "RECENT": _flagged("\\recent"),
+    "SEEN": _flagged("\\seen"),
+    "UNANSWERED": _unflagged("\\answered"),
+    "UNDELETED": _unflagged("\\deleted"),
+    "UNDRAFT": _unflagged("\\draft"),
+    "UNFLAGGED": _unflagged("\\flagged"),
+    "UNSEEN": _unflagged("\\seen"),
     "OLD": _unflagged("\\recent"),
-    "NEW": lambda m: "\\recent" in m.flags and "\\seen" not in m.flags,
-    "KEYWORD": lambda message, keyword: keyword in message.flags,
-    "UNKEYWORD": lambda message, keyword: keyword not in message.flags,
-    **{name: _in_field(name) for name in ("FROM", "TO", "CC", "BCC", "SUBJECT")},
-    "HEADER": _header_has,
-    "BODY": lambda message, text: text in message.body_text,
-    "TEXT": lambda message, text: (
-        text in message.header_text or text in message.body_text
-    ),
-    "LARGER": lambda message, size: len(message.data.content) > size,
-    "SMALLER": lambda message, size: len(message.data.content) < size,
-    "BEFORE": lambda message, day: message.data.internal_date.date < day.date,
-    "ON": lambda message, day: message.data.internal_date.date == day.date,
-    "SINCE": lambda message, day: message.data.internal_date.date >= day.date,
-    "SENTBEFORE": _sent_test(lambda sent, day: sent < day),
-    "SENTON": _sent_test(lambda sent, day: sent == day),
-    "SENTSINCE": _sent_test(lambda sent, day: sent >= day),
+    "NEW": lambda m, a: "\\recent" in m.flags and "\\seen" not in m.flags,
+    "KEYWORD": lambda m, a: a[0] in m.flags,
+    "UNKEYWORD": lambda m, a: a[0] not in m.flags,
+    "FROM": _in_field("From"),
+    "TO": _in_field("To"),
+    "CC": _in_field("Cc"),
+    "BCC": _in_field("Bcc"),
+    "SUBJECT": _in_field("Subject"),
+    "HEADER": lambda m, a: _header_has(m, a[0], a[1]),
+    "BODY": lambda m, a: a[0] in m.body_text,
+    "TEXT": lambda m, a: a[0] in m.header_text or a[0] in m.body_text,
+    "LARGER": lambda m, a: len(m.data.content) > a[0],
+    "SMALLER": lambda m, a: len(m.data.content) < a[0],
+    "BEFORE": lambda m, a: m.data.internal_date.date < a[0].date,
+    "ON": lambda m, a: m.data.internal_date.date == a[0].date,
+    "SINCE": lambda m, a: m.data.internal_date.date >= a[0].date,
+    "SENTBEFORE": _sent(operator.lt),
+    "SENTON": _sent(operator.eq),
+    "SENTSINCE": _sent(operator.ge),
 }
 
 

@@ -161,9 +161,8 @@ def field(name: str, value: str) -> bytes:
 def received(came_from: str, taken_by: str, date: str) -> bytes:
     """Write a Received field (RFC 5321 §4.4) from its clauses, folded between them.
 
-    >>> received("pc ([10.0.0.2])", "mx.alpha.example with ESMTP id q1", "Thu, …")
-    ... # doctest: +ELLIPSIS
-    b'Received: from pc ([10.0.0.2])\\r\\n\\tby mx.alpha.example with ESMTP id q1;\\r\\n...
+    >>> received("pc", "mx.example with ESMTP", "Thu, 1 Jan 2026")
+    b'Received: from pc\\r\\n\\tby mx.example with ESMTP;\\r\\n\\tThu, 1 Jan 2026\\r\\n'
     """
     clauses = f"from {came_from}\r\n\tby {taken_by};\r\n\t{date}"
     return field("Received", clauses)

@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from maillab.agents.mua import MUA, MailSettings
+from maillab.agents.mua_reading import read_by_imap, read_by_pop3
 from maillab.net.host import Host
 from maillab.store.accounts import Account
 from maillab.store.mailboxes import Mailbox
+from maillab.world.choices import pick
 from maillab.world.servers import MailServer
 
 if TYPE_CHECKING:
@@ -68,6 +70,13 @@ class User:
         mua = self.mua
         content = mua.compose(to, subject, text)
         return str(self._world.run(mua.submit(content, to), on=self.host))
+
+    def read(self, protocol: str = "IMAP") -> list[bytes]:
+        """Fetch all letters in the INBOX by "IMAP" or "POP3". Raises LabError."""
+        readers = {"IMAP": read_by_imap, "POP3": read_by_pop3}
+        reader = pick(protocol.upper(), readers, "protocol")
+        mua = self.mua
+        return self._world.run(reader(self.host, mua.settings, mua.tls), on=self.host)
 
     def __repr__(self) -> str:
         return f"<User {self.address} at {self.host.name}>"

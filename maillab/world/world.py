@@ -175,6 +175,10 @@ class World:
         self.settle()
         return reply
 
+    def read(self, reader: str, protocol: str = "IMAP") -> list[bytes]:
+        """Let a user fetch the letters of the INBOX, by "IMAP" or "POP3"."""
+        return self.user(reader).read(protocol)
+
     def console(self, host: str, server: str, port: int) -> Console:
         """Open a connection by hand from a host: type the protocol yourself."""
         return Console(self, self.host(host), server, port)

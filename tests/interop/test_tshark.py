@@ -5,6 +5,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def complaints(file: Path) -> list[str]:
 
 
 def followed(file: Path, stream: int) -> tuple[bytes, bytes]:
-    """What tshark puts together for one TCP stream: client's octets, server's octets."""
+    """What tshark puts together for one TCP stream: octets of client and server."""
     text = tshark(file, "-q", f"-zfollow,tcp,raw,{stream}")
     rows = text.split("Node 1:")[1].splitlines()[1:]
     rows = [row for row in rows if row and not row.startswith("=")]
@@ -149,7 +150,8 @@ def test_connections_that_were_not_made(tmp_path: Path) -> None:
     talk.now += 40 * MS
     talk.emit("unreachable", "C", reason="a rule rejects", by="198.51.100.1")
     file = write(trace, CLIENT, tmp_path)
-    assert malformed(file) == "" and complaints(file) == []
+    assert malformed(file) == ""
+    assert complaints(file) == []
     flags = tshark(file, "-Tfields", "-etcp.flags.str", "-Ytcp && !icmp").split()
     assert [f.replace("·", "") for f in flags].count("S") == 9
     assert [f.replace("·", "") for f in flags].count("AR") == 1
@@ -171,7 +173,8 @@ def test_datagrams_and_the_icmp_answer(family: int, tmp_path: Path) -> None:
     trace.emit("port_unreachable", SERVER, "", MS, **ends, latency=MS)
     for host in (CLIENT, SERVER):
         file = write(trace, host, tmp_path)
-        assert malformed(file) == "" and complaints(file) == []
+        assert malformed(file) == ""
+        assert complaints(file) == []
         names = tshark(file, "-Tfields", "-edns.qry.name").split()
         assert names == ["alpha", "alpha"]
         kind = "icmp" if family == 4 else "icmpv6"
@@ -245,10 +248,8 @@ class Tls:
 
     def handshake(self) -> None:
         for side in "CSCSCS":
-            try:
+            with suppress(ssl.SSLWantReadError):
                 self.ends[side].do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             self.move(side)
         for line in self.log.read_text().splitlines():
             if not line.startswith("#"):
@@ -301,7 +302,8 @@ def test_tshark_reads_tls_with_the_keys_in_the_file(
             file = write(trace, host, tmp_path)
             commands = tshark(file, "-Tfields", "-esmtp.command_line").split("\n")
             assert any("MAIL FROM:<alice@alpha.example>" in c for c in commands)
-            assert malformed(file) == "" and complaints(file) == []
+            assert malformed(file) == ""
+            assert complaints(file) == []
             client, server = followed(file, 0)
             session = trace.session()
             assert (client, server) == (session.wire("C"), session.wire("S"))
