@@ -83,5 +83,54 @@ def lab(
     launch(folder, port, browser=browser, options=options or ())
 
 
+@app.command()
+def demo() -> None:
+    """Send a letter across two domains and show what happened."""
+    from maillab.ui.demo import demo as show
+
+    for part in show():
+        print(part, flush=True)
+
+
+@app.command()
+def world(
+    name: Annotated[str, typer.Argument(help="A lab, such as hello, or a file.")],
+    live: Annotated[
+        bool, typer.Option("--live", help="Open real loopback ports until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show a world; with --live, let real mail programs in."""
+    from maillab import open_world
+    from maillab.gateway.hosting import host_live
+    from maillab.world.describe import describe
+
+    opened = open_world(name)
+    if live:
+        host_live(opened, lambda line: print(line, flush=True))
+    else:
+        with opened:
+            print(describe(opened))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A scenario file (world.toml).")],
+) -> None:
+    """Say all that is wrong with a scenario file; exit code 1 if anything is."""
+    from maillab.world.files import examine, find_scenario
+
+    found = find_scenario(file)
+    loaded, problems = examine(found)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems or loaded is None:
+        raise typer.Exit(1)
+    scenario = loaded.scenario
+    print(
+        f"✓ {found}: {scenario.title} "
+        f"({len(scenario.hosts)} hosts, {len(scenario.users)} users)"
+    )
+
+
 if __name__ == "__main__":
     main()

@@ -1,7 +1,7 @@
 """All exceptions of maillab.
 
-    Refused                  the peer, or a policy, gets a refusal: `reply` is what it is told
-    ProtocolError
+    Refused                  the peer, or a policy, gets a refusal: `reply` is what it
+    is told ProtocolError
       LocalProtocolError     our own code asked an engine for something illegal
       RemoteProtocolError    the peer said something that its protocol does not allow
     WorldError
@@ -11,8 +11,8 @@
       ScenarioError          ... with the file and the line where it stands
 
 Network failures are the builtins that a real network raises: `ConnectionRefusedError`,
-`TimeoutError`, `OSError(EHOSTUNREACH)`, `socket.gaierror`. So lab code runs unchanged on
-real sockets.
+`TimeoutError`, `OSError(EHOSTUNREACH)`, `socket.gaierror`. So lab code runs unchanged
+on real sockets.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ class Livelock(WorldError):
 
 
 class LabError(Exception):
-    """What a student or an instructor typed does not work: says what to type instead."""
+    """What somebody typed does not work: says what to type instead."""
 
 
 class ScenarioError(LabError):

@@ -104,10 +104,12 @@ def render() -> str:
     for mention in mentions():
         columns = table[mention.rfc].setdefault(mention.section, defaultdict(set))
         columns[mention.column].add(mention.link)
-    missing = [f"RFC {rfc}" for rfc in sorted(table) if str(rfc) not in status]
-    if missing:
-        raise SystemExit(f"docs/rfc-status.toml says nothing of {', '.join(missing)}")
-    pages = [_of_one_rfc(rfc, status[str(rfc)], table[rfc]) for rfc in sorted(table)]
+    for rfc in sorted(table):
+        if str(rfc) not in status:
+            print(f"docs/rfc-status.toml says nothing of RFC {rfc}", file=sys.stderr)
+    pages = [
+        _of_one_rfc(rfc, status.get(str(rfc)), table[rfc]) for rfc in sorted(table)
+    ]
     return HEAD + _overview(status, set(table)) + "".join(pages)
 
 
@@ -121,13 +123,14 @@ def _overview(status: dict[str, Any], mentioned: set[int]) -> str:
 
 
 def _of_one_rfc(
-    rfc: int, entry: dict[str, str], sections: dict[str, dict[str, set[str]]]
+    rfc: int, entry: dict[str, str] | None, sections: dict[str, dict[str, set[str]]]
 ) -> str:
     rows = [f"| Section | {' | '.join(COLUMNS)} |", "|---|---|---|---|"]
     for section in sorted(sections, key=_section_order):
         cells = ("<br>".join(sorted(sections[section][c])) for c in COLUMNS)
         rows.append(f"| {'§' + section if section else ''} | {' | '.join(cells)} |")
-    return f"\n## RFC {rfc}\n\n{entry['title']}\n\n" + "\n".join(rows) + "\n"
+    title = entry["title"] if entry else "(not in rfc-status.toml)"
+    return f"\n## RFC {rfc}\n\n{title}\n\n" + "\n".join(rows) + "\n"
 
 
 def _section_order(section: str) -> list[tuple[int, str]]:

@@ -102,6 +102,29 @@ def test_a_command_that_nobody_heard_is_still_there() -> None:
     assert [line.text for line in trace.session().lines] == ["220 hello", "NOOP"]
 
 
+def test_a_line_that_was_lost_arrives_when_it_is_sent_again() -> None:
+    trace = Trace(strict=True)
+    talk = Talk(trace, engines="")
+    talk.connect()
+    facts = {"side": "C", "offset": 0, "data": b"NOOP\r\n"}
+    talk.emit("bytes", "C", **facts, latency=-1)
+    talk.now += 200 * MS
+    talk.emit("bytes", "C", **facts, latency=20 * MS)
+    (session,) = trace.sessions
+    assert session.wire("C") == b"NOOP\r\n"
+    times = [(line.sent_ns, line.arrived_ns) for line in session.lines]
+    assert times[0] == (40 * MS, 260 * MS)
+
+
+def test_a_host_that_talks_to_itself_says_everything_once() -> None:
+    trace = Trace(strict=True)
+    talk = Talk(trace, client="a", server="a")
+    talk.connect()
+    talk.say("S", "220 hello")
+    talk.say("C", "NOOP")
+    assert [line.text for line in trace.session().lines] == ["220 hello", "NOOP"]
+
+
 def test_secrets_of_foreign_programs_are_masked() -> None:
     secrets = {
         25: ["AUTH PLAIN c2VjcmV0"],

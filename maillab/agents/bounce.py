@@ -61,16 +61,16 @@ def words(failed: Sequence[Outcome], hostname: str) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def status_fields(
-    entry: QueueEntry, failed: Sequence[Outcome], hostname: str
-) -> bytes:
+def status_fields(entry: QueueEntry, failed: Sequence[Outcome], hostname: str) -> bytes:
     """For programs: per-message fields, then a group for each recipient."""
     groups = [
         field("Reporting-MTA", f"dns; {hostname}")
         + field("X-Maillab-Queue-ID", entry.id)
     ]
     for one in failed:
-        diagnostic = field("Diagnostic-Code", f"smtp; {one.reply}") if one.reply else b""
+        diagnostic = (
+            field("Diagnostic-Code", f"smtp; {one.reply}") if one.reply else b""
+        )
         remote = field("Remote-MTA", f"dns; {one.host}") if one.host else b""
         groups.append(
             field("Final-Recipient", f"rfc822; {one.recipient}")

@@ -55,7 +55,7 @@ class Conversation:
                 self.engine.receive_eof()
 
     def flush(self) -> None:
-        """Hand what the engine wants to say to the stream, and all of it to the trace."""
+        """Give what the engine says to the stream, and what was said to the trace."""
         for spoken in self.engine.lines_spoken():
             facts = asdict(spoken)
             self.machine.emit("line", self.stream.id, **facts)

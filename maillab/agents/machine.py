@@ -1,7 +1,7 @@
 """What an agent sees of the computer it runs on.
 
-Virtual hosts (`net.host.Host`) and real ones (`gateway.real.RealHost`) both fulfil these
-interfaces, so the same servers run in a world and on real ports.
+Virtual hosts (`net.host.Host`) and real ones (`gateway.real.RealHost`) both fulfil
+these interfaces, so the same servers run in a world and on real ports.
 """
 
 import random
@@ -100,9 +100,7 @@ class Machine(Protocol):
         """Call `on_stream`, in a task of its own, for each connection to `port`."""
         ...
 
-    def spawn(
-        self, coroutine: Coroutine[Any, Any, Any], name: str = ""
-    ) -> "Task[Any]":
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str = "") -> "Task[Any]":
         """Run a coroutine on this host."""
         ...
 

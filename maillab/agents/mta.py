@@ -1,6 +1,7 @@
 """The mail transfer agent: takes messages, keeps them in a queue, gets rid of them.
 
-Goes in: what `reception` accepted. Comes out: deliveries here, relays elsewhere, bounces.
+Goes in: what `reception` accepted. Comes out: deliveries here, relays elsewhere,
+bounces.
 
 Rule 1: a recipient leaves the queue delivered, relayed or bounced; never otherwise.
 Rule 2: what failed for now is tried again (`policy.retry`); what failed for good is
@@ -161,7 +162,7 @@ class MTA:
         return outcomes
 
     async def _relay_elsewhere(self, entry: QueueEntry) -> list[Outcome]:
-        """One SMTP session for each domain (RFC 5321 §3.3: many recipients, one copy)."""
+        """One SMTP session, and one copy, for each domain (RFC 5321 §3.3)."""
         domains: dict[str, list[Address]] = {}
         for recipient in entry.recipients:
             if recipient.domain and not self.directory.is_local(recipient.domain):
@@ -171,9 +172,7 @@ class MTA:
             outcomes += await self._relay.send(entry, domain, recipients)
         return outcomes
 
-    def _settle(
-        self, entry: QueueEntry, outcomes: Sequence[Outcome]
-    ) -> list[Outcome]:
+    def _settle(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Strike out who has it and bounce what failed for good; return the rest."""
         done = [one.recipient for one in outcomes if one.status == "delivered"]
         self.queue.settle(entry, done)

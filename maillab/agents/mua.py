@@ -2,7 +2,8 @@
 
 Goes in: what the person wants. Comes out: messages submitted, messages read.
 
-Rule 1: an MUA submits to its own server, at 587 with STARTTLS (RFC 6409, RFC 8314 §3.3).
+Rule 1: an MUA submits to its own server, at 587 with STARTTLS (RFC 6409, RFC 8314
+        §3.3).
 Rule 2: a password leaves in clear text only when the person said so (`allow_plain`).
 """
 

@@ -1,6 +1,7 @@
 """How an MUA reads: by POP3 (RFC 1939) or by IMAP (RFC 3501).
 
-Goes in: a machine and account settings. Comes out: the messages of the INBOX, as octets.
+Goes in: a machine and account settings. Comes out: the messages of the INBOX, as
+octets.
 
 Rule: the mail stays on the server; only flags change (`\\Seen` by IMAP).
 """
@@ -48,7 +49,7 @@ class Reading:
         self._conversation = Conversation(self.machine, stream, self.engine)
 
     async def wait_for(self, kind: type[Wanted]) -> Wanted:
-        """The next event of a kind. Raises RemoteProtocolError when the session ends."""
+        """The next event of a kind. Raises RemoteProtocolError at the session's end."""
         assert self._conversation is not None, "connect first"
         while True:
             event = await self._conversation.next_event(REPLY_TIMEOUT)

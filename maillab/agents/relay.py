@@ -159,7 +159,9 @@ class Relay:
         if reply.positive:  # the recipient was fine, the message was not
             reply = transfer.final
         status = "failed" if reply.permanent else "deferred"
-        return Outcome(path, status, f"{host} said {reply}", reply.enhanced, reply, host)
+        return Outcome(
+            path, status, f"{host} said {reply}", reply.enhanced, reply, host
+        )
 
     def _tell_relayed(self, entry: QueueEntry, host: str, transfer: Transfer) -> None:
         if transfer.accepted:

@@ -41,9 +41,7 @@ async def find_route(
     return await implicit_exchanger(resolver, domain)
 
 
-def mail_exchangers(
-    answer: Answer, generator: random.Random, own_name: str
-) -> Route:
+def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> Route:
     """The hosts of an MX answer, lowest preference first, equals in random order."""
     assert answer.rrset is not None
     records: list[Any] = list(answer.rrset)
@@ -56,7 +54,9 @@ def mail_exchangers(
     if ours:  # RFC 5321 §5.1: never to a host that is not better than ourselves
         records = [r for r in records if r.preference < ours[0]]
     if not records:
-        reason = f"the best mail exchanger is {own_name} itself, which has no such domain"
+        reason = (
+            f"the best mail exchanger is {own_name} itself, which has no such domain"
+        )
         return Route((), reason, "5.4.6")
     return Route(tuple(host_name(record) for record in records))
 

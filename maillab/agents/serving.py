@@ -51,7 +51,7 @@ async def answer(
     """Let the agent decide; on a failure of ours say so."""
     try:
         await decider.decide(question)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (the agent's top loop)
         report_failure(conversation, error)
         decider.fail()
 
@@ -66,9 +66,7 @@ def report_failure(conversation: Conversation, error: Exception) -> None:
     )
 
 
-async def start_tls(
-    conversation: Conversation, context: ssl.SSLContext | None
-) -> None:
+async def start_tls(conversation: Conversation, context: ssl.SSLContext | None) -> None:
     """Do the handshake that the engine agreed to. Raises OSError when it fails."""
     assert context is not None, "the engine offers STARTTLS only with a certificate"
     await conversation.stream.start_tls(context, server_side=True)

@@ -2,7 +2,8 @@
 
 Goes in: what the agent wants, step by step. Comes out: the server's replies.
 
-Rule: when the session breaks, every step raises `SessionEnded` with the reason in words;
+Rule: when the session breaks, every step raises `SessionEnded` with the reason in
+words;
 what the network raises (ConnectionResetError, TimeoutError) passes through.
 """
 
@@ -69,9 +70,7 @@ class SMTPDialogue:
         if isinstance(event, Replied):
             return event.reply
         assert isinstance(event, StartTLS), "a reply, or the handshake"
-        await self.stream.start_tls(
-            context, server_side=False, server_name=server_name
-        )
+        await self.stream.start_tls(context, server_side=False, server_name=server_name)
         self.engine.tls_started()
         return Reply(220, "", "TLS is active")
 

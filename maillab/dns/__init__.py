@@ -1,1 +1,1 @@
-"""DNS in the world: zone files, authoritative servers, resolvers. Wire format: dnspython."""
+"""DNS in the world: zone files, authoritative servers, resolvers."""

@@ -1,6 +1,7 @@
 """Ask one DNS server one question, by UDP, and by TCP when the answer was cut off.
 
-Rule: only a response with our id, our question and the server's address counts; anything
+Rule: only a response with our id, our question and the server's address counts;
+anything
 else is dropped and we go on waiting (RFC 5452 §9.1).
 """
 

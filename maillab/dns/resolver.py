@@ -3,7 +3,8 @@
 Goes in: a name and a type. Comes out: an `Answer`. Each answer is told to the observer.
 
 Rule 1: the cache lives on the virtual clock; denials are kept as RFC 2308 §5 says.
-Rule 2: a server that does not answer is asked again after 5 s, twice in all; then the next.
+Rule 2: a server that does not answer is asked again after 5 s, twice in all; then the
+        next.
 Rule 3: every failure has a name: NXDOMAIN, NODATA, SERVFAIL, timeout.
 """
 
@@ -125,9 +126,7 @@ class Resolver:
         expires, answer = self._cache.get((owner, kind), (0.0, None))
         return answer if expires > asyncio.get_running_loop().time() else None
 
-    async def _walk(
-        self, owner: dns.name.Name, kind: RdataType, depth: int
-    ) -> Answer:
+    async def _walk(self, owner: dns.name.Name, kind: RdataType, depth: int) -> Answer:
         """From the nearest known zone down to the one that answers."""
         delegation = self._nearest(owner)
         for _ in range(MAX_REFERRALS):

@@ -1,6 +1,7 @@
 """Zone files, and what they answer (RFC 1034 §4.3.2, RFC 1035 §5).
 
-Goes in: the text of a master file. Comes out: a `Zone` that answers one question at a time.
+Goes in: the text of a master file. Comes out: a `Zone` that answers one question at a
+time.
 
 Rule: a zone knows only itself. Below a delegation it answers with a referral.
 """
@@ -64,6 +65,7 @@ class Zone:
             ) from None
         except dns.exception.DNSException as error:
             line, message = split_position(str(error))
+            line = true_line(text, origin, line)
             raise ScenarioError(where, line, message) from None
         return cls(zone, file)
 
@@ -182,9 +184,7 @@ def matching(node: dns.node.Node, rdtype: RdataType) -> list[dns.rdataset.Rdatas
     return [found] if found is not None else []
 
 
-def as_rrset(
-    name: dns.name.Name, rdataset: dns.rdataset.Rdataset
-) -> dns.rrset.RRset:
+def as_rrset(name: dns.name.Name, rdataset: dns.rdataset.Rdataset) -> dns.rrset.RRset:
     """A record set with its owner name (a wildcard's becomes the name asked for)."""
     return dns.rrset.from_rdata_list(name, rdataset.ttl, list(rdataset))
 
@@ -196,3 +196,18 @@ def split_position(message: str) -> tuple[int | None, str]:
     if source.startswith("<") and number.strip().isdecimal():
         return int(number), text.strip()
     return None, message
+
+
+def true_line(text: str, origin: str, reported: int | None) -> int | None:
+    """The line of a mistake: dnspython often reports the one behind it.
+
+    When the text up to the line before fails too, the mistake is there.
+    """
+    if reported is None or reported < 2:
+        return reported
+    before = "\n".join(text.splitlines()[: reported - 1]) + "\n"
+    try:
+        dns.zone.from_text(before, origin, relativize=False, check_origin=False)
+    except dns.exception.DNSException:
+        return reported - 1
+    return reported

@@ -1,8 +1,8 @@
 """Live mode: a world in real time, with real loopback ports for its servers.
 
-Goes in: a world. Comes out: `Door`s, real ports that lead to ports of virtual hosts. A real
-client that comes in sits on the virtual host `your-computer`, so its sessions are in the
-trace like all others.
+Goes in: a world. Comes out: `Door`s, real ports that lead to ports of virtual hosts. A
+real client that comes in sits on the virtual host `your-computer`, so its sessions are
+in the trace like all others.
 
 Rule 1: doors open on loopback only.
 Rule 2: the world's clock follows real time, and its date becomes today's.

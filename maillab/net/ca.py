@@ -1,11 +1,12 @@
 """The lab's certificate authority: certificates that are the same at every run.
 
-Goes in: the names of a host. Comes out: an SSL context for its servers, or one for clients
-that trusts the lab and nobody else.
+Goes in: the names of a host. Comes out: an SSL context for its servers, or one for
+clients that trusts the lab and nobody else.
 
 Rule 1: contexts are made when first asked for; a world without TLS pays nothing.
-Rule 2: the CA's key is public, so the CA is constrained (RFC 5280 §4.2.1.10) to names that
-        RFC 2606 and RFC 6761 reserve: trusting it by mistake endangers no real site.
+Rule 2: the CA's key is public, so the CA is constrained (RFC 5280 §4.2.1.10) to names
+        that RFC 2606 and RFC 6761 reserve: trusting it by mistake endangers no real
+        site.
 """
 
 import ssl
@@ -77,7 +78,7 @@ class LabCA:
         return ca_certificate_pem()
 
     def server_context(self, *names: str) -> ServerContext:
-        """The context of a server with these host names; real clients on loopback too."""
+        """The context of a server with these names; valid on real loopback too."""
         if names not in self._servers:
             context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
             context.num_tickets = 0
@@ -139,7 +140,7 @@ def ca_certificate_pem() -> bytes:
 
 @cache
 def certificate_pem(names: tuple[str, ...]) -> bytes:
-    """A certificate for a host, signed by the CA. `names`: DNS names, the first is CN."""
+    """A certificate for a host, signed by the CA; the first of `names` is the CN."""
     import ipaddress
 
     from cryptography import x509
@@ -189,7 +190,7 @@ def network(text: str) -> Any:
 
 def unsigned(subject: Any, issuer: Any, key: Any) -> "x509.CertificateBuilder":
     """What all our certificates share: fixed dates, a serial number from the name."""
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     from cryptography import x509
 
@@ -202,9 +203,11 @@ def unsigned(subject: Any, issuer: Any, key: Any) -> "x509.CertificateBuilder":
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(serial)
-        .not_valid_before(datetime(2020, 1, 1))
-        .not_valid_after(datetime(2049, 12, 31))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2049, 12, 31, tzinfo=UTC))
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public), critical=False
+        )
     )
 
 

@@ -1,12 +1,12 @@
 """Drive a world from a notebook cell, a script or a test, in the same thread.
 
-Goes in: a coroutine, or a number of seconds. Comes out: its result. Between two calls the
-clock stands still.
+Goes in: a coroutine, or a number of seconds. Comes out: its result. Between two calls
+the clock stands still.
 
-Rule 1: a notebook kernel already runs an event loop on this thread. It is hidden while the
-        world runs and put back afterwards.
-Rule 2: the first Ctrl-C stops between two callbacks and leaves the world intact; a second
-        one, in a callback that never returns, stops at once.
+Rule 1: a notebook kernel already runs an event loop on this thread. It is hidden while
+        the world runs and put back afterwards.
+Rule 2: the first Ctrl-C stops between two callbacks and leaves the world intact; a
+        second one, in a callback that never returns, stops at once.
 """
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false
@@ -80,7 +80,7 @@ def hidden_outer_loop() -> Iterator[None]:
 
 @contextmanager
 def gentle_interrupt(loop: VirtualLoop) -> Iterator[None]:
-    """Turn the first Ctrl-C into a KeyboardInterrupt between two callbacks of `loop`."""
+    """Turn the first Ctrl-C into a KeyboardInterrupt between two callbacks."""
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:
         if loop.interrupted:

@@ -1,6 +1,7 @@
 """How a TCP connection begins: listening ports, and SYN until somebody answers.
 
-Rule: Linux's times. SYN at 0, 1, 3, 7, 15, 31 and 63 s, then ETIMEDOUT at 127 s; a closed
+Rule: Linux's times. SYN at 0, 1, 3, 7, 15, 31 and 63 s, then ETIMEDOUT at 127 s; a
+closed
 port refuses after one round trip; an address that nobody has is reported after 3 s.
 """
 
@@ -119,9 +120,7 @@ class Dial:
         if server is None:
             await asyncio.sleep(route.latency)
             error = os_error(errno.ECONNREFUSED)
-            self.emit(
-                self.host, "refused", reason=str(error.strerror), by=node.name
-            )
+            self.emit(self.host, "refused", reason=str(error.strerror), by=node.name)
             raise error
         self.emit(node, "accept", latency=round(route.latency * 1e9))
         await asyncio.sleep(route.latency)

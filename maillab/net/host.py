@@ -1,7 +1,7 @@
 """One computer of the virtual internet: addresses, ports, tasks, a name.
 
-Code that runs on a host finds itself there by a context variable, so unmodified libraries
-(aiosmtpd, aiosmtplib) open their sockets on the virtual host they run on.
+Code that runs on a host finds itself there by a context variable, so unmodified
+libraries (aiosmtpd, aiosmtplib) open their sockets on the virtual host they run on.
 """
 
 import asyncio
@@ -96,12 +96,13 @@ class Host:
         async def finish(stream: Stream) -> None:
             try:
                 await on_stream(stream)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  (the top of this task)
                 self.emit(
                     "failure", stream.id, error=repr(error), traceback=trace_of(error)
                 )
             finally:
-                stream.hang_up()
+                if not self.loop.is_closed():
+                    stream.hang_up()
 
         async def bind() -> Any:
             return await self.loop.create_server(accepted, self.addresses[0], port)
@@ -125,10 +126,6 @@ class Host:
     def fork_context(self) -> Context:
         """A context in which `current_host` is this host."""
         return self.context.copy()
-
-    def set_variable(self, variable: "ContextVar[Any]", value: object) -> None:
-        """Set a context variable for everything that starts on this host from now on."""
-        self.context.run(variable.set, value)
 
     def free_port(self) -> int:
         """The next ephemeral port."""

@@ -3,11 +3,13 @@
 Virtual: when nothing is ready, the clock jumps to the next timer; no I/O is polled.
 Live:    the clock follows real time (times `rate`) and real sockets are polled too.
 
-Rule 1: timers fire in the order (deadline, creation). asyncio's own heap is not FIFO for
-        equal deadlines: bytes would swap.
-Rule 2: one timer at a time, and only when all that it can cause has happened. Two segments
-        that arrive at one instant are two events, like two reads of a real socket.
-Rule 3: when nothing is ready and no timer is set, nothing can ever happen again: Deadlock.
+Rule 1: timers fire in the order (deadline, creation). asyncio's own heap is not FIFO
+        for equal deadlines: bytes would swap.
+Rule 2: one timer at a time, and only when all that it can cause has happened. Two
+        segments that arrive at one instant are two events, like two reads of a real
+        socket.
+Rule 3: when nothing is ready and no timer is set, nothing can ever happen again:
+        Deadlock.
 """
 
 # The loop replaces the innermost step of asyncio, so it must touch its private names.
@@ -201,7 +203,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _deadlock_report(self) -> str:
         waiting = list(self.who_waits())
-        head = f"nobody will ever answer: at t = {self._now:.3f} s nothing is on its way"
+        head = (
+            f"nobody will ever answer: at t = {self._now:.3f} s nothing is on its way"
+        )
         rows = [f"  {who}" for who in waiting] or ["  (no connection waits)"]
         return "\n".join([f"{head} and no timer is set. Who waits:", *rows])
 
@@ -211,11 +215,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._callbacks_now = 0
         busiest = ", ".join(name for name, _ in names.most_common(3)) or "unknown"
         return (
-            f"at t = {self._now:.3f} s more than {LIVELOCK_CALLBACKS:,} things happened "
-            f"without time passing. Busiest: {busiest}"
+            f"at t = {self._now:.3f} s more than {LIVELOCK_CALLBACKS:,} things "
+            f"happened without time passing. Busiest: {busiest}"
         )
 
-    # Things that would leave the world -------------------------------------------------
+    # Things that would leave the world ------------------------------------------------
 
     def run_in_executor(
         self, executor: object, func: Callable[..., Any], *args: Any
@@ -224,6 +228,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future: asyncio.Future[Any] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (it belongs to the future)
             future.set_exception(error)
         return future

@@ -4,7 +4,8 @@ Goes in: hosts with addresses and latencies. Comes out: for each packet a `Route
 for each thing that happens one call to the observer.
 
 One flat network so far: every host hangs on the core by a line of its own latency.
-Gateways, NAT and rules will decide in `Network.route`, the one place that all packets pass.
+Gateways, NAT and rules will decide in `Network.route`, the one place that all packets
+pass.
 """
 
 import errno
@@ -113,14 +114,22 @@ class Network:
         return [text for endpoint in self.endpoints if (text := endpoint.waits_for())]
 
     def _on_failure(self, loop: object, context: dict[str, Any]) -> None:
-        """A callback failed. What asyncio says of forgotten tasks depends on the garbage
-        collector, so it is left out: agents report their own failures."""
+        """A callback failed.
+
+        What asyncio says of forgotten tasks depends on the garbage collector, so it is
+        left out: agents report their own failures.
+        """
         message = str(context.get("message", ""))
         if "never retrieved" in message:
             return
         error = context.get("exception")
         text = f"{message}: {error!r}" if error else message
         self.emit("failure", "", "", error=text, traceback=trace_of(error))
+
+    @property
+    def goodbyes(self) -> bool:
+        """Some connection has ended on one side and not yet on the other."""
+        return any(endpoint.peer.gone for endpoint in self.endpoints)
 
     def now(self) -> datetime:
         """The date and time in this world (UTC)."""
@@ -162,7 +171,8 @@ def checked_address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise LabError(
-            f"{text!r} is not an IP address: write one such as 192.0.2.25 or 2001:db8::25"
+            f"{text!r} is not an IP address: write one such as 192.0.2.25 or "
+            f"2001:db8::25"
         ) from None
 
 

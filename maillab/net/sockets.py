@@ -52,7 +52,7 @@ class WorldLoop(VirtualLoop):
             raise look_up_error(name)
         return rows
 
-    async def create_connection(
+    async def create_connection(  # noqa: PLR0913  (asyncio's signature)
         self,
         protocol_factory: Factory[P],
         host: Any = None,
@@ -125,7 +125,7 @@ class WorldLoop(VirtualLoop):
         protocol.connection_made(endpoint)
         return endpoint, protocol
 
-    async def start_tls(
+    async def start_tls(  # noqa: PLR0913  (asyncio's signature)
         self,
         transport: Any,
         protocol: Any,

@@ -1,8 +1,8 @@
 """One TCP connection as bytes to read and to write, for agents.
 
-An asyncio protocol that works on virtual and on real transports alike. Not asyncio's own
-StreamReader and StreamWriter: those close a connection whenever the garbage collector
-finds them, which is not the same at every run.
+An asyncio protocol that works on virtual and on real transports alike. Not asyncio's
+own StreamReader and StreamWriter: those close a connection whenever the garbage
+collector finds them, which is not the same at every run.
 
 Rule: what is written while nobody waits leaves as one piece, so replies to a pipelined
 group of commands travel together (RFC 2920 §3.2).
@@ -36,6 +36,7 @@ class Stream(asyncio.Protocol):
         self._blocked: asyncio.Future[None] | None = None
         self._flush_planned = False
         self._secure = False
+        self._lost: asyncio.Future[None] = self.loop.create_future()
 
     # For agents -----------------------------------------------------------------------
 
@@ -106,15 +107,17 @@ class Stream(asyncio.Protocol):
         self._transport = transport
 
     async def close(self) -> None:
-        """Send what is queued, then FIN."""
+        """Send what is queued, then FIN; wait until the connection is gone here."""
         self.hang_up()
-        await asyncio.sleep(0)
+        await asyncio.shield(self._lost)
 
     def hang_up(self) -> None:
         """`close` for those who cannot wait."""
         self._flush()
         if self._transport is not None:
             self._transport.close()
+        elif not self._lost.done():  # it never was open
+            self._lost.set_result(None)
 
     def send_eof(self) -> None:
         """Send FIN and go on reading (half-close)."""
@@ -171,6 +174,8 @@ class Stream(asyncio.Protocol):
         self._ended = True
         self._error = exc
         self._transport = None
+        if not self._lost.done():
+            self._lost.set_result(None)
         self._wake()
         self.resume_writing()
 

@@ -1,11 +1,12 @@
 """An established TCP connection between two virtual hosts: one `Endpoint` on each side.
 
-Goes in: bytes by the asyncio transport interface. Comes out: the same bytes at the other
-side, one latency later, in bursts of what the window allows.
+Goes in: bytes by the asyncio transport interface. Comes out: the same bytes at the
+other side, one latency later, in bursts of what the window allows.
 
-Rule 1: a window of 64 KiB; what the reader does not take fills it and the writer must wait.
-Rule 2: a burst that is lost is sent again after 0.2, 0.4, … at most 120 s; after 15 times
-        the connection is dead: 924.6 s in all, as Linux does (RFC 9293 §3.8.3).
+Rule 1: a window of 64 KiB; what the reader does not take fills it and the writer must
+        wait.
+Rule 2: a burst that is lost is sent again after 0.2, 0.4, … at most 120 s; after 15
+        times the connection is dead: 924.6 s in all, as Linux does (RFC 9293 §3.8.3).
 Rule 3: close() is FIN. With unread data it is RST, as Linux does (RFC 9293 §3.6.1), and
         data that arrives after close() is answered with RST.
 """
@@ -25,6 +26,7 @@ WRITE_HIGH_WATER = 64 * 1024
 FIRST_RETRY = 0.2  # seconds
 LONGEST_RETRY = 120.0
 RETRIES = 15
+NEVER = -1  # the latency of what is lost on its way
 
 
 class Endpoint(asyncio.Transport):
@@ -66,7 +68,7 @@ class Endpoint(asyncio.Transport):
         self._closing = False
         self._wants_fin = False
         self._fin_sent = False
-        self._gone = False
+        self.gone = False
         host.network.endpoints[self] = None
 
     def start(self, protocol: asyncio.BaseProtocol) -> None:
@@ -78,12 +80,11 @@ class Endpoint(asyncio.Transport):
 
     def waits_for(self) -> str:
         """`mx: waits for alice-pc on c3, port 25`, or "" when nobody reads."""
-        if self._gone or not getattr(self._protocol, "waiting", True):
+        if self.gone or not getattr(self._protocol, "waiting", True):
             return ""
         port = self.local[1] if self.side == "S" else self.remote[1]
-        return (
-            f"{self.host.name} waits for {self.peer.host.name} on {self.id}, port {port}"
-        )
+        who = f"{self.host.name} waits for {self.peer.host.name}"
+        return f"{who} on {self.id}, port {port}"
 
     # asyncio.Transport ----------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Endpoint(asyncio.Transport):
         """Send, as far as the window allows; keep the rest."""
         if self._wants_fin:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if self._gone or self._closing or not data:
+        if self.gone or self._closing or not data:
             return
         self._backlog += data
         self._pump()
@@ -183,7 +184,7 @@ class Endpoint(asyncio.Transport):
 
     def reset(self) -> None:
         """RST (SO_LINGER 0)."""
-        if not self._gone:
+        if not self.gone:
             self._send_reset()
             self._lose(None)
 
@@ -196,7 +197,7 @@ class Endpoint(asyncio.Transport):
     def _pump(self) -> None:
         """Send what the window allows of what waits."""
         self._pump_planned = False
-        while self._backlog and not self._gone and not self._lost_burst:
+        while self._backlog and not self.gone and not self._lost_burst:
             room = self._room()
             if room <= 0:
                 self._plan_pump()
@@ -208,7 +209,7 @@ class Endpoint(asyncio.Transport):
             self._writer_paused = False
             self._protocol.resume_writing()
         if not self._backlog and not self._lost_burst:
-            if self._closing and not self._gone:
+            if self._closing and not self.gone:
                 self._finish()
             elif self._wants_fin:
                 self._send_fin()
@@ -231,18 +232,35 @@ class Endpoint(asyncio.Transport):
         return self.host.network.route(self.host, self.remote[0])
 
     def _send(self, data: bytes) -> None:
-        self._emit_bytes(data)
-        self._sent += len(data)
-        if self._route().fate != "delivered":
-            self._lost_burst = data
-            self._retry_later(FIRST_RETRY, 1)
-            return
-        self._deliver_to_peer(data)
-
-    def _emit_bytes(self, data: bytes) -> None:
-        latency = round(self.latency * 1e9)
         offset = self._sent
+        self._sent += len(data)
+        self._put_on_the_wire(data, offset, FIRST_RETRY, 1)
+
+    def _put_on_the_wire(
+        self, data: bytes, offset: int, wait: float, attempt: int
+    ) -> None:
+        """Send a burst; when it is lost on its way, plan to send it again."""
+        arrives = self._route().fate == "delivered"
+        latency = round(self.latency * 1e9) if arrives else NEVER
         self.emit("bytes", side=self.side, offset=offset, data=data, latency=latency)
+        if arrives:
+            self._deliver_to_peer(data)
+            return
+        self._lost_burst = data
+        self._loop.call_later(
+            wait, self._retry, offset, wait, attempt, context=self._context
+        )
+
+    def _retry(self, offset: int, wait: float, attempt: int) -> None:
+        if self.gone:
+            return
+        if attempt > RETRIES:
+            self._force_close(os_error(errno.ETIMEDOUT))
+            return
+        burst, self._lost_burst = self._lost_burst, b""
+        wait = min(wait * 2, LONGEST_RETRY)
+        self._put_on_the_wire(burst, offset, wait, attempt + 1)
+        self._pump()
 
     def _deliver_to_peer(self, data: bytes) -> None:
         arrival = self._arrival()
@@ -257,23 +275,6 @@ class Endpoint(asyncio.Transport):
         self._last_arrival = arrival
         return arrival
 
-    def _retry_later(self, wait: float, attempt: int) -> None:
-        self._loop.call_later(wait, self._retry, wait, attempt, context=self._context)
-
-    def _retry(self, wait: float, attempt: int) -> None:
-        """The burst was lost on its way: send it again."""
-        if self._gone:
-            return
-        if attempt > RETRIES:
-            self._force_close(os_error(errno.ETIMEDOUT))
-            return
-        if self._route().fate != "delivered":
-            self._retry_later(min(wait * 2, LONGEST_RETRY), attempt + 1)
-            return
-        burst, self._lost_burst = self._lost_burst, b""
-        self._deliver_to_peer(burst)
-        self._pump()
-
     def _send_fin(self) -> None:
         if not self._fin_sent:
             self._fin_sent = True
@@ -284,16 +285,18 @@ class Endpoint(asyncio.Transport):
         self._send_control("reset", self.peer._receive_reset)
 
     def _send_control(self, kind: str, arrive: Any) -> None:
-        self.emit(kind, side=self.side, latency=round(self.latency * 1e9))
-        if self._route().fate == "delivered":
+        arrives = self._route().fate == "delivered"
+        latency = round(self.latency * 1e9) if arrives else NEVER
+        self.emit(kind, side=self.side, latency=latency)
+        if arrives:
             context = self.peer._context
             self._loop.call_at(self._arrival(), arrive, context=context)
 
     # Receiving ------------------------------------------------------------------------
 
     def _receive(self, data: bytes) -> None:
-        if self._gone or self._closing:
-            if not self.peer._gone:
+        if self.gone or self._closing:
+            if not self.peer.gone:
                 self._send_reset()
                 self._lose(None)
             return
@@ -309,7 +312,7 @@ class Endpoint(asyncio.Transport):
             data = self._unread.popleft()
             self._unread_size -= len(data)
             self._deliver(data)
-        if taken and not self._gone:  # the window opens: tell the writer
+        if taken and not self.gone:  # the window opens: tell the writer
             peer = self.peer
             when = self._loop.time() + self.latency
             self._loop.call_at(when, peer._pump, context=peer._context)
@@ -323,7 +326,7 @@ class Endpoint(asyncio.Transport):
                 fill_buffer(self._protocol, data)
             else:
                 self._protocol.data_received(data)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (as asyncio does)
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
@@ -339,7 +342,7 @@ class Endpoint(asyncio.Transport):
         self._force_close(error)
 
     def _receive_fin(self) -> None:
-        if self._closing or self._gone:
+        if self._closing or self.gone:
             return
         if self._paused or self._unread or not self._started:
             self._fin_waits = True
@@ -349,14 +352,14 @@ class Endpoint(asyncio.Transport):
     def _end_of_stream(self) -> None:
         try:
             stays_open = self._protocol.eof_received()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (as asyncio does)
             self._fail(error)
             return
         if not stays_open:
             self.close()
 
     def _receive_reset(self) -> None:
-        while self._unread and not self._gone:  # what came before it can still be read
+        while self._unread and not self.gone:  # what came before it can still be read
             self._deliver(self._unread.popleft())
         self._fin_sent = True
         self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
@@ -369,15 +372,15 @@ class Endpoint(asyncio.Transport):
 
     def _force_close(self, error: Exception | None) -> None:
         """End it without waiting; asyncio's TLS calls this by its name."""
-        if not self._gone:
+        if not self.gone:
             self._backlog.clear()
             self._send_fin()
             self._lose(error)
 
     def _lose(self, error: Exception | None) -> None:
-        if self._gone:
+        if self.gone:
             return
-        self._gone = self._closing = True
+        self.gone = self._closing = True
         self._backlog.clear()
         self.host.network.endpoints.pop(self, None)
         self.emit("lost", side=self.side, reason=reason_of(error))

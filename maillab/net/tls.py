@@ -1,8 +1,8 @@
 """TLS in the world: asyncio's, without its traps, and the lab's certificate authority.
 
 Rule 1: what a handshake decided is told to the observer; so are the keys, for captures.
-Rule 2: a failed handshake sends its alert. asyncio closes first and the peer sees a mere
-        reset: the bytes are flushed here before the failure is reported.
+Rule 2: a failed handshake sends its alert. asyncio closes first and the peer sees a
+        mere reset: the bytes are flushed here before the failure is reported.
 Rule 3: RSA keys that are shipped, no session tickets: two runs give equal sizes.
 """
 

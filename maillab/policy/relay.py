@@ -1,8 +1,9 @@
 """May this sender use this server, and for this recipient?
 
 Rule 1: mail for our own users comes in from anybody (that is what port 25 is for).
-Rule 2: mail for anybody else is taken from authenticated users and trusted networks only.
-        A server without this rule is an open relay (RFC 5321 §7.9, RFC 2505 §2.1).
+Rule 2: mail for anybody else is taken from authenticated users and trusted networks
+        only. A server without this rule is an open relay (RFC 5321 §7.9, RFC 2505
+        §2.1).
 Rule 3: the submission port is for authenticated users (RFC 6409 §4.3).
 """
 

@@ -14,7 +14,10 @@ DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """`intervals` in seconds; the last one repeats. `expire` in seconds of queue time."""
+    """`intervals` between tries and queue time until `expire`, all in seconds.
+
+    The last interval repeats.
+    """
 
     intervals: tuple[float, ...] = (5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE)
     expire: float = 5 * DAY

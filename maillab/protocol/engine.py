@@ -5,8 +5,9 @@
     engine.answer(...)             the agent's decision, when the event is a `Question`
     engine.tls_started()           after the event `StartTLS`
     engine.data_to_send()          bytes for the network
-    engine.lines_spoken()          what both sides said since the last call, for the trace
-    engine.closed                  nothing more will come: send the rest and hang up
+    engine.lines_spoken()          what both sides said since the last call, for the
+    trace engine.closed                  nothing more will come: send the rest and hang
+    up
 
 Rule 1: an engine never raises for anything a peer can send.
 Rule 2: how the network cuts the stream changes nothing.
@@ -30,7 +31,7 @@ class Question(Event):
 
 @dataclass(frozen=True, slots=True)
 class StartTLS(Event):
-    """Both sides agreed on TLS: do the handshake now, then call `engine.tls_started()`."""
+    """Both sides agreed on TLS: do the handshake, then call `engine.tls_started()`."""
 
 
 class Engine:
@@ -55,18 +56,18 @@ class Engine:
         self.closed = True
 
     def next_event(self) -> Event | None:
-        """The next thing that the agent should know; None when more bytes are needed."""
+        """The next thing the agent should know; None when more bytes are needed."""
         raise NotImplementedError
 
     def time_out(self) -> None:
-        """The agent waited too long for the peer: say so if the protocol can, and close."""
+        """The peer was silent for too long: say so if the protocol can, and close."""
         self.closed = True
 
     def tls_started(self) -> None:
         """The handshake is done.
 
-        What arrived in plain text behind the command is thrown away: an attacker may have
-        put it there (RFC 3207 §4.2, RFC 2595 §3.1, CVE-2011-0411).
+        What arrived in plain text behind the command is thrown away: an attacker may
+        have put it there (RFC 3207 §4.2, RFC 2595 §3.1, CVE-2011-0411).
         """
         injected = self._lines.clear()
         if injected:

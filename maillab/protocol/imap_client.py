@@ -240,7 +240,8 @@ class IMAPClient(Engine):
 
     def _send_words(self, command: _Command, begun: bytes) -> None:
         """Send a command up to its end, or up to a literal that must wait."""
-        line, spans = begun, []
+        line = begun
+        spans: Spans = []
         while command.words:
             word = command.words[0]
             if word.literal:

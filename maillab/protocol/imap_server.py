@@ -14,6 +14,7 @@ Rule 2: this engine never decides. Passwords, names and messages are the agent's
 Rule 3: nothing untagged is said on its own account, unless the client is idle.
 """
 
+from collections import deque
 from collections.abc import Generator
 from typing import Any
 
@@ -77,7 +78,7 @@ class IMAPServer(CommandReader):
         self._greeted = False
         self._question: Question | None = None
         self._bad_commands = 0
-        self._finished: list[Event] = []
+        self._events: deque[Event] = deque()  # that the agent has not seen yet
         self._handshake = False  # nothing is read until TLS has started
 
     # What commands and agents may know ------------------------------------------------
@@ -141,12 +142,13 @@ class IMAPServer(CommandReader):
             raise LocalProtocolError(f"answer {type(self._question).__name__} first")
         if not self._greeted:
             self._greet()
-        while not (self._finished or self._question or self._handshake or self.closed):
+        while not (self._events or self._handshake or self.closed):
             if not self._read():
                 break
-        if self._finished:
-            return self._finished.pop(0)
-        return self._question
+        event = self._events.popleft() if self._events else None
+        if isinstance(event, Question):
+            self._question = event
+        return event
 
     def answer(self, answer: Answer) -> None:
         """Answer the last question. A `Status` is a refusal and ends the command."""
@@ -230,7 +232,7 @@ class IMAPServer(CommandReader):
 
     def _ask(self, step: Question | Continue) -> None:
         if isinstance(step, Question):
-            self._question = step
+            self._events.append(step)
             return
         self._asked = step
         self._say(b"+ %b\r\n" % step.text, "continuation", ref=self._ref)
@@ -249,9 +251,9 @@ class IMAPServer(CommandReader):
         if self.view:
             self._tell_news(expunge=command.verb not in KEEPS_NUMBERS)
         self._say(status.to_wire(command.tag), "reply", ref=self._ref, why=status.why)
-        self._finished.append(Completed(command.tag, command.verb, status))
+        self._events.append(Completed(command.tag, command.verb, status))
         if command.verb == "STARTTLS" and status.condition == "OK":
-            self._finished.append(StartTLS())
+            self._events.append(StartTLS())
             self._handshake = True
         if self.state is State.LOGOUT:
             self.closed = True

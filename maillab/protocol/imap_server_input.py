@@ -4,8 +4,8 @@ Goes in: bytes. Comes out: whole commands for `IMAPServer`, in one piece.
 
 Rule 1: memory is bounded: by the length of a line, and by that of all literals of a
         command. What is refused is not kept.
-Rule 2: a literal that was refused is never read as commands: it is skipped if the client
-        did not wait for our word (RFC 7888 §4), and not sent if it did.
+Rule 2: a literal that was refused is never read as commands: it is skipped if the
+        client did not wait for our word (RFC 7888 §4), and not sent if it did.
 Rule 3: passwords are marked as secret when they are heard, not later.
 """
 

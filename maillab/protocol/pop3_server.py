@@ -4,8 +4,9 @@ Goes in: bytes, and the agent's answers. Comes out: questions, events, bytes.
 
 Rule 1: every change of `state` happens in this file.
 Rule 2: the maildrop is a snapshot: the agent gives it at login, and gets back at QUIT
-        what is to be deleted. A session that ends otherwise deletes nothing (§6).
-Rule 3: whose password is right, and whether the maildrop is free, is for the agent to say.
+        what is to be deleted. A session that ends otherwise deletes nothing.
+Rule 3: whose password is right, and whether the maildrop is free, is for the agent to
+        say.
 """
 
 import re

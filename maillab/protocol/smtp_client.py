@@ -219,9 +219,9 @@ class SMTPClient(Engine):
             self._garbled(reply.to_wire(), "a reply to nothing")
             return
         if reply.code == 421:
+            self._end(f"the server closed the session: {reply}")
             if self._transmission is not None:
                 self._finish(reply)
-            self._end(f"the server closed the session: {reply}")
         self._send_what_may_leave()
 
     def _on_ehlo(self, reply: Reply) -> None:

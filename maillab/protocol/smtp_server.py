@@ -107,8 +107,6 @@ class SMTPServer(Engine):
         self._forget_transaction()
         self._reply(replies.banner(options.hostname))
 
-    # For the agent --------------------------------------------------------------------
-
     @property
     def protocol(self) -> str:
         """The word after `with` in a Received field (RFC 3848)."""

@@ -47,6 +47,8 @@ def split_stream(
     for burst in sorted((*bursts["C"], *bursts["S"]), key=lambda b: b.number):
         side = burst.side
         buffer = buffers[side]
+        if burst.offset < buffer.offset + len(buffer):
+            continue  # it was sent again
         if not len(buffer) and _TLS_RECORD.match(burst.data):
             return
         buffer.feed(burst.data)

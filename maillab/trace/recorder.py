@@ -93,7 +93,7 @@ class Trace:
     @property
     def hosts(self) -> list[str]:
         """Every host that emitted something, in order of appearance."""
-        return list(dict.fromkeys(event.host for event in self._events))
+        return [h for h in dict.fromkeys(e.host for e in self._events) if h]
 
     @property
     def datagrams(self) -> list[Event]:

@@ -164,18 +164,28 @@ class Talk:
                 self.emit("line", at, **known)
 
 
+_EHLO, _MAIL = "RFC 5321 §4.1.1.1", "RFC 5321 §4.1.1.2"
+_RCPT, _DATA, _QUIT = "RFC 5321 §4.1.1.3", "RFC 5321 §4.1.1.4", "RFC 5321 §4.1.1.10"
+_OFFER = ("250-mx.beta.example", "250-SIZE 10485760", "250-PIPELINING")
+
+
 def letter(trace: Trace | None = None) -> Trace:
     """A letter from alpha.example to beta.example, with TLS and one refusal."""
-    trace = trace or Trace(strict=True)
-    talk = Talk(trace)
-    mail, rcpt = "RFC 5321 §4.1.1.2", "RFC 5321 §4.1.1.3"
-    why = "gamma.example is not ours, and 192.0.2.10 may not relay"
-    hello = ("250-mx.beta.example", "250-SIZE 10485760", "250-PIPELINING")
-    ehlo = "RFC 5321 §4.1.1.1"
+    talk = Talk(trace or Trace(strict=True))
     talk.connect()
+    _start_tls(talk)
+    _transaction(talk)
+    talk.say("C", "QUIT", ref=_QUIT, wire=bytes(28))
+    talk.say("S", "221 2.0.0 Bye", ref=_QUIT, wire=bytes(36))
+    talk.close("S")
+    return talk.trace
+
+
+def _start_tls(talk: Talk) -> None:
+    """The greeting, STARTTLS, three flights of a handshake, and EHLO again."""
     talk.say("S", "220 mx.beta.example ESMTP", ref="RFC 5321 §4.2")
-    talk.say("C", "EHLO alpha.example", ref=ehlo)
-    talk.say("S", *hello, "250 STARTTLS", ref=ehlo)
+    talk.say("C", "EHLO alpha.example", ref=_EHLO)
+    talk.say("S", *_OFFER, "250 STARTTLS", ref=_EHLO)
     talk.say("C", "STARTTLS", ref="RFC 3207 §4")
     talk.say("S", "220 2.0.0 Ready to start TLS", ref="RFC 3207 §4")
     talk.burst("C", bytes(517))
@@ -184,30 +194,30 @@ def letter(trace: Trace | None = None) -> Trace:
     talk.now += talk.latency
     talk.burst("C", bytes(80))
     talk.tls()
-    talk.say("C", "EHLO alpha.example", ref=ehlo, wire=bytes(42))
-    talk.say("S", *hello, "250 AUTH PLAIN", ref=ehlo, wire=bytes(99))
-    talk.say(
-        "C",
+    talk.say("C", "EHLO alpha.example", ref=_EHLO, wire=bytes(42))
+    talk.say("S", *_OFFER, "250 AUTH PLAIN", ref=_EHLO, wire=bytes(99))
+
+
+def _transaction(talk: Talk) -> None:
+    """One recipient is welcome, the other is not; the commands are pipelined."""
+    why = "gamma.example is not ours, and 192.0.2.10 may not relay"
+    commands = (
         "MAIL FROM:<alice@alpha.example>",
         "RCPT TO:<bob@beta.example>",
         "RCPT TO:<carol@gamma.example>",
-        ref=mail,
-        wire=bytes(160),
     )
-    talk.say("S", "250 2.1.0 Ok", ref=mail, wire=bytes(36))
-    talk.now -= talk.latency
-    talk.say("S", "250 2.1.5 Ok", ref=rcpt, wire=bytes(36))
-    talk.now -= talk.latency
-    denied = "550 5.7.1 Relaying denied"
-    talk.say("S", denied, ref=rcpt, why=why, wire=bytes(50))
-    talk.say("C", "DATA", ref="RFC 5321 §4.1.1.4", wire=bytes(28))
-    talk.say(
-        "S", "354 End data with <CRLF>.<CRLF>", ref="RFC 5321 §3.3", wire=bytes(55)
-    )
+    sent = talk.now
+    for command, ref in zip(commands, (_MAIL, _RCPT, _RCPT), strict=True):
+        talk.now = sent
+        talk.say("C", command, ref=ref, wire=bytes(54))
+    answered = talk.now
+    for reply, ref in (("250 2.1.0 Ok", _MAIL), ("250 2.1.5 Ok", _RCPT)):
+        talk.now = answered
+        talk.say("S", reply, ref=ref, wire=bytes(36))
+    talk.now = answered
+    talk.say("S", "550 5.7.1 Relaying denied", ref=_RCPT, why=why, wire=bytes(50))
+    talk.say("C", "DATA", ref=_DATA, wire=bytes(28))
+    talk.say("S", "354 End data with <CRLF>.<CRLF>", ref=_DATA, wire=bytes(55))
     content = ("From: Alice <alice@alpha.example>", "Subject: Lunch?", "", "At noon?")
     talk.say("C", *content, ".", what="content", wire=bytes(120))
-    talk.say("S", "250 2.0.0 Queued as B-0001", ref="RFC 5321 §4.1.1.4", wire=bytes(50))
-    talk.say("C", "QUIT", ref="RFC 5321 §4.1.1.10", wire=bytes(28))
-    talk.say("S", "221 2.0.0 Bye", ref="RFC 5321 §4.1.1.10", wire=bytes(36))
-    talk.close("S")
-    return trace
+    talk.say("S", "250 2.0.0 Queued as B-0001", ref=_DATA, wire=bytes(50))

@@ -273,8 +273,13 @@ class Session:
         """What `speaker` said: as the server understood it, if it is one of ours."""
         spoken = [e for e in self.all("line") if e["speaker"] == speaker]
         ours: dict[Side, list[Event]] = {"C": [], "S": []}
-        for event in spoken:
-            ours[self.side_of(event)].append(event)
+        if (
+            self.client == self.server
+        ):  # a host that talks to itself: both ends noted it
+            ours["C"] = list({e["offset"]: e for e in reversed(spoken)}.values())[::-1]
+        else:
+            for event in spoken:
+                ours[self.side_of(event)].append(event)
         told, other = ours["S"] or ours["C"], ours["C"] if ours["S"] else []
         starts = [event["offset"] for event in other]
         for event in told:
@@ -316,6 +321,8 @@ class Session:
         end: int = event["offset"] + len(event["octets"])
         first = bisect_right(ends, event["offset"])
         last = bisect_left(ends, end)
+        while last < len(ends) and bursts[last].arrived_ns is None:
+            last += 1  # lost: it was sent again
         sent = bursts[first].sent_ns if first < len(ends) else event.time_ns
         return sent, bursts[last].arrived_ns if last < len(ends) else None
 

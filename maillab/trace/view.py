@@ -2,7 +2,7 @@
 
 Rule 1: everything that a peer could have said is escaped.
 Rule 2: pictures come as `<img>` with alt text, never as inline `<svg>`: JupyterLab
-        drops that where it does not trust; below stand the same facts as a table.
+        drops that where it does not trust. Below stand the same facts as a table.
 """
 
 from base64 import b64encode

@@ -21,19 +21,30 @@ _RANGE = re.compile(rb"(\d{1,10}|\*)(?::(\d{1,10}|\*))?")
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Ranges of message numbers or UIDs; None stands for "*".
+    """Message numbers or UIDs.
+
+    ranges      those without "*", ascending, merged
+    open_from   the lowest number of all ranges with "*"; None when there is no "*"
+    highest     the highest number that was named
 
     >>> some = SequenceSet.from_wire(b"9:7,2,4:*")
-    >>> some.chosen([1, 2, 3, 7, 8])
-    [2, 7, 8]
+    >>> some.chosen([1, 2, 3, 7, 8]), some.contains(3, 8)
+    ([2, 7, 8], False)
     """
 
-    ranges: tuple[tuple[int | None, int | None], ...]
+    ranges: tuple[tuple[int, int], ...]
+    open_from: int | None
+    highest: int
 
     @classmethod
     def from_wire(cls, octets: bytes) -> "SequenceSet":
         """Read a set. Raises BadSyntax."""
-        return cls(tuple(_range(part) for part in octets.split(b",")))
+        pairs = [_range(part) for part in octets.split(b",")]
+        named = [end for pair in pairs for end in pair if end]
+        closed = [(min(a, b), max(a, b)) for a, b in pairs if a and b]
+        # "*" alone is the largest number: as low as nothing else can be
+        opened = [a or b or LARGEST for a, b in pairs if not a or not b]
+        return cls(_merged(closed), min(opened, default=None), max(named, default=1))
 
     @classmethod
     def scan(cls, words: Scanner) -> "SequenceSet":
@@ -44,33 +55,24 @@ class SequenceSet:
         """Those of `numbers` (ascending) that are meant, ascending."""
         if not numbers:
             return []
+        ranges = list(self.ranges)
+        if self.open_from:
+            ranges.append((min(self.open_from, numbers[-1]), numbers[-1]))
         found: list[int] = []
-        for low, high in self._merged(numbers[-1]):
+        for low, high in _merged(ranges):
             found += numbers[bisect_left(numbers, low) : bisect_right(numbers, high)]
         return found
 
     def contains(self, number: int, largest: int) -> bool:
         """Is `number` meant, when `largest` is the largest number in use?"""
-        return any(low <= number <= high for low, high in self._sorted_ends(largest))
+        if self.open_from and number >= min(self.open_from, largest):
+            return True
+        at = bisect_right(self.ranges, (number, LARGEST)) - 1
+        return at >= 0 and number <= self.ranges[at][1]
 
     def exceeds(self, count: int) -> bool:
         """Does it name a message number that does not exist among `count`?"""
-        ends = [end for pair in self.ranges for end in pair]
-        return any(count < (end or 1) for end in ends)
-
-    def _merged(self, largest: int) -> list[tuple[int, int]]:
-        merged: list[tuple[int, int]] = []
-        for low, high in sorted(self._sorted_ends(largest)):
-            if merged and low <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-            else:
-                merged.append((low, high))
-        return merged
-
-    def _sorted_ends(self, largest: int) -> Iterable[tuple[int, int]]:
-        for one, other in self.ranges:
-            a, b = one or largest, other or largest
-            yield min(a, b), max(a, b)
+        return count < self.highest  # "*" is at least 1
 
 
 def compact(numbers: Iterable[int]) -> str:
@@ -88,6 +90,16 @@ def compact(numbers: Iterable[int]) -> str:
     return ",".join(
         f"{a}:{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)
     )
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
 
 
 def _range(octets: bytes) -> tuple[int | None, int | None]:

@@ -2,8 +2,8 @@
 
 Goes in: bytes as TCP delivers them. Comes out: whole lines, each with its offset.
 
-Rule 1: only CRLF ends a line. A bare CR or a bare LF is data (RFC 5321 §2.3.8): treating
-        either as an end of line is what makes SMTP smuggling possible.
+Rule 1: only CRLF ends a line. A bare CR or a bare LF is data (RFC 5321 §2.3.8):
+        treating either as an end of line is what makes SMTP smuggling possible.
 Rule 2: memory is bounded. Of a line that is too long only its end is looked for.
 """
 
@@ -24,7 +24,8 @@ class Spoken:
     """One thing that one side of a session said, as the trace keeps it.
 
     speaker  "C" for the client, "S" for the server
-    offset   of its first octet in the stream of that side (in octets, from 0; the stream
+    offset   of its first octet in the stream of that side (in octets, from 0; the
+    stream
              inside TLS goes on counting where the plain one ended)
     octets   exactly what was said, with its CRLF
     what     "command", "reply", "content", "literal", "continuation" or "noise"
@@ -89,7 +90,7 @@ class LineBuffer:
         return line
 
     def next_block(self, size: int) -> bytes | None:
-        """Return up to `size` octets of what is here (a literal, a chunk), None if empty."""
+        """Return up to `size` octets of what is here; None when nothing is."""
         if not self._data or not size:
             return None
         block = bytes(self._data[:size])

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 DAYS = tuple("Mon Tue Wed Thu Fri Sat Sun".split())
 
+MAX_FIELDS = 10_000  # of one header; what comes behind them is one more
+
 _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 _LINE_END = re.compile(r"\r?\n(?=[ \t])")
@@ -78,8 +80,17 @@ class Header:
     def from_wire(cls, content: bytes) -> "Header":
         """Read the header of a message (or of a MIME part)."""
         header = content[: header_length(content)]
-        lines = (found[0] for found in _FIELD.finditer(header))
-        return cls(tuple(Field(line) for line in lines if line.strip(b"\r\n")))
+        fields: list[Field] = []
+        at = 0
+        while at < len(header) and len(fields) < MAX_FIELDS:
+            found = _FIELD.match(header, at)
+            assert found, "the pattern matches any octets"
+            at = found.end()
+            if found[0].strip(b"\r\n"):
+                fields.append(Field(found[0]))
+        if at < len(header):
+            fields.append(Field(header[at:]))
+        return cls(tuple(fields))
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields)

@@ -100,12 +100,12 @@ class Part:
 
     def walk(self) -> Iterator["Part"]:
         """This part and all parts inside it, from top to bottom."""
-        waiting = [self]
+        waiting: list[Part] = [self]
         while waiting:
             part = waiting.pop()
             yield part
             inside = part.children or ((part.message,) if part.message else ())
-            waiting += reversed(inside)
+            waiting.extend(reversed(inside))
 
     def decoded(self) -> bytes:
         """The body without its content transfer encoding (RFC 2045 §6)."""
@@ -184,11 +184,8 @@ def _between(
     octets: bytes, body: int, end: int, boundary: bytes
 ) -> Iterator[tuple[int, int]]:
     """Where the parts between the lines `--boundary` begin and end."""
-    line = re.compile(
-        rb"^--" + re.escape(boundary) + rb"(--)?[ \t]*\r?(?:\n|\Z)", re.MULTILINE
-    )
     opened: int | None = None
-    for count, found in enumerate(line.finditer(octets, body, end)):
+    for count, found in enumerate(_boundary_lines(octets, body, end, boundary)):
         if opened is not None:
             yield opened, max(opened, _before_line_end(octets, found.start()))
         opened = None if found[1] else found.end()
@@ -196,6 +193,21 @@ def _between(
             break
     if opened is not None:  # the last boundary is missing: all the rest is a part
         yield opened, end
+
+
+def _boundary_lines(
+    octets: bytes, body: int, end: int, boundary: bytes
+) -> Iterator[re.Match[bytes]]:
+    """All lines that are `--boundary`. `find` is many times as fast as a pattern."""
+    mark = b"--" + boundary
+    line = re.compile(re.escape(mark) + rb"(--)?[ \t]*\r?(?:\n|\Z)")
+    at = octets.find(mark, body, end)
+    while at >= 0:
+        begins_line = at == 0 or octets[at - 1] == 0x0A
+        found = line.match(octets, at, end) if begins_line else None
+        if found:
+            yield found
+        at = octets.find(mark, at + len(mark), end)
 
 
 def _before_line_end(octets: bytes, at: int) -> int:

@@ -17,7 +17,7 @@ EXPECTED = {
     "string_type": "a text in quotes",
     "float_type": "a number",
     "float_parsing": "a number",
-    "list_type": "a list such as [\"smtp\", \"imap\"]",
+    "list_type": 'a list such as ["smtp", "imap"]',
     "dict_type": "a table",
     "model_type": "a table",
     "datetime_type": "a date and time such as 2026-01-05T09:00:00Z",
@@ -29,7 +29,7 @@ def explain(
 ) -> list[ScenarioError]:
     """One ScenarioError for each mistake, in the order of the file."""
     complaints = [complaint(item, file, text, model) for item in error.errors()]
-    return sorted(complaints, key=lambda one: one.line or 0)
+    return sorted(complaints, key=lambda one: (one.line is None, one.line))
 
 
 def complaint(

@@ -1,7 +1,7 @@
 """Find, read and check scenario files.
 
-Goes in: the name of a lab, or the path of a scenario file. Comes out: a `LoadedScenario`,
-or everything that is wrong with it.
+Goes in: the name of a lab, or the path of a scenario file. Comes out: a
+`LoadedScenario`, or everything that is wrong with it.
 """
 
 import tomllib

@@ -1,8 +1,8 @@
 """Where in a TOML file something stands.
 
-Goes in: the text and a path such as ("hosts", "mail.alpha.example", "address"). Comes out:
-a line number, so that an error can point at it. The values come from `tomllib`, which
-knows no positions; this file reads keys and table headers only.
+Goes in: the text and a path such as ("hosts", "mail.alpha.example", "address"). Comes
+out: a line number, so that an error can point at it. The values come from `tomllib`,
+which knows no positions; this file reads keys and table headers only.
 """
 
 import re

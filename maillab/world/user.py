@@ -18,7 +18,12 @@ class User:
     """Somebody who sends and reads mail."""
 
     def __init__(
-        self, world: "World", account: Account, name: str, host: Host, server: MailServer
+        self,
+        world: "World",
+        account: Account,
+        name: str,
+        host: Host,
+        server: MailServer,
     ) -> None:
         self._world = world
         self.account = account
@@ -69,14 +74,19 @@ class User:
         to = [recipients] if isinstance(recipients, str) else recipients
         mua = self.mua
         content = mua.compose(to, subject, text)
-        return str(self._world.run(mua.submit(content, to), on=self.host))
+        reply = self._world.run(mua.submit(content, to), on=self.host)
+        return str(reply)
 
     def read(self, protocol: str = "IMAP") -> list[bytes]:
         """Fetch all letters in the INBOX by "IMAP" or "POP3". Raises LabError."""
         readers = {"IMAP": read_by_imap, "POP3": read_by_pop3}
         reader = pick(protocol.upper(), readers, "protocol")
         mua = self.mua
-        return self._world.run(reader(self.host, mua.settings, mua.tls), on=self.host)
+        letters = self._world.run(
+            reader(self.host, mua.settings, mua.tls), on=self.host
+        )
+        self._world.settle()
+        return letters
 
     def __repr__(self) -> str:
         return f"<User {self.address} at {self.host.name}>"

@@ -1,7 +1,7 @@
 """A running world: hosts, servers, users, one clock, one trace.
 
-Goes in: a checked scenario. Comes out: a `World` that scripts, notebooks and tests drive
-with plain calls. Between two calls the clock stands still.
+Goes in: a checked scenario. Comes out: a `World` that scripts, notebooks and tests
+drive with plain calls. Between two calls the clock stands still.
 """
 
 from collections.abc import Coroutine
@@ -90,7 +90,7 @@ class World:
                 await self.servers[name].start(table.serves)
 
     def add_host(self, name: str, *addresses: str, latency: float = 0.005) -> Host:
-        """Plug one more computer in. `latency` in seconds, to the core of the network."""
+        """Plug one more computer in; `latency` in seconds to the core of the net."""
         host = Host(self.network, name, addresses, latency)
         resolver = Resolver(
             self.scenario.roots,
@@ -129,10 +129,16 @@ class World:
         self.driver.advance(seconds_of(length))
 
     def settle(self, at_most: float | str = "10 min") -> None:
-        """Let time pass until every message is delivered, deferred or given up."""
+        """Let time pass until every message is delivered, deferred or given up.
+
+        Connections that have ended on one side end on the other too.
+        """
         end = self.time + seconds_of(at_most)
-        while self.time < end and any(map(is_busy, self.servers.values())):
+        while self.time < end and self._is_busy():
             self.driver.advance(SETTLE_STEP)
+
+    def _is_busy(self) -> bool:
+        return self.network.goodbyes or any(map(is_busy, self.servers.values()))
 
     # Looking things up ----------------------------------------------------------------
 

@@ -1,0 +1,196 @@
+"""What transcripts cannot say of the SMTP server engine."""
+
+from time import process_time
+
+import pytest
+
+from maillab.errors import LocalProtocolError
+from maillab.protocol import smtp_server
+from maillab.protocol import smtp_server_replies as replies
+from maillab.protocol.engine import Question, StartTLS
+from maillab.protocol.smtp_server import SMTPServer, State
+from maillab.protocol.smtp_server_events import MailFrom, Message
+from maillab.protocol.smtp_server_limits import SMTPServerOptions
+from maillab.wire.smtp import Reply
+from tests.smtp_player import decide
+
+OPEN = b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\nRCPT TO:<ann@example.org>\r\n"
+
+
+def server(**options) -> SMTPServer:
+    return SMTPServer(SMTPServerOptions("mx.example.org", **options))
+
+
+def tell(engine: SMTPServer, data: bytes) -> list[Message]:
+    """Say this; return the messages that were accepted."""
+    engine.receive(data)
+    messages = []
+    while event := engine.next_event():
+        if isinstance(event, Message):
+            messages.append(event)
+        if isinstance(event, Question):
+            engine.answer(decide(event))
+    return messages
+
+
+def test_the_content_is_given_as_the_author_wrote_it():
+    content = b"Subject: \xff\x00\r\n\r\n.dot\r\n..\r\n \r\n"
+    data = content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    [message] = tell(server(), OPEN + b"DATA\r\n" + data)
+    assert message.content == content
+    assert str(message.envelope.reverse_path) == "z@c.example"
+    assert [str(path) for path in message.envelope.forward_paths] == ["ann@example.org"]
+
+
+def test_a_refused_message_is_forgotten_and_the_session_goes_on():
+    engine = server()
+    engine.receive(OPEN + b"DATA\r\nHi\r\n.\r\nNOOP\r\n")
+    while event := engine.next_event():
+        if isinstance(event, Message):
+            engine.answer(Reply(554, "5.7.1", "No"))
+        elif isinstance(event, Question):
+            engine.answer(decide(event))
+    assert engine.state is State.GREETED
+    assert engine.data_to_send().endswith(b"554 5.7.1 No\r\n250 2.0.0 Nothing done\r\n")
+
+
+def test_nothing_goes_on_before_a_question_is_answered():
+    engine = server()
+    engine.receive(b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\n")
+    engine.next_event()
+    assert isinstance(engine.next_event(), MailFrom)
+    with pytest.raises(LocalProtocolError):
+        engine.next_event()
+
+
+def test_an_answer_needs_a_question():
+    with pytest.raises(LocalProtocolError):
+        server().answer(replies.SENDER_OK)
+
+
+def test_an_answer_after_the_end_is_ignored():
+    engine = server()
+    engine.receive(b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\n")
+    engine.next_event()
+    engine.next_event()
+    engine.shut_down("the power fails")
+    engine.answer(replies.SENDER_OK)
+    assert engine.data_to_send().endswith(
+        b"421 4.3.2 mx.example.org closing the connection\r\n"
+    )
+    assert engine.closed
+    assert engine.lines_spoken()[-1].why == "the power fails"
+
+
+def test_starttls_stops_the_session_until_the_handshake_is_done():
+    engine = server(starttls=True)
+    engine.receive(b"EHLO c.example\r\nSTARTTLS\r\nNOOP\r\n")
+    engine.next_event()
+    assert engine.next_event() == StartTLS()
+    assert engine.next_event() is None
+    engine.tls_started()
+    assert engine.next_event() is None
+    assert [s.octets for s in engine.lines_spoken() if s.what == "noise"] == [
+        b"NOOP\r\n"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        (b"AUTH PLAIN AGFubgBzZWNyZXQ=", b"AGFubgBzZWNyZXQ="),
+        (b"auth  plain  AGFu", b"AGFu"),
+        (b"AUTH PLAIN", b""),
+    ],
+)
+def test_passwords_are_marked_in_the_record(line, masked):
+    engine = server(mechanisms=("PLAIN",), auth_needs_tls=False)
+    tell(engine, b"EHLO c.example\r\n" + line + b"\r\n")
+    [spoken] = [
+        s for s in engine.lines_spoken() if s.octets.upper().startswith(b"AUTH")
+    ]
+    assert b"".join(spoken.octets[a:b] for a, b in spoken.secret) == masked
+
+
+def test_responses_of_auth_are_marked_in_the_record():
+    engine = server(mechanisms=("LOGIN",), auth_needs_tls=False)
+    tell(engine, b"EHLO c.example\r\nAUTH LOGIN\r\nYW5u\r\nc2VjcmV0\r\n")
+    marked = [s.octets[a:b] for s in engine.lines_spoken() for a, b in s.secret]
+    assert marked == [b"YW5u", b"c2VjcmV0"]
+    assert engine.user == "ann"
+    assert engine.protocol == "ESMTPA"
+
+
+def test_the_record_is_the_stream():
+    engine = server()
+    stream = OPEN + b"DATA\r\nHi\r\n..\r\n.\r\nQUIT\r\n"
+    tell(engine, stream)
+    spoken = engine.lines_spoken()
+    for side, octets in (("C", stream), ("S", engine.data_to_send())):
+        mine = [s for s in spoken if s.speaker == side]
+        assert b"".join(s.octets for s in mine) == octets
+        assert [s.offset for s in mine] == [octets.index(s.octets) for s in mine]
+        assert all(s.ref for s in mine)
+
+
+def test_what_was_said_before_a_connection_broke_is_on_record():
+    engine = server()
+    tell(engine, OPEN + b"DATA\r\nHalf a lett")
+    engine.receive_eof()
+    assert engine.lines_spoken()[-1].octets == b"Half a lett"
+    assert engine.closed
+
+
+def test_a_recipient_too_many_is_no_bad_command():
+    engine = server(max_recipients=1)
+    tell(engine, OPEN + b"RCPT TO:<bob@example.org>\r\n" * 50)
+    assert not engine.closed
+    assert engine.data_to_send().count(b"452 4.5.3") == 50
+
+
+def test_big_content_costs_neither_time_nor_memory():
+    line = b"." + b"x" * 76 + b"\r\n"
+    block = line * 1000
+    engine = server(max_size=20_000_000)
+    tell(engine, OPEN + b"DATA\r\n")
+    started = process_time()
+    for _ in range(140):
+        tell(engine, block)
+    [message] = tell(engine, b".\r\n")
+    assert process_time() - started < 1
+    assert len(message.content) == 140 * 1000 * 78
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b"..\r\n", b"x" * 50_000])
+def test_content_that_is_too_big_is_thrown_away_as_it_comes(line):
+    engine = server(max_size=100_000)
+    tell(engine, OPEN + b"DATA\r\n")
+    block = line * (1 + 60_000 // len(line))
+    for _ in range(50):
+        assert tell(engine, block) == []
+        engine.lines_spoken()
+        assert len(engine._reader._raw) + len(engine._lines) < 300_000
+    tell(engine, b"\r\n.\r\n")
+    assert engine.data_to_send().endswith(
+        b"552 5.3.4 Message size exceeds the maximum\r\n"
+    )
+
+
+def test_a_complete_session_may_be_cut_anywhere():
+    session = OPEN + b"DATA\r\nSubject: One\r\n\r\n..\r\n.\r\nQUIT\r\n"
+    end_of_content = session.index(b"\r\n.\r\n") + 5
+    for cut in range(len(session)):
+        engine = server()
+        accepted = tell(engine, session[:cut])
+        engine.receive_eof()
+        assert engine.closed
+        assert len(accepted) == (cut >= end_of_content)
+        assert (b" octets for" in engine.data_to_send()) == bool(accepted)
+
+
+def test_every_command_names_its_rfc_section():
+    assert set(smtp_server.RFC_OF) == set(smtp_server.HANDLERS)
+    assert all(
+        ref.startswith("RFC ") and "§" in ref for ref in smtp_server.RFC_OF.values()
+    )
+    assert set(smtp_server.LEGAL_STATES) <= set(smtp_server.HANDLERS)
