@@ -9,6 +9,8 @@
       Livelock               things happen without end, and time stands still
     LabError                 a wrong scenario, command line or notebook call
       ScenarioError          ... with the file and the line where it stands
+    store.mailboxes.MailboxError   a mailbox cannot be made, found or changed so
+    agents.smtp_dialogue.SessionEnded, agents.mua.Unsent   how sending can fail
 
 Network failures are the builtins that a real network raises: `ConnectionRefusedError`,
 `TimeoutError`, `OSError(EHOSTUNREACH)`, `socket.gaierror`. So lab code runs unchanged

@@ -61,13 +61,13 @@ def rest_of_responses(said: bytes) -> bytes:
     return said[at:]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(STREAMS)
 def test_every_answer_is_grammatical_and_nothing_raises(stream):
     assert rest_of_responses(converse(START + stream + b"\r\n")) == b""
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(STREAMS)
 def test_how_tcp_cuts_the_stream_does_not_matter(stream):
     stream = START + stream + b"\r\n"
@@ -75,14 +75,14 @@ def test_how_tcp_cuts_the_stream_does_not_matter(stream):
     assert converse(*octets) == converse(stream)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.binary(max_size=60), st.integers(0, 4))
 def test_noise_never_raises(noise, place):
     lines = [b"a LOGIN ann wonderland", b"b SELECT INBOX", b"c IDLE", b"DONE"]
     converse(b"\r\n".join([*lines[:place], noise, *lines[place:], b""]))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(
     st.lists(
         st.sampled_from(

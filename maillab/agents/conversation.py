@@ -37,9 +37,10 @@ class Conversation:
                 return event
             if self.engine.closed:
                 return None
+            deadline = asyncio.timeout(timeout)
             try:
                 await self.stream.drain()
-                async with asyncio.timeout(timeout) as deadline:
+                async with deadline:
                     data = await self.stream.read()
             except TimeoutError:
                 if not deadline.expired():

@@ -76,10 +76,11 @@ class ImapAccess:
         try:
             await session.run()
         except OSError:  # the network ended it; the trace has seen how
-            return
+            stream.abort()
+        else:
+            await stream.close()
         finally:
             session.end()
-        await stream.close()
 
 
 class ImapSession:

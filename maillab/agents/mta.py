@@ -10,6 +10,7 @@ Rule 2: what failed for now is tried again (`policy.retry`); what failed for goo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from maillab.agents.bounce import bounce_message
 from maillab.agents.machine import Machine
@@ -203,5 +204,5 @@ class MTA:
             )
         )
 
-    def _tell(self, kind: str, entry: QueueEntry, **facts: object) -> None:
+    def _tell(self, kind: str, entry: QueueEntry, **facts: Any) -> None:
         self.machine.emit(kind, message=entry.message, queue_id=entry.id, **facts)

@@ -78,7 +78,10 @@ class SMTPReception:
     async def serve(self, stream: Stream) -> None:
         """One session, from the banner to the end."""
         if self.port.implicit_tls and self.tls_context is not None:
-            await stream.start_tls(self.tls_context, server_side=True)
+            try:
+                await stream.start_tls(self.tls_context, server_side=True)
+            except OSError:  # no TLS, no session; the trace has the reason
+                return stream.abort()
         engine = SMTPServer(self.options, implicit_tls=self.port.implicit_tls)
         session = SMTPReceptionSession(self.mta, engine, stream)
         conversation = Conversation(self.machine, stream, engine)

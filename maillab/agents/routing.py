@@ -29,7 +29,7 @@ async def find_route(
 ) -> Route:
     """Ask the DNS for the mail exchangers of `domain`."""
     if domain.startswith("["):  # RFC 5321 §4.1.3: the address itself
-        return Route((domain.strip("[]").removeprefix("IPv6:"),))
+        return Route((domain.lower().strip("[]").removeprefix("ipv6:"),))
     answer = await resolver.resolve(domain, "MX")
     if answer.rrset is not None:
         return mail_exchangers(answer, generator, own_name)

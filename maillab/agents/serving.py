@@ -41,8 +41,9 @@ async def serve(
             elif isinstance(event, Question):
                 await answer(conversation, decider, event)
     except OSError:  # the network ended it; the trace has seen how
-        return
-    await conversation.stream.close()
+        conversation.stream.abort()
+    else:
+        await conversation.stream.close()
 
 
 async def answer(

@@ -20,6 +20,7 @@ import dns.rrset
 from dns.rdatatype import RdataType
 
 from maillab.dns.client import ask
+from maillab.dns.records import addresses, denial_ttl, rdatas, target_of, texts
 
 MAX_REFERRALS = 16
 MAX_CNAMES = 8
@@ -47,7 +48,7 @@ class Answer:
     @property
     def records(self) -> list[str]:
         """The record data in presentation format."""
-        return [rdata.to_text() for rdata in self.rrset] if self.rrset else []
+        return texts(self.rrset)
 
     @property
     def temporary(self) -> bool:
@@ -90,7 +91,7 @@ class Resolver:
             answer = await self._resolve_one(owner, kind, 0)
             if answer.rrset is None or answer.rrset.rdtype == kind:
                 return with_aliases(answer, name, aliases)
-            owner = answer.rrset[0].target
+            owner = target_of(answer.rrset)
             aliases.append(text_of(owner))
         return Answer(name, rdtype, "SERVFAIL", aliases=tuple(aliases))
 
@@ -222,7 +223,7 @@ def read_answer(
             if rrset.name == owner and rrset.rdtype == wanted:
                 return Answer(text, kind.name, "NOERROR", rrset, ttl=float(rrset.ttl))
     soa = [rrset for rrset in response.authority if rrset.rdtype == RdataType.SOA]
-    ttl = float(min(soa[0].ttl, soa[0][0].minimum)) if soa else 0.0
+    ttl = float(denial_ttl(soa[0])) if soa else 0.0
     if response.rcode() == dns.rcode.NXDOMAIN:
         return Answer(text, kind.name, "NXDOMAIN", ttl=ttl)
     if response.rcode() == dns.rcode.NOERROR and soa:
@@ -249,7 +250,7 @@ def read_referral(
         below = rrset.name.is_subdomain(zone) and rrset.name != zone
         if rrset.rdtype == RdataType.NS and below and owner.is_subdomain(rrset.name):
             servers = tuple(
-                (rdata.target, glue(response, rdata.target)) for rdata in rrset
+                (rdata.target, glue(response, rdata.target)) for rdata in rdatas(rrset)
             )
             return Delegation(rrset.name, servers), float(rrset.ttl)
     return None
@@ -257,11 +258,10 @@ def read_referral(
 
 def glue(response: dns.message.Message, name: dns.name.Name) -> tuple[str, ...]:
     """Addresses of `name` in the additional section (IPv4: every host here has it)."""
-    return tuple(
-        rdata.address
+    return addresses(
+        rrset
         for rrset in response.additional
         if rrset.name == name and rrset.rdtype == RdataType.A
-        for rdata in rrset
     )
 
 
@@ -284,7 +284,7 @@ def record_texts(rrset: dns.rrset.RRset | None) -> list[str]:
     if rrset is None:
         return []
     kind = rrset.rdtype.name
-    return [f"{kind} {rdata.to_text()}" for rdata in rrset]
+    return [f"{kind} {text}" for text in texts(rrset)]
 
 
 def text_of(name: dns.name.Name) -> str:

@@ -15,11 +15,11 @@ import dns.node
 import dns.rcode
 import dns.rdataclass
 import dns.rdataset
-import dns.rdatatype
 import dns.rrset
 import dns.zone
 from dns.rdatatype import RdataType
 
+from maillab.dns.records import denial_ttl, rdatas, rdatasets, target_of
 from maillab.errors import ScenarioError
 
 IN = dns.rdataclass.IN
@@ -114,7 +114,7 @@ class Zone:
         alias = node.get_rdataset(IN, RdataType.CNAME)
         if alias is not None:
             result.answer.append(as_rrset(name, alias))
-            return alias[0].target
+            return target_of(alias)
         result.authority.append(self._negative())
         return None
 
@@ -152,13 +152,12 @@ class Zone:
     def _negative(self) -> dns.rrset.RRset:
         """The SOA that says how long a denial may be kept (RFC 2308 §3)."""
         soa = self.data.find_rrset(self.origin, RdataType.SOA)
-        ttl = min(soa.ttl, soa[0].minimum)
-        return dns.rrset.from_rdata_list(self.origin, ttl, list(soa))
+        return dns.rrset.from_rdata_list(self.origin, denial_ttl(soa), list(soa))
 
     def _add_addresses(self, result: Lookup) -> None:
         """Addresses of the hosts that the answer names: glue and courtesy."""
         for rrset in [*result.answer, *result.authority]:
-            for rdata in rrset:
+            for rdata in rdatas(rrset):
                 target = getattr(rdata, "exchange", None) or getattr(
                     rdata, "target", None
                 )
@@ -179,7 +178,7 @@ class Zone:
 def matching(node: dns.node.Node, rdtype: RdataType) -> list[dns.rdataset.Rdataset]:
     """The record sets of a node that answer a question."""
     if rdtype == RdataType.ANY:
-        return list(node.rdatasets)
+        return rdatasets(node)
     found = node.get_rdataset(IN, rdtype)
     return [found] if found is not None else []
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 from maillab.gateway.live import Door, Live
 from maillab.world.user import User
@@ -20,8 +21,12 @@ LETTER = r"From: {0}\r\nTo: {1}\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
 def host_live(world: World, say: Say) -> None:
     """Run a world in real time until Ctrl-C or SIGTERM."""
     stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stop)
     with TemporaryDirectory(prefix="maillab-") as folder, world:
         ca_file = Path(folder) / "maillab-ca.pem"
         ca_file.write_bytes(world.ca.pem)

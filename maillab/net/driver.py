@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from asyncio import events
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from types import FrameType
@@ -63,7 +63,7 @@ class Driver:
 
 
 @contextmanager
-def hidden_outer_loop() -> Iterator[None]:
+def hidden_outer_loop() -> Generator[None]:
     """Let another loop run although one is running on this thread already."""
     outer = events._get_running_loop()
     task = None
@@ -79,7 +79,7 @@ def hidden_outer_loop() -> Iterator[None]:
 
 
 @contextmanager
-def gentle_interrupt(loop: VirtualLoop) -> Iterator[None]:
+def gentle_interrupt(loop: VirtualLoop) -> Generator[None]:
     """Turn the first Ctrl-C into a KeyboardInterrupt between two callbacks."""
 
     def on_interrupt(signum: int, frame: FrameType | None) -> None:

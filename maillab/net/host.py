@@ -7,7 +7,7 @@ libraries (aiosmtpd, aiosmtplib) open their sockets on the virtual host they run
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextvars import Context, ContextVar
+from contextvars import Context
 from datetime import datetime
 from typing import Any
 

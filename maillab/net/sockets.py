@@ -7,6 +7,7 @@ libraries live in the world. `real_…` are asyncio's own, for the doors to real
 
 # Signatures are narrower than asyncio's, whose stubs list forty overloads.
 # pyright: reportIncompatibleMethodOverride=false, reportPrivateUsage=false
+# pyright: reportArgumentType=false
 
 import asyncio
 import ipaddress

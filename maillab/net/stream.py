@@ -23,8 +23,8 @@ class Stream(asyncio.Protocol):
     def __init__(self, on_made: "Callable[[Stream], None] | None" = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.id = ""
-        self.local = ("", 0)
-        self.peer = ("", 0)
+        self.local: tuple[str, int] = ("", 0)
+        self.peer: tuple[str, int] = ("", 0)
         self._on_made = on_made
         self._transport: asyncio.Transport | None = None
         self._in = bytearray()

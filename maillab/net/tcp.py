@@ -17,11 +17,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from maillab.net.network import Address, Route, os_error
+from maillab.net.window import Window
 
 if TYPE_CHECKING:
     from maillab.net.host import Host
 
-WINDOW = 65_535  # octets
 WRITE_HIGH_WATER = 64 * 1024
 FIRST_RETRY = 0.2  # seconds
 LONGEST_RETRY = 120.0
@@ -52,8 +52,7 @@ class Endpoint(asyncio.Transport):
         # sending
         self._backlog = bytearray()
         self._sent = 0  # octets ever sent
-        self._unacked: deque[tuple[float, int]] = deque()  # (when acknowledged, octets)
-        self._in_flight = 0
+        self._window = Window()
         self._lost_burst = b""
         self._last_arrival = 0.0
         self._pump_planned = False
@@ -198,7 +197,8 @@ class Endpoint(asyncio.Transport):
         """Send what the window allows of what waits."""
         self._pump_planned = False
         while self._backlog and not self.gone and not self._lost_burst:
-            room = self._room()
+            unread = self.peer._unread_size
+            room = self._window.room(now=self._loop.time(), unread=unread)
             if room <= 0:
                 self._plan_pump()
                 break
@@ -214,18 +214,11 @@ class Endpoint(asyncio.Transport):
             elif self._wants_fin:
                 self._send_fin()
 
-    def _room(self) -> int:
-        """Octets that may be sent now: the window less what is under way or unread."""
-        now = self._loop.time()
-        while self._unacked and self._unacked[0][0] <= now:
-            self._in_flight -= self._unacked.popleft()[1]
-        return WINDOW - self._in_flight - self.peer._unread_size
-
     def _plan_pump(self) -> None:
         """Go on when the oldest burst is acknowledged (or the peer reads: _deliver)."""
-        if self._unacked and not self._pump_planned:
+        when = self._window.next_acknowledgement
+        if when is not None and not self._pump_planned:
             self._pump_planned = True
-            when = self._unacked[0][0]
             self._loop.call_at(when, self._pump, context=self._context)
 
     def _route(self) -> Route:
@@ -264,8 +257,7 @@ class Endpoint(asyncio.Transport):
 
     def _deliver_to_peer(self, data: bytes) -> None:
         arrival = self._arrival()
-        self._in_flight += len(data)
-        self._unacked.append((arrival + self.latency, len(data)))
+        self._window.sent(len(data), acknowledged_at=arrival + self.latency)
         peer = self.peer
         self._loop.call_at(arrival, peer._receive, data, context=peer._context)
 

@@ -74,6 +74,9 @@ class TLSServerStart(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Put TLS between the transport and the real protocol."""
-        secured = LabTLS(self._loop, self._protocol, self._context, None, True)
+        nobody_waits = self._loop.create_future()
+        secured = LabTLS(
+            self._loop, self._protocol, self._context, nobody_waits, server_side=True
+        )
         transport.set_protocol(secured)
         secured.connection_made(transport)

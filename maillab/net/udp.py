@@ -50,7 +50,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         addr: Any = None,
     ) -> None:
         """Send one datagram."""
-        target: Address = (addr or self.remote)[:2]
+        target: Address = tuple(addr[:2]) if addr else self._connected_to()
         host = self.host
         source = (host.address_for(target[0]), self.port)
         route = host.network.route(host, target[0])
@@ -67,6 +67,11 @@ class DatagramEndpoint(asyncio.DatagramTransport):
             host.loop.call_later(
                 route.latency, self._arrive, arrives, bytes(data), source, target
             )
+
+    def _connected_to(self) -> Address:
+        if self.remote is None:
+            raise os_error(errno.EDESTADDRREQ)
+        return self.remote
 
     def _arrive(
         self, node: "Host", data: bytes, source: Address, target: Address

@@ -93,9 +93,7 @@ class World:
         """Plug one more computer in; `latency` in seconds to the core of the net."""
         host = Host(self.network, name, addresses, latency)
         resolver = Resolver(
-            self.scenario.roots,
-            emit=lambda kind, **facts: host.emit(kind, "", **facts),
-            generator=host.random("dns"),
+            self.scenario.roots, emit=host.emit, generator=host.random("dns")
         )
         host.resolve = resolver.addresses
         self.hosts[name] = host
