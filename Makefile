@@ -46,8 +46,9 @@ format: $(VENV)/.check ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.test ## write docs/rfc-index.md anew
+docs: $(VENV)/.test ## write the RFC index and the pictures anew
 	$(BIN)/python scripts/rfc_index.py
+	$(BIN)/python scripts/pictures.py
 
 constraints: ## pin the newest versions that work together
 	rm -rf $(VENV)

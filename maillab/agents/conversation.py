@@ -10,6 +10,8 @@ from dataclasses import asdict
 from maillab.agents.machine import Machine, Stream
 from maillab.protocol.engine import Engine, Event
 
+PROGRESS = 1000  # octets; a whole command is progress too, as it ends the wait
+
 
 class Conversation:
     """One session: `machine` speaks through `engine` over `stream`."""
@@ -25,11 +27,12 @@ class Conversation:
 
         Also None, with `interrupted` set, when somebody called `stream.interrupt()`:
         the agent has news for its peer (IMAP IDLE). `timeout` is in seconds of this
-        machine's clock, for each wait for the peer; the engine says goodbye after it.
+        machine's clock, for each event; the engine says goodbye after it.
 
         Raises what the network raises (ConnectionResetError, TimeoutError of TCP).
         """
         self.interrupted = False
+        patience = Patience(timeout)
         while True:
             event = self.engine.next_event()
             self.flush()
@@ -37,15 +40,11 @@ class Conversation:
                 return event
             if self.engine.closed:
                 return None
-            deadline = asyncio.timeout(timeout)
+            await self.stream.drain()
             try:
-                await self.stream.drain()
-                async with deadline:
-                    data = await self.stream.read()
-            except TimeoutError:
-                if not deadline.expired():
-                    raise
-                self.engine.time_out()
+                data = await patience.read(self.stream)
+            except OutOfPatience:
+                self._give_up(timeout)
                 continue
             if data is None:
                 self.interrupted = True
@@ -55,6 +54,11 @@ class Conversation:
             else:
                 self.engine.receive_eof()
 
+    def _give_up(self, seconds: float | None) -> None:
+        text = f"{self.machine.name} has waited {seconds} s for its peer and gives up"
+        self.machine.emit("note", self.stream.id, text=text)
+        self.engine.time_out()
+
     def flush(self) -> None:
         """Give what the engine says to the stream, and what was said to the trace."""
         for spoken in self.engine.lines_spoken():
@@ -63,3 +67,42 @@ class Conversation:
         data = self.engine.data_to_send()
         if data:
             self.stream.write(data)
+
+
+class OutOfPatience(Exception):
+    """The peer said nothing, or too little, for too long."""
+
+
+class Patience:
+    """How long to wait for an event: `seconds` of waiting without progress.
+
+    An octet now and then is no progress: who sends one a minute would never have to go.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._left = seconds
+        self._octets = 0  # since the last progress
+
+    async def read(self, stream: Stream) -> bytes | None:
+        """Read. Raises OutOfPatience, and what the network raises."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        limit = asyncio.timeout(self._left)
+        try:
+            async with limit:
+                data = await stream.read()
+        except TimeoutError:  # of TCP, or ours
+            if not limit.expired():
+                raise
+            raise OutOfPatience from None
+        self._note(clock() - began, len(data or b""))
+        return data
+
+    def _note(self, waited: float, octets: int) -> None:
+        """So much came after so many seconds."""
+        self._octets += octets
+        if self._octets >= PROGRESS:
+            self._left, self._octets = self._seconds, 0
+        elif self._left is not None:
+            self._left -= waited

@@ -1,6 +1,7 @@
 """A session as questions and answers: each command with the reply to it.
 
-Goes in: a session of the trace. Comes out: exchanges, in the order of the commands.
+Goes in: a session of the trace. Comes out: exchanges, in the order of the commands; and
+for SMTP the mail transactions (RFC 5321 §3.3).
 
 Rule: replies come in the order of the commands, however they were pipelined; IMAP's
 carry the tag of theirs.
@@ -90,3 +91,44 @@ def _command(text: str) -> Exchange:
         second, _, argument = argument.partition(" ")
         verb = f"UID {second}"
     return Exchange(verb.upper(), argument)
+
+
+# SMTP ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One mail transaction: the envelope that the server accepted, and its content."""
+
+    mail_from: str
+    rcpt_to: tuple[str, ...]
+    content: bytes
+    reply: str
+
+    @property
+    def accepted(self) -> bool:
+        """The server took responsibility."""
+        return self.reply.startswith("2")
+
+
+def transactions(session: Session) -> list[Transaction]:
+    """The transactions that came as far as their content."""
+    said = exchanges(session)
+    ends = [i for i, x in enumerate(said) if x.verb == SMTP_CONTENT]
+    return [_transaction(said[:end], said[end]) for end in ends]
+
+
+def _transaction(before: list[Exchange], content: Exchange) -> Transaction:
+    taken = [x for x in before if x.accepted]
+    starts = [i for i, x in enumerate(taken) if x.verb == "MAIL"]
+    envelope = taken[starts[-1] :] if starts else []
+    mail_from = _path(envelope[0].argument) if envelope else ""
+    rcpts = [_path(x.argument) for x in envelope if x.verb == "RCPT"]
+    return Transaction(
+        mail_from, tuple(dict.fromkeys(rcpts)), content.content, content.reply
+    )
+
+
+def _path(argument: str) -> str:
+    """The address in `FROM:<a@b.example> SIZE=7`."""
+    return argument.partition("<")[2].partition(">")[0].lower()

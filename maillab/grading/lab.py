@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maillab.errors import LabError
 from maillab.grading.exercise import Evidence, Exercise, Failed, Task
@@ -67,7 +67,7 @@ class Lab:
         self.name = name
         self.seed = seed
         self.world = World(load(file), seed)
-        self.exercises: Sequence[Exercise] = exercises_of(file.with_name("checks.py"))
+        self.exercises: Sequence[Exercise] = exercises_of(file.parent)
         self.verdicts: dict[str, Verdict] = {}
         self._tasks: dict[str, Task] = {}
         self._began: dict[str, int] = {}  # exercise -> connections there were before
@@ -108,8 +108,8 @@ class Lab:
         return random.Random(f"{self.seed}:{self.name}:{use}")
 
     def words(self, use: str, count: int) -> list[str]:
-        """Some different words."""
-        return self.random(use).sample(WORDS, count)
+        """Some different words; asked for more, the first ones stay the same."""
+        return self.random(use).sample(WORDS, len(WORDS))[:count]
 
     def task(self, exercise: str) -> Task:
         """What was asked. Raises Failed when the exercise was not begun."""
@@ -121,9 +121,7 @@ class Lab:
             )
         return self._tasks[exercise]
 
-    def sessions(
-        self, exercise: str, protocol: str, user: str = ""
-    ) -> list["Session"]:
+    def sessions(self, exercise: str, protocol: str, user: str = "") -> list["Session"]:
         """The sessions since the exercise began; those of one user, if one is named."""
         new = self.world.trace.sessions[self._began.get(exercise, 0) :]
         found = [s for s in new if s.protocol == protocol and s.id not in self._own]
@@ -193,11 +191,20 @@ class Lab:
 
 
 @cache
-def exercises_of(file: Path) -> Sequence[Exercise]:
-    """The exercises in the `checks.py` of a lab. Raises LabError."""
-    spec = importlib.util.spec_from_file_location(f"maillab_checks_{file.parent}", file)
-    if spec is None or spec.loader is None or not file.is_file():
-        raise LabError(f"the lab {file.parent.name!r} has no exercises ({file.name})")
+def exercises_of(folder: Path) -> Sequence[Exercise]:
+    """The exercises in all `checks*.py` of a lab's folder. Raises LabError."""
+    files = sorted(folder.glob("checks*.py"))
+    if not files:
+        raise LabError(f"the lab {folder.name!r} has no exercises (checks.py)")
+    found = [exercise for file in files for exercise in _module(file).EXERCISES]
+    return tuple(sorted(found, key=lambda exercise: exercise.id))
+
+
+def _module(file: Path) -> Any:
+    name = f"maillab_{file.parent.name.replace('-', '_')}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return tuple(module.EXERCISES)
+    return module

@@ -160,6 +160,19 @@ def trace_of(error: BaseException | None) -> str:
     return "".join(traceback.format_exception(error)) if error else ""
 
 
+def reason_of(error: Exception | None) -> str:
+    """One or two words for the trace."""
+    match error:
+        case None:
+            return ""
+        case ConnectionResetError():
+            return "reset"
+        case TimeoutError():
+            return "timed out"
+        case _:
+            return type(error).__name__
+
+
 def is_loopback(address: str) -> bool:
     """127.0.0.0/8 or ::1."""
     return address.startswith("127.") or address == "::1"

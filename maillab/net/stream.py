@@ -9,10 +9,14 @@ group of commands travel together (RFC 2920 §3.2).
 """
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
+from maillab.net.network import os_error
+
+PATIENCE = 300.0  # seconds with a peer that takes nothing
 READ_AHEAD = 64 * 1024  # octets kept for a reader that is slow; then TCP must wait
 TLS_HANDSHAKE_TIMEOUT = 60.0  # seconds
 
@@ -73,10 +77,17 @@ class Stream(asyncio.Protocol):
             self.loop.call_soon(self._flush)
 
     async def drain(self) -> None:
-        """Wait until the peer takes data again."""
+        """Wait until the peer takes data again.
+
+        Raises TimeoutError when it takes nothing at all for `PATIENCE` seconds.
+        """
         self._flush()
-        if self._blocked is not None:
-            await asyncio.shield(self._blocked)
+        while self._blocked is not None and self._transport is not None:
+            left = self._transport.get_write_buffer_size()
+            await asyncio.wait([self._blocked], timeout=PATIENCE)
+            transport = self._transport
+            if transport is not None and transport.get_write_buffer_size() >= left:
+                raise os_error(errno.ETIMEDOUT)
 
     def interrupt(self) -> None:
         """Make the `read` that waits, or the next one, return None."""
@@ -107,9 +118,13 @@ class Stream(asyncio.Protocol):
         self._transport = transport
 
     async def close(self) -> None:
-        """Send what is queued, then FIN; wait until the connection is gone here."""
+        """Send what is queued, then FIN; wait until the connection is gone here.
+
+        What the peer does not take for `PATIENCE` seconds is dropped.
+        """
         self.hang_up()
-        await asyncio.shield(self._lost)
+        await asyncio.wait([self._lost], timeout=PATIENCE)
+        self.abort()
 
     def hang_up(self) -> None:
         """`close` for those who cannot wait."""

@@ -16,7 +16,7 @@ import errno
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import Address, Route, os_error
+from maillab.net.network import Address, Route, os_error, reason_of
 from maillab.net.window import Window
 
 if TYPE_CHECKING:
@@ -382,19 +382,6 @@ class Endpoint(asyncio.Transport):
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connection_lost(error)
-
-
-def reason_of(error: Exception | None) -> str:
-    """One or two words for the trace."""
-    match error:
-        case None:
-            return ""
-        case ConnectionResetError():
-            return "reset"
-        case TimeoutError():
-            return "timed out"
-        case _:
-            return type(error).__name__
 
 
 def fill_buffer(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
