@@ -33,7 +33,10 @@ class Stream(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Wait until the peer takes data again (back-pressure)."""
+        """Wait until the peer takes data again (back-pressure).
+
+        Raises TimeoutError when it takes nothing for minutes.
+        """
         ...
 
     def interrupt(self) -> None:

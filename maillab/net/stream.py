@@ -84,9 +84,8 @@ class Stream(asyncio.Protocol):
         self._flush()
         while self._blocked is not None and self._transport is not None:
             left = self._transport.get_write_buffer_size()
-            await asyncio.wait([self._blocked], timeout=PATIENCE)
-            transport = self._transport
-            if transport is not None and transport.get_write_buffer_size() >= left:
+            taken, _ = await asyncio.wait([self._blocked], timeout=PATIENCE)
+            if not taken and self._transport.get_write_buffer_size() >= left:
                 raise os_error(errno.ETIMEDOUT)
 
     def interrupt(self) -> None:
