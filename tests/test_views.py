@@ -108,9 +108,9 @@ def test_views_are_deterministic() -> None:
 
 def test_a_transcript_shows_time_speaker_section_and_reason() -> None:
     text = letter().session().transcript().text()
-    assert "     60.000 C:    EHLO alpha.example" in text
+    assert "     60.000 C:   EHLO alpha.example" in text
     assert "[RFC 5321 §4.1.1.1]" in text
-    assert "🔒 550 5.7.1 Relaying denied" in text
+    assert "═ 550 5.7.1 Relaying denied" in text
     assert "↳ gamma.example is not ours" in text
 
 

@@ -197,7 +197,7 @@ def normal(
     """What the student's function returns, as (code, enhanced, lines)."""
     try:
         result = read_reply(text)
-    except Exception as error:  # noqa: BLE001: it is the student's code
+    except Exception as error:  # noqa: BLE001 (the student's code)
         raise Failed(
             f"read_reply to read {text!r}", f"{type(error).__name__}: {error}"
         ) from error

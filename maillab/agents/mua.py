@@ -67,16 +67,20 @@ class MUA:
         return head + b"\r\n" + body.encode("utf-8") + b"\r\n"
 
     async def submit(self, content: bytes, recipients: list[str]) -> Reply:
-        """Hand a message to the server. Raises Unsent, OSError, ssl.SSLError."""
+        """Hand a message to the server.
+
+        Raises LabError for what is no address, Unsent, OSError, ssl.SSLError.
+        """
+        paths = tuple(map(address, recipients))
         stream = await self.machine.connect(self.settings.server, SUBMISSION_PORT)
         dialogue = SMTPDialogue(self.machine, stream)
         try:
-            return await self._submit(dialogue, content, recipients)
+            return await self._submit(dialogue, content, paths)
         finally:
             await dialogue.quit()
 
     async def _submit(
-        self, dialogue: SMTPDialogue, content: bytes, recipients: list[str]
+        self, dialogue: SMTPDialogue, content: bytes, paths: tuple[Address, ...]
     ) -> Reply:
         settings = self.settings
         name = self._ehlo_name(dialogue)
@@ -91,7 +95,6 @@ class MUA:
                 f"on the way, so it was not sent"
             )
         expect("AUTH", await dialogue.login(settings.login, settings.password))
-        paths = tuple(Address.from_text(text) for text in recipients)
         sender = Address.from_text(settings.address)
         transfer = await dialogue.send(Envelope(sender, paths, {}), content)
         for path, reply in transfer.recipients.items():
@@ -102,6 +105,15 @@ class MUA:
         """A PC has no name in the DNS: its address (RFC 5321 §4.1.4)."""
         address = dialogue.stream.local[0]
         return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def address(text: str) -> Address:
+    """user@domain. Raises LabError."""
+    try:
+        return Address.from_text(text)
+    except ValueError:
+        example = "bob@beta.example"
+        raise LabError(f"{text!r} is no mail address: write {example}") from None
 
 
 def expect(step: str, reply: Reply) -> Reply:

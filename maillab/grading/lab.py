@@ -30,16 +30,16 @@ NOTEBOOKS = {"01": "letter-by-hand"}  # number -> lab
 SEED_VARIABLE = "MAILLAB_SEED"
 PUBLIC_SEED = "public"
 
-WORDS = (
-    "acorn anchor barrel basket beacon bottle bramble bridge candle canyon carpet castle"
-    " cellar clover comet copper cotton cradle dagger desert dragon ember falcon feather"
-    " fiddle forest fossil garden ginger glacier hammer harbour hazel helmet island"
-    " jasmine jigsaw kettle lantern ladder lemon lizard magnet maple marble meadow mirror"
-    " mitten morning mustard nettle noodle oasis olive orchard otter paddle parcel pebble"
-    " pepper pillow pocket prairie pumpkin puzzle quartz rabbit raven ribbon river rocket"
-    " saddle saffron shadow shovel silver sparrow spindle summit sunset teapot thimble"
-    " thunder timber tulip tunnel turnip velvet violet waffle walnut whistle willow window"
-    " winter zephyr zigzag"
+WORDS: list[str] = (
+    "acorn anchor barrel basket beacon bottle bramble bridge candle canyon carpet"
+    " castle cellar clover comet copper cotton cradle dagger desert dragon ember"
+    " falcon feather fiddle forest fossil garden ginger glacier hammer harbour hazel"
+    " helmet island jasmine jigsaw kettle lantern ladder lemon lizard magnet maple"
+    " marble meadow mirror mitten morning mustard nettle noodle oasis olive orchard"
+    " otter paddle parcel pebble pepper pillow pocket prairie pumpkin puzzle quartz"
+    " rabbit raven ribbon river rocket saddle saffron shadow shovel silver sparrow"
+    " spindle summit sunset teapot thimble thunder timber tulip tunnel turnip velvet"
+    " violet waffle walnut whistle willow window winter zephyr zigzag"
 ).split()
 
 

@@ -9,6 +9,10 @@ from maillab.trace.view import Table, View, join, milliseconds, plural
 _COLUMNS = ("time (ms)", "host", "question", "type", "answer", "server", "by")
 
 
+# What is no failure: "there is none of that type" is an answer, too.
+_ANSWERS = ("NOERROR", "NODATA", "referral")
+
+
 class DnsWalk(View):
     """The `dns` events of one host, or of all."""
 
@@ -18,7 +22,7 @@ class DnsWalk(View):
 
     def describe(self) -> str:
         """One sentence: the alt text."""
-        failed = sum(event["rcode"] != "NOERROR" for event in self.asked)
+        failed = sum(event["rcode"] not in _ANSWERS for event in self.asked)
         cached = sum(bool(event["cached"]) for event in self.asked)
         who = f"{clean(self.host)} asked" if self.host else "The DNS answered"
         return (

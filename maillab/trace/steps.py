@@ -76,7 +76,7 @@ def _network(s: Session) -> Iterator[Item]:
             arrived = accept.time_ns
         if refused and syn is syns[-1]:
             arrived = (syn.time_ns + refused.time_ns) // 2
-        label = f"SYN, number {syn['attempt']}" if syn.kind == "syn" else "SYN"
+        label = f"SYN again, {syn['attempt']}" if syn.kind == "syn" else "SYN"
         at = syn.time_ns
         yield Arrow("C", at, arrived, label, syn.number, "tcp", _HANDSHAKE)
     if accept:
@@ -157,7 +157,8 @@ def _hidden(s: Session) -> Iterator[Item]:
 def _hidden_arrow(s: Session, burst: Burst) -> Arrow:
     size = plural(len(burst.data), "octet")
     done = s.tls.done_ns if s.tls else 0
-    label = f"TLS handshake, {size}" if burst.sent_ns <= done else size
+    what = "TLS handshake" if burst.sent_ns <= done else "TLS record"
+    label = f"{what}, {size}" if s.tls else size
     ref = "RFC 8446 §4" if burst.sent_ns <= done else ""
     sent, came = burst.sent_ns, burst.arrived_ns
     return Arrow(burst.side, sent, came, label, burst.number, "tls", ref)

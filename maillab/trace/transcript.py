@@ -16,7 +16,7 @@ from maillab.trace.lines import Line, clean
 from maillab.trace.session import Session
 from maillab.trace.view import Table, View, milliseconds, plural, socket_name
 
-LOCK = "🔒"
+INSIDE = "═"  # as in ladders; a lock would need a font with emoji
 _COLUMNS = ("Time (ms)", "Who", "What", "RFC", "Why")
 _HEAD, _TAIL = 6, 2  # rows of folded content that stay visible
 _REF_COLUMN = 64
@@ -77,7 +77,7 @@ class Transcript(View):
             clean(f"S = {s.server} ({socket_name(s.server_address)})"),
         ]
         if s.tls:
-            head.append(f"{LOCK} = inside TLS")
+            head.append(f"{INSIDE} = inside TLS")
         rows = [text for row in self.rows() for text in self._text_rows(row)]
         return "\n".join([*head, "", *rows])
 
@@ -86,7 +86,7 @@ class Transcript(View):
         rows = [
             (
                 milliseconds(row.time_ns - self.session.began_ns),
-                _WHO[row.who] + (f" {LOCK}" if row.secure else ""),
+                _WHO[row.who] + (" (TLS)" if row.secure else ""),
                 row.text,
                 row.ref,
                 row.why,
@@ -98,7 +98,7 @@ class Transcript(View):
     def _text_rows(self, row: Row) -> Iterator[str]:
         time = milliseconds(row.time_ns - self.session.began_ns)
         who = "--" if row.who == "-" else f"{row.who}:"
-        lock = "" if not self.session.tls else f"{LOCK} " if row.secure else "   "
+        lock = "" if not self.session.tls else f"{INSIDE} " if row.secure else "  "
         said = row.text
         if self.fold is not None and len(said) > _LONGEST:
             hidden = len(said) - _LONGEST
@@ -107,7 +107,7 @@ class Transcript(View):
         ref = f"[{row.ref}]" if row.ref else ""
         yield f"{text:<{_REF_COLUMN}}  {ref}".rstrip()
         if row.why:
-            yield f"{'':11}    {'   ' if lock else ''}↳ {row.why}"
+            yield f"{'':11}    {'  ' if lock else ''}↳ {row.why}"
 
     def _folded(self, rows: Iterator[Row]) -> Iterator[Row]:
         for is_content, group in groupby(rows, key=lambda row: row.ref == _CONTENT):
