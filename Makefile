@@ -48,6 +48,7 @@ format: $(VENV)/.check ## let ruff format and fix
 
 docs: $(VENV)/.test ## write the RFC index and the pictures anew
 	$(BIN)/python scripts/rfc_index.py
+	$(BIN)/python scripts/states.py
 	$(BIN)/python scripts/pictures.py
 
 constraints: ## pin the newest versions that work together

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ import maillab
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+DOCS = [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
 
 
 def wanted() -> list[str]:
@@ -78,11 +80,16 @@ def test_the_rfc_index_is_up_to_date() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/development.md"])
+def test_the_tables_of_states_are_up_to_date() -> None:
+    """If this fails: make docs."""
+    script = runpy.run_path(str(ROOT / "scripts" / "states.py"))
+    assert (ROOT / "docs" / "states.md").read_text("utf-8") == script["page"]()
+
+
+@pytest.mark.parametrize("page", ["README.md", *DOCS])
 def test_links_in_the_documentation_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text("utf-8"))
     here = [(ROOT / page).parent / t for t in targets if "://" not in t]
-    assert here
     assert not [str(file.relative_to(ROOT)) for file in here if not file.exists()]
 
 

@@ -1,5 +1,9 @@
 """Mail in a world goes its way, or its sender is told why not."""
 
+import asyncio
+
+import dns.message
+import dns.rcode
 import pytest
 
 from maillab import open_world
@@ -178,40 +182,65 @@ def test_a_host_that_is_off_for_an_hour_gets_its_mail_afterwards(two):
     assert queued(two, "mail.alpha.example") == 0
 
 
-class Broken:
-    """A UDP port 53 that says SERVFAIL to everything."""
+class Broken(asyncio.DatagramProtocol):
+    """A name server that says SERVFAIL to everything."""
 
-    def __init__(self, host):
-        self.host = host
+    def connection_made(self, transport):
+        self.transport = transport
 
-    def receive(self, data, source):
+    def datagram_received(self, data, source):
         response = dns.message.make_response(dns.message.from_wire(data))
         response.set_rcode(dns.rcode.SERVFAIL)
-
-        async def answer():
-            loop = self.host.loop
-            port, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol)
-            port.sendto(response.to_wire(), source)
-            port.close()
-
-        self.host.spawn(answer())
+        self.transport.sendto(response.to_wire(), source)
 
 
-@pytest.mark.parametrize("dead", ["the answer is a timeout", "it says SERVFAIL"])
-def test_a_dns_that_does_not_answer_defers(gamma, dead):
+def break_name_server(world, host):
+    """Replace what answers at port 53; returns what puts it back."""
+    answers = host.udp_ports.pop(53)
+    opening = host.loop.create_datagram_endpoint(Broken, local_addr=("", 53))
+    broken, _ = world.run(opening, on=host)
+
+    def repair():
+        broken.close()
+        host.udp_ports[53] = answers
+
+    return repair
+
+
+def switch_off(world, host):
+    host.up = False
+
+    def repair():
+        host.up = True
+
+    return repair
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"), [(switch_off, "timeout"), (break_name_server, "SERVFAIL")]
+)
+def test_a_dns_that_does_not_answer_defers(gamma, damage, word):
     world = gamma()
     server = FakeMX(world, "mx1.gamma.example")
-    names = world.hosts["ns.gamma.example"]
-    answers = names.udp_ports.pop(53)
-    if dead.endswith("SERVFAIL"):
-        names.udp_ports[53] = Broken(names)
+    repair = damage(world, world.hosts["ns.gamma.example"])
     send(world, CAROL)
-    world.settle()
     (reason,) = Journal(world).reasons("deferred")
-    assert dead.split()[-1] in reason
-    names.udp_ports[53] = answers
+    assert word in reason
+    repair()
     world.advance("10 min")
     assert len(server.messages) == 1
+
+
+def test_a_failure_of_the_relay_itself_loses_nothing():
+    with open_world("two-domains") as world:
+        mta = world.server("mail.alpha.example").mta
+        working, mta._relay = mta._relay, None
+        send(world, BOB)
+        assert "NoneType" in Journal(world).failures[0]
+        assert queued(world, "mail.alpha.example") == 1
+        mta._relay = working
+        world.advance("10 min")
+        assert len(inbox(world, "bob")) == 1
 
 
 def test_after_five_days_the_sender_is_told(two):

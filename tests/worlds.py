@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from maillab.net.stream import Stream
+from maillab.store.mailboxes import Mailbox, StoredMessage
 from maillab.world.files import LAB_FOLDERS, find_scenario, load
 from maillab.world.scenario import LoadedScenario
 from maillab.world.world import World
@@ -126,3 +127,19 @@ class Journal:
 def queued(world: World, host: str) -> int:
     """Messages in the queue of a mail server."""
     return len(world.server(host).mta.queue)
+
+
+async def arrived(mailbox: Mailbox, text: bytes, seconds: float = 30) -> StoredMessage:
+    """Wait until a message with `text` is in the mailbox. Raises TimeoutError."""
+    changed = asyncio.Event()
+    unwatch = mailbox.watch(lambda change: changed.set())
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = [one for one in mailbox.messages if text in one.content]
+                if found:
+                    return found[-1]
+                changed.clear()
+                await changed.wait()
+    finally:
+        unwatch()

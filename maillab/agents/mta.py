@@ -8,6 +8,7 @@ Rule 2: what failed for now is tried again (`policy.retry`); what failed for goo
         bounced at once; a bounce itself is never bounced (RFC 5321 §6.1).
 """
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,8 +171,20 @@ class MTA:
                 domains.setdefault(recipient.domain.lower(), []).append(recipient)
         outcomes: list[Outcome] = []
         for domain, recipients in domains.items():
-            outcomes += await self._relay.send(entry, domain, recipients)
+            outcomes += await self._relay_to(domain, recipients, entry)
         return outcomes
+
+    async def _relay_to(
+        self, domain: str, recipients: list[Address], entry: QueueEntry
+    ) -> list[Outcome]:
+        """One domain. A failure of ours is no reason to lose a message."""
+        try:
+            return await self._relay.send(entry, domain, recipients)
+        except Exception as error:  # noqa: BLE001  (the agent's top loop)
+            text = "".join(traceback.format_exception(error))
+            self.machine.emit("failure", error=repr(error), traceback=text)
+            reason = "the server failed: see the trace"
+            return [Outcome(one, "deferred", reason, "4.3.0") for one in recipients]
 
     def _settle(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Strike out who has it and bounce what failed for good; return the rest."""

@@ -111,9 +111,17 @@ class SMTPDialogue:
                 return event.reply
 
     async def _next(self, timeout: float) -> Event:
-        event = await self._conversation.next_event(timeout)
-        if event is None:
-            raise SessionEnded(self.engine.ended or "the session is over")
-        if isinstance(event, Garbled):
-            raise SessionEnded(f"the server does not speak SMTP: {event.why}")
+        try:
+            event = await self._conversation.next_event(timeout)
+        except OSError:
+            self.stream.abort()
+            raise
+        if event is None or isinstance(event, Garbled):
+            self.stream.abort()
+            raise SessionEnded(self._why(event))
         return event
+
+    def _why(self, event: Garbled | None) -> str:
+        if event is not None:
+            return f"the server does not speak SMTP: {event.why}"
+        return self.engine.ended or "the session is over"

@@ -188,8 +188,9 @@ def run_nbval(notebook: Notebook, seed: str, cell_timeout: float) -> dict[str, A
         write(notebook, file)
         command = [
             *(sys.executable, "-m", "pytest", "-q", "--tb=no", "-c", str(config)),
-            *("-p", "maillab.grading.nbval_points", "-p", "nbval.plugin"),
-            *("-p", "no:cacheprovider", f"--rootdir={desk}"),
+            *("-p", "maillab.grading.faststart", "-p", "nbval.plugin"),
+            *("-p", "maillab.grading.nbval_points", "-p", "no:cacheprovider"),
+            f"--rootdir={desk}",
             f"--nbval-cell-timeout={cell_timeout}",
             f"--maillab-result={result}",
             str(file),

@@ -8,24 +8,18 @@ Rule 2: of a check cell only evidence and errors count; of other cells nothing d
 Rule 3: after an error or a time-out the next cells are still run.
 """
 
+import importlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Its grammar takes 1.6 s at import, for a format of JSON schemas that nobody uses here.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-
 import pytest
-
-try:
-    from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError  # pyright: ignore
-except ImportError as error:
-    raise ImportError("grading needs nbval: pip install 'maillab[lab]'") from error
 
 from maillab.grading.notebook import grade_id, is_check
 from maillab.grading.verdict import EVIDENCE_TYPE
+
+nbval: Any = importlib.import_module("nbval.plugin")  # it has no types
 
 MAX_FEEDBACK = 2000  # characters
 OUTCOMES = {  # the beginning of nbval's message -> our word
@@ -49,7 +43,7 @@ def pytest_collect_file(
     return None
 
 
-class GradedFile(IPyNbFile):  # pyright: ignore[reportUntypedBaseClass]
+class GradedFile(nbval.IPyNbFile):
     """A notebook of which some cells have points."""
 
     def setup(self) -> None:
@@ -70,7 +64,7 @@ class GradedFile(IPyNbFile):  # pyright: ignore[reportUntypedBaseClass]
             )
 
 
-class GradedCell(IPyNbCell):  # pyright: ignore[reportUntypedBaseClass]
+class GradedCell(nbval.IPyNbCell):
     """A cell, and how it ended."""
 
     outcome = "not-run"
@@ -83,7 +77,7 @@ class GradedCell(IPyNbCell):  # pyright: ignore[reportUntypedBaseClass]
         try:
             super().runtest()
             self.outcome = "pass"
-        except NbCellError as error:
+        except nbval.NbCellError as error:
             message = str(error)
             known = (
                 word for text, word in OUTCOMES.items() if message.startswith(text)
