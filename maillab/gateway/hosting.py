@@ -15,6 +15,7 @@ from maillab.world.user import User
 from maillab.world.world import World
 
 Say = Callable[[str], None]
+LOOK_UP = 0.5  # seconds: on Windows a longer wait does not hear Ctrl-C
 LETTER = r"From: {0}\r\nTo: {1}\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
 
 
@@ -34,15 +35,18 @@ def host_live(world: World, say: Say) -> None:
             for line in invitation(world, live.doors, ca_file):
                 say(line)
             say("\nThe world runs in real time. Ctrl-C stops it.")
-            stopped.wait()
-        say("\nWhat happened:\n")
-        say(world.trace.summary().text())
+            while not stopped.wait(LOOK_UP):
+                pass
+        if world.trace.sessions:
+            say(f"\nWhat happened:\n\n{world.trace.summary().text()}")
+        else:
+            say("\nNobody came in.")
 
 
 def invitation(world: World, doors: list[Door], ca_file: Path) -> Iterator[str]:
     """How to reach every server, and a curl line for each protocol."""
     yield f"{world.scenario.title}\n"
-    yield from door_table(doors)
+    yield from door_table(world, doors)
     yield "\nPeople (the address is the user name):\n"
     width = max((len(user.address) for user in world.users.values()), default=4)
     for user in world.users.values():
@@ -54,16 +58,25 @@ def invitation(world: World, doors: list[Door], ca_file: Path) -> Iterator[str]:
         yield from recipes(people[0], people[-1], doors, ca_file)
 
 
-def door_table(doors: list[Door]) -> Iterator[str]:
+def door_table(world: World, doors: list[Door]) -> Iterator[str]:
     """One row for each real port."""
     width = max((len(door.host) for door in doors), default=4)
     yield f"  {'server':<{width}}  {'port':>5}  protocol  TLS        reach it at"
     for door in doors:
-        tls = "from start" if door.implicit_tls else "STARTTLS"
+        tls = tls_word(door, offered=world.servers[door.host].tls is not None)
         yield (
             f"  {door.host:<{width}}  {door.port:>5}  {door.protocol:<8}  {tls:<10} "
             f"{door.real_host}:{door.real_port}"
         )
+
+
+def tls_word(door: Door, *, offered: bool) -> str:
+    """How TLS begins at a door."""
+    if door.implicit_tls:
+        return "from start"
+    if not offered:
+        return "none"
+    return "STLS" if door.protocol == "POP3" else "STARTTLS"
 
 
 def recipes(

@@ -8,7 +8,7 @@ outputs, and `NAME.ipynb` for students, with neither.
 
 Rule 1: the student's version has no outputs: what one sees there, one has made oneself.
         Who has no kernel reads the instructor's version of a notebook without grades.
-Rule 2: a reference that raises an error is not written.
+Rule 2: a reference that raises an error, or whose solutions fail, is not written.
 """
 
 import argparse
@@ -26,6 +26,9 @@ from maillab.grading.lab import PUBLIC_SEED, SEED_VARIABLE
 from maillab.grading.notebook import (
     Notebook,
     from_text,
+    grade_id,
+    has_passed,
+    is_check,
     read,
     released,
     to_text,
@@ -91,6 +94,9 @@ def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
             client.execute()
         except nbclient.exceptions.CellExecutionError as error:
             raise LabError(f"a cell of the reference fails: {error}") from error
+    failed = [grade_id(c) for c in node["cells"] if is_check(c) and not has_passed(c)]
+    if failed:
+        raise LabError(f"the solutions of the reference fail in {', '.join(failed)}")
     return {**node, "metadata": notebook["metadata"], "cells": node["cells"]}
 
 

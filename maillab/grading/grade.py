@@ -34,6 +34,7 @@ from maillab.grading.notebook import (
     Cell,
     Notebook,
     grade_id,
+    has_passed,
     is_answer,
     is_check,
     mapped,
@@ -42,7 +43,6 @@ from maillab.grading.notebook import (
     source_of,
     write,
 )
-from maillab.grading.verdict import EVIDENCE_TYPE
 
 INSTRUCTOR = Path("notebooks/instructor")
 CELL_TIMEOUT = 20.0  # seconds
@@ -110,7 +110,7 @@ def grade(
     instructors = read(file)
     if seed != PUBLIC_SEED:
         instructors = executed(instructors, seed)
-    check_was_run(instructors, file)
+    demand_evidence(instructors, file)
     grafted, remarks = graft(instructors, students)
     told = run_nbval(grafted, seed, cell_timeout)
     checks = [judge(c, told) for c in instructors["cells"] if is_check(c)]
@@ -130,15 +130,12 @@ def find_reference(students: Notebook, submission: Path) -> Path:
     )
 
 
-def check_was_run(instructors: Notebook, file: Path) -> None:
-    """Raise LabError when a check shows no evidence: nothing could be compared."""
+def demand_evidence(instructors: Notebook, file: Path) -> None:
+    """Raise LabError when a check shows no evidence of a right answer."""
     for cell in instructors["cells"]:
-        outputs = cell.get("outputs", [])
-        if is_check(cell) and not any(
-            EVIDENCE_TYPE in o.get("data", {}) for o in outputs
-        ):
+        if is_check(cell) and not has_passed(cell):
             raise LabError(
-                f"{file}: {grade_id(cell)} was never run; "
+                f"{file}: {grade_id(cell)} was never run, or its solution fails; "
                 f"type python -m maillab.grading.build"
             )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from maillab.errors import LabError
+from maillab.grading.verdict import EVIDENCE_TYPE
 
 Cell = dict[str, Any]
 Notebook = dict[str, Any]
@@ -70,7 +71,12 @@ def checked(found: Any, file: Path) -> Notebook:
     cells: Any = found.get("cells")  # pyright: ignore[reportUnknownMemberType]
     if not isinstance(cells, list) or not all(map(is_cell, cells)):  # pyright: ignore
         raise LabError(f"{file}: its cells are damaged")
-    return found  # pyright: ignore[reportUnknownVariableType]
+    return mapped(found, joined)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def joined(cell: Cell) -> Cell:
+    """A cell whose source is one text."""
+    return cell | {"source": source_of(cell)}
 
 
 def is_cell(cell: Any) -> bool:
@@ -123,6 +129,12 @@ def is_check(cell: Cell) -> bool:
     return cell["cell_type"] == "code" and bool(nbgrader(cell).get("grade"))
 
 
+def has_passed(cell: Cell) -> bool:
+    """The stored output of this check is evidence of a right answer."""
+    data = (output.get("data", {}) for output in cell.get("outputs", []))
+    return any(found.get(EVIDENCE_TYPE, {}).get("passed") for found in data)
+
+
 def mapped(notebook: Notebook, change: Callable[[Cell], Cell]) -> Notebook:
     """A copy in which `change` was applied to every cell."""
     return {**notebook, "cells": [change(dict(cell)) for cell in notebook["cells"]]}
@@ -172,7 +184,7 @@ def instructors_cell(parsed: Any) -> Cell:
             prefix = "" if role == "locked" else f"{role}-"
             points = words.pop("points", None)
             cell["metadata"]["nbgrader"] = graded(f"{prefix}{name}", role, points)
-    cell["metadata"] |= words
+    cell["metadata"] |= {"tags": words["tags"]} if "tags" in words else {}
     if parsed.cell_type == "code":
         cell |= {"outputs": [], "execution_count": None}
     return cell

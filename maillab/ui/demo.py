@@ -16,7 +16,7 @@ RECIPIENT = "bob@beta.example"
 def demo() -> Iterator[str]:
     """Run the demonstration; give its parts as they become ready."""
     with open_world("two-domains") as world:
-        yield f"{world.scenario.title}. {world.scenario.story}\n"
+        yield f"{world.scenario.title}.\n{world.scenario.story}\n"
         yield f"{SENDER} sends a letter to {RECIPIENT} …"
         reply = world.send(SENDER, RECIPIENT, "Hello Bob", "How are you?\n\nAlice")
         yield f"her server says: {reply}\n"

@@ -2,7 +2,8 @@
 
 Goes in: lines that a person types. Comes out: what the server answers.
 
-Rule: a reply is over when nothing has come for half a second of world time.
+Rule 1: a reply is over when nothing has come for half a second of world time.
+Rule 2: a line that gets no answer (the text behind DATA) takes 20 seconds.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from maillab.net.stream import Stream
 if TYPE_CHECKING:
     from maillab.world.world import World
 
-FIRST_WAIT = 300.0  # seconds of world time for the first octet
+FIRST_WAIT = 20.0  # seconds of world time for the first octet; none comes in DATA
 QUIET = 0.5  # seconds of silence after which a reply is over
 
 

@@ -74,7 +74,7 @@ world.trace.summary()
 # %%
 relay = world.trace.session(port=25)
 for line in relay.lines[:14]:
-    print(line.speaker, line.text)
+    print(line.speaker, line.rows[0])
 
 # %% [markdown]
 # `HELO`, said politely, is `EHLO`. From `STARTTLS` on nobody in between can read along; our trace
@@ -129,14 +129,15 @@ capture
 # Without Wireshark:
 
 # %%
-for packet in capture.packets[-8:]:
-    arrow = "→ out" if packet.outbound else "← in"
-    size = f"{len(packet.data)} octets"
-    print(f"{packet.time_ns / 1e6:8.1f} ms  {arrow:5}  {size:>10}  {packet.comment[:52]}")
+spoken = [packet for packet in capture.packets if packet.comment]
+for packet in spoken[:12]:
+    arrow = "→" if packet.outbound else "←"
+    words = packet.comment.splitlines()[0]
+    print(f"{packet.time_ns / 1e6:6.1f} ms {arrow} {len(packet.data):4} octets  {words[:60]}")
 
 # %% [markdown]
-# Rows without text are TCP's own: acknowledgements, and `FIN`, with which each side says that it
-# has nothing more to send.
+# These are the first twelve packets with words in them. The others are TCP's own: `SYN` opens a
+# connection, `ACK` says *arrived*, `FIN` says *I have nothing more to send*.
 
 # %% [markdown]
 # ## 8. Break it
