@@ -124,7 +124,8 @@ def pop3(live, tls):
 
     yield connect
     for client in clients:
-        client.quit()
+        if client.sock is not None:
+            client.quit()
 
 
 @pytest.mark.parametrize("how", ["plain", "STLS", "implicit TLS"])

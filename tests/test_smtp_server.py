@@ -194,3 +194,12 @@ def test_every_command_names_its_rfc_section():
         ref.startswith("RFC ") and "§" in ref for ref in smtp_server.RFC_OF.values()
     )
     assert set(smtp_server.LEGAL_STATES) <= set(smtp_server.HANDLERS)
+
+
+def test_a_password_behind_a_refused_auth_is_masked():
+    server = SMTPServer(SMTPServerOptions("mx.example.org"))
+    server.receive(b"EHLO x\r\nAUTH PLAIN\r\nAGFubgBzZWNyZXQ=\r\nNOOP\r\n")
+    while server.next_event():
+        pass
+    said = [line for line in server.lines_spoken() if line.speaker == "C"]
+    assert [line.secret for line in said] == [(), (), ((0, 16),), ()]

@@ -50,6 +50,8 @@ class Stream(asyncio.Protocol):
         Raises ConnectionResetError, or TimeoutError when TCP gave up.
         """
         self._flush()
+        if self._transport is not None and len(self._in) < READ_AHEAD:
+            self._transport.resume_reading()
         while not (self._in or self._ended or self._interrupted):
             self._reader = self.loop.create_future()
             try:
@@ -168,6 +170,7 @@ class Stream(asyncio.Protocol):
         self.local = (self._extra("sockname") or ("", 0))[:2]
         self.peer = (self._extra("peername") or ("", 0))[:2]
         if self._on_made is not None:
+            self._transport.pause_reading()  # a TLS hello must not end up in `_in`
             self._on_made(self)
 
     def data_received(self, data: bytes) -> None:

@@ -9,7 +9,6 @@ Rule 3: between 354 and the final dot the server is silent (RFC 5321 §4.1.1.4),
         it hangs up.
 """
 
-import re
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -17,7 +16,7 @@ from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol import smtp_server_limits as limits
 from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.engine import Engine, Event, Question, StartTLS
-from maillab.protocol.smtp_server_auth import AuthExchange
+from maillab.protocol.smtp_server_auth import AuthExchange, secrets_of
 from maillab.protocol.smtp_server_events import (
     Answered,
     Login,
@@ -63,7 +62,6 @@ LEGAL_STATES: dict[str, set[State]] = {
 }
 NO_ARGUMENT = {"DATA", "RSET", "QUIT", "STARTTLS"}
 BEFORE_TLS = {"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"}  # RFC 3207 §4
-INITIAL_RESPONSE = re.compile(rb"auth +[^ ]+ +", re.IGNORECASE)
 
 
 Handler = Callable[["SMTPServer", str], Reply | Question]
@@ -100,6 +98,7 @@ class SMTPServer(Engine):
         self.client_name = ""
         self.user = ""
         self.bad_commands = 0
+        self._last_verb = ""
         self._extended = False  # greeted with EHLO
         self._exchange = AuthExchange("PLAIN")
         self._question: Question | None = None
@@ -297,9 +296,9 @@ class SMTPServer(Engine):
         return StartTLS() if self.state is State.TLS else Answered(verb, outcome)
 
     def _hear_command(self, line: bytes) -> tuple[str, Reply | Question]:
-        secret = INITIAL_RESPONSE.match(line)
-        spans = ((secret.end(), len(line)),) if secret else ()
         verb = line.split(b" ")[0].strip().decode("ascii", "replace").upper()
+        spans = secrets_of(line, verb in HANDLERS, self._last_verb)
+        self._last_verb = verb
         self._ref = RFC_OF.get(verb, "RFC 5321 §4.2.4")
         self._heard(line + CRLF, "command", secret=spans, ref=self._ref)
         try:
