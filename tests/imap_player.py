@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
+from maillab.agents.serving import Security
 from maillab.protocol.engine import Question, StartTLS
 from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
 
@@ -63,15 +64,24 @@ class Directory:
         return self.ann if (login, password) == ("ann", "wonderland") else None
 
 
+def at_once(coroutine):
+    """Run a coroutine that waits for nobody."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
+
+
 class Session:
     """Several connections to one service."""
 
     def __init__(self, letters: int, tls: bool, plain: bool) -> None:
         self.machine = FakeMachine()
         self.directory = Directory(letters)
-        context = object() if tls else None
+        security = Security(object() if tls else None)
         self.service = ImapAccess(
-            self.machine, self.directory, context, plain_login=plain
+            self.machine, self.directory, security, plain_login=plain
         )
         self.sessions = {}
         self.last_heard = {}
@@ -91,7 +101,7 @@ class Session:
             if isinstance(event, StartTLS):
                 break
             if isinstance(event, Question):
-                session.engine.answer(session.answer(event))
+                at_once(session.decide(event))
         return session.engine.data_to_send()
 
     def starttls(self, connection: int) -> None:

@@ -243,4 +243,4 @@ def test_when_the_doors_close_the_world_goes_on_without_real_time():
         before = world.time
         world.advance("1 day")
         assert world.time == before + 86400
-        world.send("alice", "bob", "Afterwards")
+        assert world.send("alice", "bob@hello.example", "After").startswith("250")

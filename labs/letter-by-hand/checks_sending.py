@@ -75,6 +75,7 @@ def why_undelivered(said: Sequence[Exchange]) -> Failed:
             "the line with the single dot, which ends the letter, is missing",
         )
     refused = [x for x in said if x.reply and not x.accepted]
+    refused.sort(key=lambda x: x.verb == "RCPT")  # the cause of others, if there is one
     if any(x.accepted for x in content):
         text = content[-1].content.decode("utf-8", "replace").partition("\r\n")[0]
         return Failed(

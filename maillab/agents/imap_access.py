@@ -7,18 +7,16 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
         engine at once, which tells the client when it may.
 """
 
-import ssl
 from collections.abc import Callable
-from typing import Protocol
 
-from maillab.agents.conversation import Conversation
 from maillab.agents.imap_access_mailboxes import ImapDesk
 from maillab.agents.machine import Machine, Stream
-from maillab.agents.serving import report_failure, start_tls
+from maillab.agents.serving import Security, serve
 from maillab.protocol import imap_server_events as ask
-from maillab.protocol.engine import Question, StartTLS
+from maillab.protocol.engine import Event, Question
 from maillab.protocol.imap_server import IMAPServer
-from maillab.store.mailboxes import Change, Mailbox, MailboxError, MailboxTree
+from maillab.store.accounts import Directory
+from maillab.store.mailboxes import Change, Mailbox, MailboxError
 from maillab.wire.imap import Status, no
 from maillab.wire.message import message_id
 
@@ -26,61 +24,29 @@ AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
 BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
 
 
-class AccountLike(Protocol):
-    """What this agent needs of an account."""
-
-    @property
-    def address(self) -> str:
-        """The mail address."""
-        ...
-
-    @property
-    def mailboxes(self) -> MailboxTree:
-        """The user's mailboxes."""
-        ...
-
-
-class DirectoryLike(Protocol):
-    """Who may log in."""
-
-    def verify(self, login: str, password: str) -> AccountLike | None:
-        """The account, or None when the login or the password is wrong."""
-        ...
-
-
 class ImapAccess:
     """Serves all accounts of a directory on one machine.
 
-    implicit_tls   the TLS handshake comes first (port 993, RFC 8314 §3.2)
     plain_login    passwords may be sent without TLS
     """
 
     def __init__(
         self,
         machine: Machine,
-        directory: DirectoryLike,
-        tls_context: ssl.SSLContext | None = None,
+        directory: Directory,
+        security: Security | None = None,
         *,
-        implicit_tls: bool = False,
         plain_login: bool = False,
     ) -> None:
         self.machine = machine
         self.directory = directory
-        self.tls_context = tls_context
-        self.implicit_tls = implicit_tls
+        self.security = security or Security()
         self.plain_login = plain_login
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = ImapSession(self, stream)
-        try:
-            await session.run()
-        except OSError:  # the network ended it; the trace has seen how
-            stream.abort()
-        else:
-            await stream.close()
-        finally:
-            session.end()
+        await serve(self.machine, stream, session, self.security)
 
 
 class ImapSession:
@@ -92,41 +58,39 @@ class ImapSession:
         self.stream = stream
         self.engine = IMAPServer(
             service.machine.name,
-            starttls=service.tls_context is not None and not service.implicit_tls,
+            starttls=service.security.offers_upgrade,
             plain_login=service.plain_login,
         )
-        self.conversation = Conversation(service.machine, stream, self.engine)
+        self.engine.tls_active = service.security.implicit
         self.address = ""
         self._desk: ImapDesk | None = None
         self._mailbox: Mailbox | None = None
         self._read_only = False
         self._unwatch: Callable[[], None] | None = None
 
-    async def run(self) -> None:
-        """Answer until the session is over."""
-        if self.service.implicit_tls:
-            await self._start_tls()
-        while True:
-            timeout = AUTOLOGOUT if self._desk else BEFORE_LOGIN
-            event = await self.conversation.next_event(timeout)
-            if event is None and not self.conversation.interrupted:
-                return
-            if isinstance(event, StartTLS):
-                await self._start_tls()
-            elif isinstance(event, Question):
-                self.engine.answer(self.answer(event))
+    @property
+    def timeout(self) -> float:
+        """How long to wait for the client, in seconds."""
+        return AUTOLOGOUT if self._desk else BEFORE_LOGIN
+
+    def notice(self, event: Event) -> None:
+        """The engine tells nothing that needs no answer."""
 
     def end(self) -> None:
         """Leave nothing behind."""
         self._leave()
 
-    async def _start_tls(self) -> None:
-        await start_tls(self.conversation, self.service.tls_context)
-
     # Answers --------------------------------------------------------------------------
 
-    def answer(self, question: Question) -> ask.Answer:
+    async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
+        self.engine.answer(self._answer(question))
+
+    def fail(self) -> None:
+        """Something of ours failed (RFC 5530 §3)."""
+        self.engine.answer(no("Internal error", "SERVERBUG"))
+
+    def _answer(self, question: Question) -> ask.Answer:
         try:
             return self._decide(question)
         except MailboxError as error:
@@ -134,9 +98,6 @@ class ImapSession:
             if code == "NONEXISTENT" and isinstance(question, _INTO_ANOTHER):
                 code = "TRYCREATE"  # RFC 3501 §6.3.11, §6.4.7
             return no(str(error), code)
-        except Exception as error:  # noqa: BLE001  (the agent's top loop)
-            report_failure(self.conversation, error)
-            return no("Internal error", "SERVERBUG")  # RFC 5530 §3
 
     def _decide(self, question: Question) -> ask.Answer:
         match question:

@@ -6,13 +6,9 @@ Rule 1: one session at a time has a maildrop (RFC 1939 §4: an exclusive-access 
 Rule 2: what is deleted goes when the client says QUIT, and only then (RFC 1939 §6).
 """
 
-import ssl
-from typing import Protocol
-
-from maillab.agents.conversation import Conversation
 from maillab.agents.machine import Machine, Stream
-from maillab.agents.serving import answer, start_tls
-from maillab.protocol.engine import Question, StartTLS
+from maillab.agents.serving import Security, serve
+from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
     DropMessage,
@@ -21,39 +17,17 @@ from maillab.protocol.pop3_server_events import (
     Retrieved,
     Update,
 )
-from maillab.store.mailboxes import Mailbox, MailboxTree
+from maillab.store.accounts import Account, Directory
+from maillab.store.mailboxes import Mailbox
 from maillab.wire.message import message_id
 from maillab.wire.pop3 import Reply
 
 AUTOLOGOUT = 10 * 60  # seconds: "at least 10 minutes' duration" (RFC 1939 §3)
 
 
-class AccountLike(Protocol):
-    """What this agent needs of an account."""
-
-    @property
-    def address(self) -> str:
-        """The mail address."""
-        ...
-
-    @property
-    def mailboxes(self) -> MailboxTree:
-        """The user's mailboxes."""
-        ...
-
-
-class DirectoryLike(Protocol):
-    """Who may log in."""
-
-    def verify(self, login: str, password: str) -> AccountLike | None:
-        """The account, or None when the login or the password is wrong."""
-        ...
-
-
 class Pop3Access:
     """Serves all accounts of a directory on one machine.
 
-    implicit_tls   the TLS handshake comes first (port 995, RFC 8314 §3.2)
     plain_login    passwords may be sent without TLS
     locked         the addresses whose maildrop is open
     """
@@ -61,61 +35,40 @@ class Pop3Access:
     def __init__(
         self,
         machine: Machine,
-        directory: DirectoryLike,
-        tls_context: ssl.SSLContext | None = None,
+        directory: Directory,
+        security: Security | None = None,
         *,
-        implicit_tls: bool = False,
         plain_login: bool = False,
     ) -> None:
         self.machine = machine
         self.directory = directory
-        self.tls_context = tls_context
-        self.implicit_tls = implicit_tls
+        self.security = security or Security()
         self.locked: set[str] = set()
         self.options = POP3ServerOptions(
             machine.name,
-            starttls=tls_context is not None and not implicit_tls,
+            starttls=self.security.offers_upgrade,
             login_needs_tls=not plain_login,
         )
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = Pop3Session(self, stream)
-        try:
-            await session.run()
-        except OSError:  # the network ended it; the trace has seen how
-            stream.abort()
-        else:
-            await stream.close()
-        finally:
-            session.release()
+        await serve(self.machine, stream, session, self.security)
 
 
 class Pop3Session:
     """One connection, and who is at its other end."""
 
+    timeout = AUTOLOGOUT
+
     def __init__(self, service: Pop3Access, stream: Stream) -> None:
         self.service = service
         self.machine = service.machine
         self.stream = stream
-        self.engine = POP3Server(service.options, implicit_tls=service.implicit_tls)
-        self.conversation = Conversation(service.machine, stream, self.engine)
+        implicit = service.security.implicit
+        self.engine = POP3Server(service.options, implicit_tls=implicit)
         self.address = ""  # of whoever has the lock
         self._inbox: Mailbox | None = None
-
-    async def run(self) -> None:
-        """Answer until the session is over."""
-        context = self.service.tls_context
-        if self.service.implicit_tls and context is not None:
-            await self.stream.start_tls(context, server_side=True)
-        next_event = self.conversation.next_event
-        while (event := await next_event(AUTOLOGOUT)) is not None:
-            if isinstance(event, StartTLS):
-                await start_tls(self.conversation, context)
-            elif isinstance(event, Question):
-                await answer(self.conversation, self, event)
-            elif isinstance(event, Retrieved):
-                self._note_fetched(event.message)
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
@@ -131,7 +84,12 @@ class Pop3Session:
         """Something of ours failed: the client may try again later (RFC 3206 §4)."""
         self.engine.answer(Reply(False, "Local error, try again later", "SYS/TEMP"))
 
-    def release(self) -> None:
+    def notice(self, event: Event) -> None:
+        """Tell the trace what was fetched."""
+        if isinstance(event, Retrieved):
+            self._note_fetched(event.message)
+
+    def end(self) -> None:
         """Let others open the maildrop."""
         self.service.locked.discard(self.address)
         self.address = ""
@@ -153,7 +111,7 @@ class Pop3Session:
         self._note_login(question, reply.why)
         self.engine.answer(reply)
 
-    def _open(self, account: AccountLike) -> None:
+    def _open(self, account: Account) -> None:
         inbox = self._inbox = account.mailboxes.inbox
         self.address = account.address
         self.service.locked.add(self.address)
@@ -165,7 +123,7 @@ class Pop3Session:
     def _update(self, deleted: tuple[str, ...]) -> None:
         if self._inbox is not None:
             self._inbox.expunge(int(name.partition(".")[2]) for name in deleted)
-        self.release()
+        self.end()
         text = f"{self.machine.name} signing off, {len(deleted)} messages deleted"
         self.engine.answer(Reply(True, text))
 

@@ -7,16 +7,14 @@ Rule 2: 250 after the final dot means: the message is in the queue (RFC 5321 §6
 Rule 3: what fails here is our fault: the client gets 451, the trace gets the traceback.
 """
 
-import ssl
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from maillab.agents.conversation import Conversation
-from maillab.agents.machine import Machine, Stream
+from maillab.agents.machine import Stream
 from maillab.agents.mta import MTA, Submission
-from maillab.agents.serving import serve
+from maillab.agents.serving import Security, serve
 from maillab.policy.relay import RelayFacts, judge_recipient
 from maillab.policy.verdict import Verdict
-from maillab.protocol.engine import Question
+from maillab.protocol.engine import Event, Question
 from maillab.protocol.smtp_server import SMTPServer
 from maillab.protocol.smtp_server_events import (
     Login,
@@ -35,61 +33,38 @@ MAX_HOPS = 100  # Received fields (RFC 5321 §6.3)
 MECHANISMS = ("PLAIN", "LOGIN")
 
 
-@dataclass(frozen=True, slots=True)
-class SMTPPort:
-    """One port of a server: 25 to relay; 587 (RFC 6409 §3.1) and 465 to submit.
-
-    `implicit_tls`: TLS from the first byte, as on 465 (RFC 8314 §3.3).
-    """
-
-    number: int
-    submission: bool = False
-    implicit_tls: bool = False
-
-
 class SMTPReception:
-    """Serves one SMTP port of one mail server."""
+    """Serves one SMTP port of one mail server: to relay (25), or to submit (587, 465).
+
+    A submission port takes mail from users who log in (RFC 6409 §4.3).
+    """
 
     def __init__(
         self,
         mta: MTA,
-        port: SMTPPort,
-        tls_context: ssl.SSLContext | None = None,
+        security: Security | None = None,
+        *,
+        submission: bool = False,
         options: SMTPServerOptions | None = None,
     ) -> None:
         self.mta = mta
-        self.port = port
-        self.tls_context = tls_context
+        self.security = security or Security()
         base = options or SMTPServerOptions(mta.hostname)
-        has_tls = tls_context is not None
-        if port.submission:
+        if submission:
             base = replace(base, mechanisms=MECHANISMS, require_auth=True)
-        self.options = replace(base, starttls=has_tls and not port.implicit_tls)
-
-    @property
-    def machine(self) -> Machine:
-        """The host that this runs on."""
-        return self.mta.machine
-
-    async def start(self) -> None:
-        """Open the port."""
-        await self.machine.listen(self.port.number, self.serve)
+        self.options = replace(base, starttls=self.security.offers_upgrade)
 
     async def serve(self, stream: Stream) -> None:
-        """One session, from the banner to the end."""
-        if self.port.implicit_tls and self.tls_context is not None:
-            try:
-                await stream.start_tls(self.tls_context, server_side=True)
-            except OSError:  # no TLS, no session; the trace has the reason
-                return stream.abort()
-        engine = SMTPServer(self.options, implicit_tls=self.port.implicit_tls)
-        session = SMTPReceptionSession(self.mta, engine, stream)
-        conversation = Conversation(self.machine, stream, engine)
-        await serve(conversation, session, self.tls_context, IDLE_TIMEOUT)
+        """Hold one session, from the banner to the end of the connection."""
+        engine = SMTPServer(self.options, implicit_tls=self.security.implicit)
+        session = SMTPSession(self.mta, engine, stream)
+        await serve(self.mta.machine, stream, session, self.security)
 
 
-class SMTPReceptionSession:
+class SMTPSession:
     """What one client gets as answers."""
+
+    timeout = IDLE_TIMEOUT
 
     def __init__(self, mta: MTA, engine: SMTPServer, stream: Stream) -> None:
         self.mta = mta
@@ -117,6 +92,12 @@ class SMTPReceptionSession:
     def fail(self) -> None:
         """Something of ours failed: the client may try again later."""
         self.engine.answer(Reply(451, "4.3.0", "Local error, try again later"))
+
+    def notice(self, event: Event) -> None:
+        """The engine has answered a command by itself: nothing to do."""
+
+    def end(self) -> None:
+        """A session leaves nothing behind."""
 
     def _login(self, question: Login) -> Reply:
         credentials = question.credentials

@@ -1,6 +1,6 @@
-"""The top loop of every server agent: SMTP, POP3 and IMAP alike.
+"""The one serving loop of all server agents: SMTP, POP3 and IMAP alike.
 
-Goes in: a conversation and somebody who decides. Comes out: nothing; it ends with the
+Goes in: a connection and a `Session` that decides. Comes out: nothing; it ends with the
 session.
 
 Rule: whatever fails while deciding is caught here and nowhere else. The trace gets the
@@ -9,66 +9,118 @@ traceback, the peer gets the protocol's word for "our fault".
 
 import ssl
 import traceback
+from dataclasses import dataclass
 from typing import Protocol
 
 from maillab.agents.conversation import Conversation
-from maillab.protocol.engine import Question, StartTLS
+from maillab.agents.machine import Machine, Stream
+from maillab.protocol.engine import Engine, Event, Question, StartTLS
 
 
-class Decider(Protocol):
-    """The agent of one session."""
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How a port uses TLS.
+
+    context   None: not at all
+    implicit  the handshake comes first (RFC 8314 §3), instead of STARTTLS
+    """
+
+    context: ssl.SSLContext | None = None
+    implicit: bool = False
+
+    @property
+    def offers_upgrade(self) -> bool:
+        """STARTTLS (STLS) makes sense."""
+        return self.context is not None and not self.implicit
+
+
+class Service(Protocol):
+    """What listens at a port: one `serve` for each connection."""
+
+    async def serve(self, stream: Stream) -> None:
+        """Hold one session, from the greeting to the end of the connection."""
+        ...
+
+
+class Session(Protocol):
+    """The agent of one connection."""
+
+    @property
+    def engine(self) -> Engine:
+        """What speaks."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """How long to wait for the peer now, in seconds."""
+        ...
 
     async def decide(self, question: Question) -> None:
         """Answer a question of the engine."""
         ...
 
+    def notice(self, event: Event) -> None:
+        """The engine told something that needs no answer."""
+        ...
+
     def fail(self) -> None:
-        """Answer the question that `decide` could not answer."""
+        """Answer the question that `decide` could not answer: it is our fault."""
+        ...
+
+    def end(self) -> None:
+        """The session is over: leave nothing behind."""
         ...
 
 
 async def serve(
-    conversation: Conversation,
-    decider: Decider,
-    tls_context: ssl.SSLContext | None,
-    timeout: float,
+    machine: Machine, stream: Stream, session: Session, security: Security
 ) -> None:
-    """Answer until the session ends. `timeout` in seconds for each wait."""
+    """Hold one session, from the greeting to the end of the connection."""
+    conversation = Conversation(machine, stream, session.engine)
     try:
-        while (event := await conversation.next_event(timeout)) is not None:
-            if isinstance(event, StartTLS):
-                await start_tls(conversation, tls_context)
-            elif isinstance(event, Question):
-                await answer(conversation, decider, event)
+        if security.implicit and security.context is not None:
+            await stream.start_tls(security.context, server_side=True)
+        await answer_all(conversation, session, security)
     except OSError:  # the network ended it; the trace has seen how
-        conversation.stream.abort()
+        stream.abort()
     else:
-        await conversation.stream.close()
+        await stream.close()
+    finally:
+        session.end()
+
+
+async def answer_all(
+    conversation: Conversation, session: Session, security: Security
+) -> None:
+    """Answer until the session ends. Raises what the network raises."""
+    while True:
+        event = await conversation.next_event(session.timeout)
+        match event:
+            case None if conversation.interrupted:
+                continue  # the engine has news for its peer
+            case None:
+                return
+            case StartTLS():
+                assert security.context is not None, "it was offered"
+                await conversation.stream.start_tls(security.context, server_side=True)
+                session.engine.tls_started()
+            case Question():
+                await answer(conversation, session, event)
+            case _:
+                session.notice(event)
 
 
 async def answer(
-    conversation: Conversation, decider: Decider, question: Question
+    conversation: Conversation, session: Session, question: Question
 ) -> None:
     """Let the agent decide; on a failure of ours say so."""
     try:
-        await decider.decide(question)
+        await session.decide(question)
     except Exception as error:  # noqa: BLE001  (the agent's top loop)
-        report_failure(conversation, error)
-        decider.fail()
-
-
-def report_failure(conversation: Conversation, error: Exception) -> None:
-    """Put an exception of ours into the trace."""
-    conversation.machine.emit(
-        "failure",
-        conversation.stream.id,
-        error=repr(error),
-        traceback="".join(traceback.format_exception(error)),
-    )
-
-
-async def start_tls(conversation: Conversation, context: ssl.SSLContext | None) -> None:
-    """Do the handshake that the engine agreed to. Raises OSError when it fails."""
-    assert context is not None, "the engine offers STARTTLS only with a certificate"
-    await conversation.stream.start_tls(context, server_side=True)
-    conversation.engine.tls_started()
+        conversation.machine.emit(
+            "failure",
+            conversation.stream.id,
+            error=repr(error),
+            traceback="".join(traceback.format_exception(error)),
+        )
+        session.fail()

@@ -57,6 +57,7 @@ class Live:
         self._preferred = preferred
         self._thread: threading.Thread | None = None
         self._servers: list[asyncio.AbstractServer] = []
+        self._visits: dict[Visit, None] = {}  # who is inside, oldest first
         self._visitor: Host | None = None
 
     def open(self) -> list[Door]:
@@ -127,7 +128,7 @@ class Live:
         assert visitor is not None, "open() made it"
 
         def come_in() -> Pump:
-            return Visit(visitor, target.addresses[0], port)
+            return Visit(visitor, (target.addresses[0], port), self._visits)
 
         for number in candidates(wish, preferred=self._preferred):
             try:
@@ -144,21 +145,34 @@ class Live:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for visit in list(self._visits):
+            visit.transport.abort()
+        while self._visits:
+            await asyncio.sleep(0)
 
 
 class Visit(Pump):
     """A real client that comes in: dial the virtual server for it."""
 
-    def __init__(self, visitor: Host, address: str, port: int) -> None:
+    def __init__(
+        self, visitor: Host, target: tuple[str, int], visits: "dict[Visit, None]"
+    ) -> None:
         super().__init__()
         self._visitor = visitor
-        self._target = (address, port)
+        self._target = target
+        self._visits = visits
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is at the door."""
         super().connection_made(transport)
+        self._visits[self] = None
         without_delay(transport)
         self._visitor.spawn(self._dial(), "a real client")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Somebody has left."""
+        super().connection_lost(exc)
+        self._visits.pop(self, None)
 
     async def _dial(self) -> None:
         loop = self._visitor.loop

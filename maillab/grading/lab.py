@@ -101,6 +101,16 @@ class Lab:
 
         return handler_source(verb, protocol)
 
+    def close(self) -> None:
+        """Stop the world."""
+        self.world.close()
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # For exercises --------------------------------------------------------------------
 
     def random(self, use: str) -> random.Random:

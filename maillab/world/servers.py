@@ -13,8 +13,9 @@ from typing import NamedTuple
 from maillab.agents.imap_access import ImapAccess
 from maillab.agents.mta import MTA
 from maillab.agents.pop3_access import Pop3Access
-from maillab.agents.reception import SMTPPort, SMTPReception
+from maillab.agents.reception import SMTPReception
 from maillab.agents.relay import Relay
+from maillab.agents.serving import Security, Service
 from maillab.dns.resolver import Resolver
 from maillab.net.ca import LabCA
 from maillab.net.host import Host
@@ -67,27 +68,23 @@ class MailServer:
                     await self._start_port(port)
 
     async def _start_port(self, port: Port) -> None:
+        security = Security(self.tls, port.implicit_tls)
+        await self.host.listen(port.number, self._service(port, security).serve)
+
+    def _service(self, port: Port, security: Security) -> Service:
         match port.protocol:
             case "SMTP":
+                plain = self.plain_login
+                options = SMTPServerOptions(self.name, auth_needs_tls=not plain)
                 submission = port.number != RELAY_PORT
-                smtp = SMTPPort(port.number, submission, port.implicit_tls)
-                options = SMTPServerOptions(
-                    self.name, auth_needs_tls=not self.plain_login
+                return SMTPReception(
+                    self.mta, security, submission=submission, options=options
                 )
-                await SMTPReception(self.mta, smtp, self.tls, options).start()
-                return
             case "POP3":
                 agent = Pop3Access
             case _:
                 agent = ImapAccess
-        access = agent(
-            self.host,
-            self.directory,
-            self.tls,
-            implicit_tls=port.implicit_tls,
-            plain_login=self.plain_login,
-        )
-        await self.host.listen(port.number, access.serve)
+        return agent(self.host, self.directory, security, plain_login=self.plain_login)
 
 
 def make_mail_server(
