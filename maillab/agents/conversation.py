@@ -40,11 +40,12 @@ class Conversation:
                 return event
             if self.engine.closed:
                 return None
-            await self.stream.drain()
+            await self._drain()
             try:
                 data = await patience.read(self.stream)
             except OutOfPatience:
-                self._give_up(timeout)
+                self._note(f"has waited {timeout} s for its peer and gives up")
+                self.engine.time_out()
                 continue
             if data is None:
                 self.interrupted = True
@@ -54,10 +55,15 @@ class Conversation:
             else:
                 self.engine.receive_eof()
 
-    def _give_up(self, seconds: float | None) -> None:
-        text = f"{self.machine.name} has waited {seconds} s for its peer and gives up"
-        self.machine.emit("note", self.stream.id, text=text)
-        self.engine.time_out()
+    async def _drain(self) -> None:
+        try:
+            await self.stream.drain()
+        except TimeoutError:
+            self._note("has a peer that takes nothing, and gives up")
+            raise
+
+    def _note(self, text: str) -> None:
+        self.machine.emit("note", self.stream.id, text=f"{self.machine.name} {text}")
 
     def flush(self) -> None:
         """Give what the engine says to the stream, and what was said to the trace."""

@@ -5,8 +5,8 @@
     lab.check("1.1")         what must have happened, and did it
     lab.report()             the points so far
 
-    python -m maillab.grading.build            sources -> reference and student's version
-    python -m maillab.grading.grade FILE.ipynb a student's notebook -> points
+    python -m maillab.grading.build             sources -> reference, student's version
+    python -m maillab.grading.grade FILE.ipynb  a student's notebook -> points
 
 Rule 1: a check reads the world and the trace, never the text of the notebook.
 Rule 2: what a check prints helps the student; what counts is its evidence, which the

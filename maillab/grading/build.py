@@ -12,10 +12,11 @@ Rule 2: a reference that raises an error, or whose solutions fail, is not writte
 """
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,9 @@ def is_in_step(file: Path, built: Notebook) -> bool:
 
 def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
     """Run a notebook in a fresh kernel, in an empty folder. Raises LabError."""
-    import nbclient
-    import nbformat
-
-    from_dict: Any = nbformat.from_dict  # pyright: ignore[reportUnknownMemberType]
-    node: Any = from_dict(without_outputs(notebook))
+    nbclient: Any = importlib.import_module("nbclient")
+    nbformat: Any = importlib.import_module("nbformat")
+    node: Any = nbformat.from_dict(without_outputs(notebook))
     with tempfile.TemporaryDirectory() as place, environment(seed):
         client = nbclient.NotebookClient(
             node,
@@ -93,7 +92,8 @@ def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
         try:
             client.execute()
         except nbclient.exceptions.CellExecutionError as error:
-            raise LabError(f"a cell of the reference fails: {error}") from error
+            what = f"{error.ename}: {error.evalue}"
+            raise LabError(f"a cell of the reference fails: {what}") from error
     failed = [grade_id(c) for c in node["cells"] if is_check(c) and not has_passed(c)]
     if failed:
         raise LabError(f"the solutions of the reference fail in {', '.join(failed)}")
@@ -101,7 +101,7 @@ def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
 
 
 @contextmanager
-def environment(seed: str) -> Iterator[None]:
+def environment(seed: str) -> Generator[None, None, None]:
     """What a kernel should find: this maillab, and a seed."""
     before = dict(os.environ)
     os.environ |= kernel_environment(seed)

@@ -1,6 +1,7 @@
 """What an exercise is made of.
 
-Goes in: a world, and what the student did in it. Comes out: evidence, or what is missing.
+Goes in: a world, and what the student did in it. Comes out: evidence, or what is
+missing.
 
 Rule 1: a check returns evidence: facts that are the same for every right answer, and
         differ from seed to seed. Never a bare True.

@@ -30,7 +30,7 @@ NOTEBOOKS = {"01": "letter-by-hand"}  # number -> lab
 SEED_VARIABLE = "MAILLAB_SEED"
 PUBLIC_SEED = "public"
 
-WORDS: list[str] = (
+WORDS: Sequence[str] = (
     "acorn anchor barrel basket beacon bottle bramble bridge candle canyon carpet"
     " castle cellar clover comet copper cotton cradle dagger desert dragon ember"
     " falcon feather fiddle forest fossil garden ginger glacier hammer harbour hazel"
@@ -119,7 +119,7 @@ class Lab:
 
     def words(self, use: str, count: int) -> list[str]:
         """Some different words; asked for more, the first ones stay the same."""
-        return self.random(use).sample(WORDS, len(WORDS))[:count]
+        return list(self.random(use).sample(WORDS, len(WORDS))[:count])
 
     def task(self, exercise: str) -> Task:
         """What was asked. Raises Failed when the exercise was not begun."""

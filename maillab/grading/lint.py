@@ -21,7 +21,7 @@ from maillab.grading.notebook import (
     source_of,
 )
 
-CODE_LINES, CODE_MEDIAN = 12, 3
+CODE_LINES, CODE_MEDIAN, CODE_WIDTH = 12, 3, 88
 CODE_IN_A_ROW = 2
 WORDS = 120
 CELLS = range(25, 61)
@@ -73,6 +73,8 @@ def _code(cell: Cell) -> Iterator[str]:
     source = source_of(cell)
     if code_lines(cell) > CODE_LINES:
         yield f"{code_lines(cell)} lines of code, at most {CODE_LINES}"
+    if max(map(len, source.splitlines()), default=0) > CODE_WIDTH:
+        yield f"a line of code has more than {CODE_WIDTH} characters"
     for pattern, why in FORBIDDEN.items():
         if re.search(pattern, source, re.MULTILINE):
             yield why

@@ -8,6 +8,10 @@ Rule 2: of a check cell only evidence and errors count; of other cells nothing d
 Rule 3: after an error or a time-out the next cells are still run.
 """
 
+# nbval has no types, and these classes are nbval's.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+
 import importlib
 import json
 from collections.abc import Iterator

@@ -13,6 +13,7 @@ Rule 1: the same text gives the same notebook, with the same cell ids.
 Rule 2: between `### BEGIN SOLUTION` and `### END SOLUTION` nothing leaves this house.
 """
 
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -66,25 +67,27 @@ def read(file: Path) -> Notebook:
 
 def checked(found: Any, file: Path) -> Notebook:
     """`found`, when it looks like a notebook of format 4. Raises LabError."""
-    if not isinstance(found, dict) or found.get("nbformat") != 4:  # pyright: ignore
+    whole: Notebook = found if isinstance(found, dict) else {}  # pyright: ignore
+    if whole.get("nbformat") != 4:
         raise LabError(f"{file}: is not a notebook of format 4; save it in JupyterLab")
-    cells: Any = found.get("cells")  # pyright: ignore[reportUnknownMemberType]
+    cells: Any = whole.get("cells")
     if not isinstance(cells, list) or not all(map(is_cell, cells)):  # pyright: ignore
         raise LabError(f"{file}: its cells are damaged")
-    return mapped(found, joined)  # pyright: ignore[reportUnknownArgumentType]
+    return mapped(whole, joined)
+
+
+def is_cell(cell: Any) -> bool:
+    """Whether this has the parts of a cell."""
+    match cell:
+        case {"cell_type": str(), "source": str() | list(), "metadata": dict()}:
+            return True
+        case _:
+            return False
 
 
 def joined(cell: Cell) -> Cell:
     """A cell whose source is one text."""
     return cell | {"source": source_of(cell)}
-
-
-def is_cell(cell: Any) -> bool:
-    """Whether this has the parts of a cell."""
-    if not isinstance(cell, dict) or not isinstance(cell.get("metadata", {}), dict):  # pyright: ignore
-        return False
-    source: Any = cell.get("source")  # pyright: ignore[reportUnknownMemberType]
-    return isinstance(source, (str, list)) and "cell_type" in cell
 
 
 def write(notebook: Notebook, file: Path) -> None:
@@ -156,10 +159,8 @@ def without_outputs(notebook: Notebook) -> Notebook:
 
 def from_text(text: str) -> Notebook:
     """The instructor's notebook, not yet run."""
-    import jupytext  # pyright: ignore[reportMissingTypeStubs]
-
-    read_text: Callable[..., Any] = jupytext.reads  # pyright: ignore
-    parsed: Any = read_text(text, fmt="py:percent")
+    jupytext: Any = importlib.import_module("jupytext")
+    parsed: Any = jupytext.reads(text, fmt="py:percent")
     cells = [instructors_cell(cell) for cell in parsed.cells]
     with_ids(cells)
     return {

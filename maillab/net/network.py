@@ -169,6 +169,8 @@ def reason_of(error: Exception | None) -> str:
             return "reset"
         case TimeoutError():
             return "timed out"
+        case ConnectionAbortedError():
+            return "aborted"
         case _:
             return type(error).__name__
 

@@ -196,7 +196,9 @@ class Endpoint(asyncio.Transport):
     def _pump(self) -> None:
         """Send what the window allows of what waits."""
         self._pump_planned = False
-        while self._backlog and not self.gone and not self._lost_burst:
+        if self.gone:
+            return
+        while self._backlog and not self._lost_burst:
             unread = self.peer._unread_size
             room = self._window.room(now=self._loop.time(), unread=unread)
             if room <= 0:
@@ -209,7 +211,7 @@ class Endpoint(asyncio.Transport):
             self._writer_paused = False
             self._protocol.resume_writing()
         if not self._backlog and not self._lost_burst:
-            if self._closing and not self.gone:
+            if self._closing:
                 self._finish()
             elif self._wants_fin:
                 self._send_fin()

@@ -24,19 +24,25 @@ class LabTLS(sslproto.SSLProtocol):
     max_size = 16 * 1024  # one TLS record; asyncio's 256 KiB an end are no faster
 
     def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
-        transport = self._transport
-        emit = transport.get_extra_info("emit") if transport else None
-        if handshake_exc is not None and transport is not None:
+        if handshake_exc is not None and self._transport is not None:
             self._process_outgoing()  # the alert
-        if emit is not None:
-            self._tell(emit, handshake_exc)
+        self._tell(handshake_exc)
         super()._on_handshake_complete(handshake_exc)
 
-    def _tell(self, emit: Callable[..., None], error: BaseException | None) -> None:
+    def _check_handshake_timeout(self) -> None:
+        if self._state is sslproto.SSLProtocolState.DO_HANDSHAKE:
+            self._tell(TimeoutError("the handshake takes too long"))
+        super()._check_handshake_timeout()
+
+    def _tell(self, error: BaseException | None) -> None:
+        """Let the trace know how the handshake ended."""
+        emit = self._transport.get_extra_info("emit") if self._transport else None
+        if emit is None:
+            return
         side = "S" if self._server_side else "C"
         if error is not None:
             reason = getattr(error, "verify_message", "") or str(error)
-            emit("tls_failed", side=side, reason=reason)
+            emit("tls_failed", side=side, reason=reason or "the connection ended")
             return
         session = self._sslobj
         cipher = session.cipher()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from maillab.protocol.commands import Commands
 from maillab.protocol.engine import Question
 from maillab.wire.imap import Scanner, Status
 
@@ -60,16 +61,6 @@ class Continue:
 Steps = Generator[Question | Continue, Any, Status]
 Handler = Callable[["IMAPServer", Scanner], Steps | Status]
 
-HANDLERS: dict[str, Handler] = {}
-RFC_OF: dict[str, str] = {}
-
-
-def command(verb: str, rfc: str) -> Callable[[Handler], Handler]:
-    """Register a handler with the RFC section that defines its command."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[verb] = handler
-        RFC_OF[verb] = rfc
-        return handler
-
-    return register
+command: Commands[Handler] = Commands()
+HANDLERS = command.handlers
+RFC_OF = command.rfc_of

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from maillab.errors import LocalProtocolError
-from maillab.protocol.engine import Engine, Event, StartTLS
+from maillab.protocol.client import Client, Step
+from maillab.protocol.client import Garbled as Garbled
+from maillab.protocol.engine import Event
 from maillab.wire import sasl
-from maillab.wire.lines import CRLF, LineTooLong
+from maillab.wire.lines import CRLF
 from maillab.wire.pop3 import Reply, parse_status
 from maillab.wire.smtp_content import ContentReader
 
@@ -30,7 +32,8 @@ MAX_BODY = 100_000_000  # octets of one message that a client will take
 
 MANY_LINES = {"CAPA", "RETR", "TOP"}
 MANY_LINES_WITHOUT_ARGUMENT = {"LIST", "UIDL"}
-ENDS_GROUP = {"STLS", "AUTH", "PASS", "QUIT"}
+# USER waits too: its answer decides whether the password leaves at all.
+ENDS_GROUP = {"STLS", "AUTH", "USER", "PASS", "QUIT"}
 
 RFC_OF = {
     "": "RFC 1939 §4",
@@ -60,48 +63,22 @@ class Replied(Event):
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Garbled(Event):
-    """The server said what POP3 does not allow. The session is over."""
+class POP3Client(Client[Reply]):
+    """One session, seen from the client. `capabilities` are those of CAPA:
+    {"SASL": "PLAIN", …}."""
 
-    octets: bytes
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A command, and what to do with its reply."""
-
-    verb: str
-    octets: bytes
-    on_reply: Callable[[Reply], None]
-    many_lines: bool = False
-    secret: tuple[tuple[int, int], ...] = ()
-
-
-class POP3Client(Engine):
-    """One session, seen from the client.
-
-    capabilities  keyword to parameters, as CAPA was answered: {"SASL": "PLAIN", …}
-    user          who has logged in, "" for nobody
-    ended         why the session ended without QUIT, in words; "" otherwise
-    """
+    protocol = "POP3"
+    ends_group = ENDS_GROUP
+    rfc_of = RFC_OF
+    usual_rfc = "RFC 1939 §5"
 
     def __init__(self, *, pipelining: bool = True, implicit_tls: bool = False) -> None:
-        super().__init__("C", REPLY_LINE_LIMIT)
-        self.tls_active = implicit_tls
-        self.capabilities: dict[str, str] = {}
-        self.user = ""
-        self.ended = ""
-        self._may_pipeline = pipelining
-        self._events: deque[Event] = deque()
-        self._unsent: deque[_Step] = deque()
-        self._sent_steps: deque[_Step] = deque()  # their replies are still to come
+        super().__init__(
+            REPLY_LINE_LIMIT, pipelining=pipelining, implicit_tls=implicit_tls
+        )
         self._status: Reply | None = None  # the first line of a reply with a body
         self._body: ContentReader | None = None
-        self._in_handshake = False
-        greeting = _Step("", b"", lambda reply: self._events.append(Greeting(reply)))
-        self._sent_steps.append(greeting)
+        self._sent_steps.append(Step("", b"", self._on_greeting))
 
     # What an agent may want -----------------------------------------------------------
 
@@ -112,9 +89,7 @@ class POP3Client(Engine):
 
     def starttls(self) -> None:
         """Ask for TLS (RFC 2595 §4)."""
-        if self.tls_active:
-            raise LocalProtocolError("TLS is active already")
-        self._queue("STLS", "", self._on_stls)
+        self._ask_for_tls("STLS", lambda reply: Replied("STLS", reply))
 
     def login(self, user: str, password: str) -> None:
         """USER and PASS. One `Replied`: to PASS, or to the USER that was refused."""
@@ -144,47 +119,12 @@ class POP3Client(Engine):
 
         self._queue("AUTH", mechanism.upper(), on_reply)
 
-    # For the loop ---------------------------------------------------------------------
-
-    def next_event(self) -> Event | None:
-        """What the server said."""
-        while not self._events:
-            if self.closed or self._in_handshake or not self._read():
-                break
-        return self._events.popleft() if self._events else None
-
-    def time_out(self) -> None:
-        """The server is silent: hang up."""
-        self._end("the server did not answer in time")
-
-    def receive_eof(self) -> None:
-        """The server has hung up."""
-        self._end("the server closed the connection")
-
-    def tls_started(self) -> None:
-        """Forget what the server said in plain text (RFC 2595 §4)."""
-        super().tls_started()
-        self._in_handshake = False
-        self.capabilities = {}
-
     # Replies --------------------------------------------------------------------------
 
     def _read(self) -> bool:
-        """Read a line or a part of a body; False: more bytes are needed."""
-        if self._body is not None:
-            return self._read_body(self._body)
-        try:
-            line = self._lines.next_line()
-        except LineTooLong as error:
-            self._garbled(b"", str(error))
-            return True
-        if line is None:
-            return False
-        self._hear(line)
-        return True
+        return self._read_body(self._body) if self._body else super()._read()
 
     def _hear(self, line: bytes) -> None:
-        self._heard(line + CRLF, "reply", ref=self._ref)
         if not self._sent_steps:
             self._garbled(line, "a reply to nothing")
             return
@@ -226,15 +166,11 @@ class POP3Client(Engine):
         if verb == "QUIT":
             self.closed = True
 
-    def _on_stls(self, reply: Reply) -> None:
-        self._in_handshake = reply.positive
-        event = StartTLS() if reply.positive else Replied("STLS", reply)
-        self._events.append(event)
+    def _on_greeting(self, reply: Reply) -> None:
+        self._events.append(Greeting(reply))
 
-    @property
-    def _ref(self) -> str:
-        verb = self._sent_steps[0].verb if self._sent_steps else ""
-        return RFC_OF.get(verb, "RFC 1939 §5")
+    def _agrees_to_tls(self, reply: Reply) -> bool:
+        return reply.positive
 
     # Sending --------------------------------------------------------------------------
 
@@ -246,8 +182,6 @@ class POP3Client(Engine):
         *,
         first: bool = False,
     ) -> None:
-        if self.closed:
-            raise LocalProtocolError("the session is over")
         line = f"{verb} {argument}" if argument else verb
         if not line.isprintable():
             raise LocalProtocolError(f"this cannot be said in POP3: {line!r}")
@@ -255,44 +189,4 @@ class POP3Client(Engine):
         secret = ((len("PASS "), len(octets)),) if verb == "PASS" else ()
         alone = verb in MANY_LINES_WITHOUT_ARGUMENT and not argument
         many = verb in MANY_LINES or alone
-        step = _Step(verb, octets + CRLF, on_reply, many, secret)
-        if first:
-            self._unsent.appendleft(step)
-        else:
-            self._unsent.append(step)
-        self._send_what_may_leave()
-
-    def _send_what_may_leave(self) -> None:
-        while self._unsent and not self.closed and self._may_send_now():
-            self._send_step(self._unsent.popleft())
-
-    def _may_send_now(self) -> bool:
-        if self._in_handshake or not self._sent_steps:
-            return not self._in_handshake
-        pipelining = self._may_pipeline and "PIPELINING" in self.capabilities
-        # USER waits too: its answer decides whether the password leaves at all.
-        return pipelining and self._sent_steps[-1].verb not in {*ENDS_GROUP, "USER"}
-
-    def _send_step(self, step: _Step, what: str = "command") -> None:
-        ref = RFC_OF.get(step.verb, "RFC 1939 §5")
-        self._say(step.octets, what, secret=step.secret, ref=ref)
-        self._sent_steps.append(step)
-
-    def _say_response(
-        self, response: bytes | None, on_reply: Callable[[Reply], None]
-    ) -> None:
-        line = b"*" if response is None else sasl.encode(response)
-        secret = ((0, len(line)),)
-        step = _Step("AUTH", line + CRLF, on_reply, secret=secret)
-        self._send_step(step, "continuation")
-
-    # The end --------------------------------------------------------------------------
-
-    def _garbled(self, octets: bytes, why: str) -> None:
-        self._events.append(Garbled(octets, why))
-        self._end(f"the server does not speak POP3: {why}")
-
-    def _end(self, why: str) -> None:
-        if not self.closed:
-            self.ended = why
-            self.closed = True
+        self._add(Step(verb, octets + CRLF, on_reply, secret, many), first=first)

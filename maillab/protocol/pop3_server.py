@@ -15,6 +15,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from maillab.errors import LocalProtocolError, Refused
+from maillab.protocol.commands import Commands
 from maillab.protocol.engine import Engine, Event, Question, StartTLS
 from maillab.protocol.pop3_maildrop import Maildrop
 from maillab.protocol.pop3_server_events import (
@@ -70,22 +71,12 @@ SECRET = re.compile(rb"(pass +|auth +[^ ]+ +)", re.IGNORECASE)
 
 Handler = Callable[["POP3Server", str], Reply | Question]
 
-HANDLERS: dict[str, Handler] = {}
-RFC_OF: dict[str, str] = {}
+command: Commands[Handler] = Commands()
+HANDLERS = command.handlers
+RFC_OF = command.rfc_of
 
 TLS_REQUIRED = Reply(False, "No passwords in plain text: use STLS")
 TOO_LONG = Reply(False, "Line too long")
-
-
-def command(verb: str, rfc: str) -> Callable[[Handler], Handler]:
-    """Register a handler with the RFC section that defines its command."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[verb] = handler
-        RFC_OF[verb] = rfc
-        return handler
-
-    return register
 
 
 class POP3Server(Engine):

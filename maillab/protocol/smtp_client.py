@@ -18,20 +18,18 @@ Rule 3: content leaves as it is, with dots stuffed. Where 8BITMIME is not offere
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from maillab.errors import LocalProtocolError
-from maillab.protocol.engine import Engine, Event, StartTLS
+from maillab.protocol.client import Client, Step
 from maillab.protocol.smtp_client_events import (
     RFC_OF,
-    Garbled,
     Greeting,
     RecipientReply,
     Replied,
     Sent,
 )
 from maillab.wire import sasl
-from maillab.wire.lines import CRLF, LineTooLong
+from maillab.wire.lines import CRLF
 from maillab.wire.smtp import COMMAND_LINE_LIMIT, Envelope, Reply
 from maillab.wire.smtp_content import stuffed
 from maillab.wire.smtp_path import Address
@@ -54,16 +52,6 @@ ENDS_GROUP = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A command, and what to do with its reply."""
-
-    verb: str
-    octets: bytes
-    on_reply: Callable[[Reply], None]
-    secret: tuple[tuple[int, int], ...] = ()
-
-
 class _Transmission:
     """One message under way."""
 
@@ -75,35 +63,26 @@ class _Transmission:
         self.opened = False  # MAIL was accepted, and DATA was not
 
 
-class SMTPClient(Engine):
+class SMTPClient(Client[Reply]):
     """One session, seen from the client.
 
-    capabilities  keyword to parameters, as EHLO was answered: {"SIZE": "1000", …}
-    user          who has logged in, "" for nobody
-    ended         why the session ended without QUIT, in words; "" otherwise
+    capabilities  as EHLO was answered last: {"SIZE": "1000", "PIPELINING": "", …}
+    greeted       EHLO or HELO was answered well
     """
 
-    def __init__(self, *, pipelining: bool = True, implicit_tls: bool = False) -> None:
-        super().__init__("C", REPLY_LINE_LIMIT)
-        self.tls_active = implicit_tls
-        self.capabilities: dict[str, str] = {}
-        self.greeted = False
-        self.user = ""
-        self.ended = ""
-        self._may_pipeline = pipelining
-        self._reader = ReplyReader()
-        self._events: deque[Event] = deque()
-        self._unsent: deque[_Step] = deque()
-        self._sent_steps: deque[_Step] = deque()  # their replies are still to come
-        self._transmission: _Transmission | None = None
-        self._in_handshake = False
-        self._name = ""
-        greeting = _Step("", b"", lambda reply: self._events.append(Greeting(reply)))
-        self._sent_steps.append(greeting)
+    protocol = "SMTP"
+    ends_group = ENDS_GROUP
+    rfc_of = RFC_OF
 
-    def offers(self, extension: str) -> bool:
-        """Did the server offer this at the last EHLO?"""
-        return extension.upper() in self.capabilities
+    def __init__(self, *, pipelining: bool = True, implicit_tls: bool = False) -> None:
+        super().__init__(
+            REPLY_LINE_LIMIT, pipelining=pipelining, implicit_tls=implicit_tls
+        )
+        self.greeted = False
+        self._reader = ReplyReader()
+        self._transmission: _Transmission | None = None
+        self._name = ""
+        self._sent_steps.append(Step("", b"", self._on_greeting))
 
     # What an agent may want -----------------------------------------------------------
 
@@ -114,9 +93,7 @@ class SMTPClient(Engine):
 
     def starttls(self) -> None:
         """Ask for TLS. After the handshake say EHLO again (RFC 3207 §4.2)."""
-        if self.tls_active:
-            raise LocalProtocolError("TLS is active already")
-        self._queue("STARTTLS", "", self._on_starttls)
+        self._ask_for_tls("STARTTLS", lambda reply: Replied("STARTTLS", reply))
 
     def login(self, mechanism: str, user: str, password: str) -> None:
         """Log in. The password leaves in clear text where TLS is not active."""
@@ -165,43 +142,14 @@ class SMTPClient(Engine):
         """Say goodbye."""
         self._queue("QUIT", "", self._on_quit)
 
-    # For the loop ---------------------------------------------------------------------
-
-    def next_event(self) -> Event | None:
-        """What the server said."""
-        while not self._events:
-            if self.closed or self._in_handshake:
-                return None
-            try:
-                line = self._lines.next_line()
-            except LineTooLong as error:
-                self._garbled(b"", str(error))
-                continue
-            if line is None:
-                return None
-            self._hear(line)
-        return self._events.popleft()
-
-    def time_out(self) -> None:
-        """The server is silent: hang up."""
-        self._end("the server did not answer in time")
-
-    def receive_eof(self) -> None:
-        """The server has hung up."""
-        self._end("the server closed the connection")
-
     def tls_started(self) -> None:
         """Forget what the server said in plain text (RFC 3207 §4.2)."""
         super().tls_started()
-        self._in_handshake = False
         self.greeted = False
-        self.capabilities = {}
 
     # Replies --------------------------------------------------------------------------
 
     def _hear(self, line: bytes) -> None:
-        verb = self._sent_steps[0].verb if self._sent_steps else ""
-        self._heard(line + CRLF, "reply", ref=RFC_OF.get(verb, ""))
         try:
             reply = self._reader.add(line)
         except ValueError as error:
@@ -239,10 +187,11 @@ class SMTPClient(Engine):
         self.capabilities = {}
         self._events.append(Replied("HELO", reply))
 
-    def _on_starttls(self, reply: Reply) -> None:
-        self._in_handshake = reply.code == 220
-        event = StartTLS() if self._in_handshake else Replied("STARTTLS", reply)
-        self._events.append(event)
+    def _on_greeting(self, reply: Reply) -> None:
+        self._events.append(Greeting(reply))
+
+    def _agrees_to_tls(self, reply: Reply) -> bool:
+        return reply.code == 220
 
     def _on_other(self, verb: str) -> Callable[[Reply], None]:
         return lambda reply: self._events.append(Replied(verb, reply))
@@ -281,10 +230,10 @@ class SMTPClient(Engine):
             self._finish(refusal or reply)
         elif refusal is not None:
             # "the client ... SHOULD send a single dot" -- RFC 2920 §3.1
-            self._send_step(_Step("DATA", b".\r\n", lambda _: self._finish(refusal)))
+            self._send_step(Step("DATA", b".\r\n", lambda _: self._finish(refusal)))
         else:
             data = stuffed(transmission.content)
-            self._send_step(_Step("DATA", data, self._finish), "content")
+            self._send_step(Step("DATA", data, self._finish), "content")
 
     def _give_up(self, refusal: Reply) -> None:
         """Nobody gets this message. What was already sent will be answered."""
@@ -334,51 +283,10 @@ class SMTPClient(Engine):
         first: bool = False,
         secret_from: int = 0,
     ) -> None:
-        if self.closed:
-            if first:
-                return  # tidying up after a session that is over
-            raise LocalProtocolError("the session is over")
+        if self.closed and first:
+            return  # tidying up after a session that is over
         line = f"{verb} {argument}".rstrip(" ")
         if not line.isprintable() or not line.isascii():
             raise LocalProtocolError(f"this cannot be said in SMTP: {line!r}")
         secret = ((secret_from, len(line)),) if 0 < secret_from < len(line) else ()
-        step = _Step(verb, line.encode() + CRLF, on_reply, secret)
-        if first:
-            self._unsent.appendleft(step)
-        else:
-            self._unsent.append(step)
-        self._send_what_may_leave()
-
-    def _send_what_may_leave(self) -> None:
-        while self._unsent and not self.closed and self._may_send_now():
-            self._send_step(self._unsent.popleft())
-
-    def _may_send_now(self) -> bool:
-        if self._in_handshake or not self._sent_steps:
-            return not self._in_handshake
-        pipelining = self._may_pipeline and self.offers("PIPELINING")
-        return pipelining and self._sent_steps[-1].verb not in ENDS_GROUP
-
-    def _send_step(self, step: _Step, what: str = "command") -> None:
-        ref = RFC_OF.get(step.verb, "")
-        self._say(step.octets, what, secret=step.secret, ref=ref)
-        self._sent_steps.append(step)
-
-    def _say_response(
-        self, response: bytes | None, on_reply: Callable[[Reply], None]
-    ) -> None:
-        """Answer a challenge; None cancels (RFC 4954 §4)."""
-        line = b"*" if response is None else sasl.encode(response)
-        step = _Step("AUTH", line + CRLF, on_reply, ((0, len(line)),))
-        self._send_step(step, "continuation")
-
-    # The end --------------------------------------------------------------------------
-
-    def _garbled(self, octets: bytes, why: str) -> None:
-        self._events.append(Garbled(octets, why))
-        self._end(f"the server does not speak SMTP: {why}")
-
-    def _end(self, why: str) -> None:
-        if not self.closed:
-            self.ended = why
-            self.closed = True
+        self._add(Step(verb, line.encode() + CRLF, on_reply, secret), first=first)

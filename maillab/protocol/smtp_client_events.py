@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from maillab.protocol.client import Garbled as Garbled
 from maillab.protocol.engine import Event
 from maillab.wire.smtp import Reply
 from maillab.wire.smtp_path import Address
@@ -57,11 +58,3 @@ class Sent(Event):
 
     reply: Reply
     accepted: tuple[Address, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Garbled(Event):
-    """The server said what SMTP does not allow. The session is over."""
-
-    octets: bytes
-    why: str

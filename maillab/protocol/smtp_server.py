@@ -15,6 +15,7 @@ from enum import Enum, auto
 from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol import smtp_server_limits as limits
 from maillab.protocol import smtp_server_replies as replies
+from maillab.protocol.commands import Commands
 from maillab.protocol.engine import Engine, Event, Question, StartTLS
 from maillab.protocol.smtp_server_auth import AuthExchange, secrets_of
 from maillab.protocol.smtp_server_events import (
@@ -66,19 +67,9 @@ BEFORE_TLS = {"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"}  # RFC 3207 §4
 
 Handler = Callable[["SMTPServer", str], Reply | Question]
 
-HANDLERS: dict[str, Handler] = {}
-RFC_OF: dict[str, str] = {}
-
-
-def command(verb: str, rfc: str) -> Callable[[Handler], Handler]:
-    """Register a handler with the RFC section that defines its command."""
-
-    def register(handler: Handler) -> Handler:
-        HANDLERS[verb] = handler
-        RFC_OF[verb] = rfc
-        return handler
-
-    return register
+command: Commands[Handler] = Commands()
+HANDLERS = command.handlers
+RFC_OF = command.rfc_of
 
 
 class SMTPServer(Engine):

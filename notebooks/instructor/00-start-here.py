@@ -131,9 +131,9 @@ capture
 # %%
 spoken = [packet for packet in capture.packets if packet.comment]
 for packet in spoken[:12]:
+    time = f"{packet.time_ns / 1e6:5.0f} ms"
     arrow = "→" if packet.outbound else "←"
-    words = packet.comment.splitlines()[0]
-    print(f"{packet.time_ns / 1e6:6.1f} ms {arrow} {len(packet.data):4} octets  {words[:60]}")
+    print(time, arrow, f"{len(packet.data):4} octets ", packet.comment[:58])
 
 # %% [markdown]
 # These are the first twelve packets with words in them. The others are TCP's own: `SYN` opens a

@@ -198,6 +198,7 @@ world.trace.session(smtp.id).ladder()
 task = lab.begin("1.2")
 task
 
+
 # %% answer="1.2"
 def read_reply(text):
     code, enhanced, lines = ..., ..., ...
@@ -225,6 +226,7 @@ lab.check("1.2", read_reply)
 # **Predict.** What does the server say to a login: a three-digit code again?
 #
 # *Your prediction:* …
+
 
 # %%
 def pop3(user, password):
@@ -342,9 +344,6 @@ imap.close()
 # A letter has two numbers. The **sequence number** is its place in the pile, and shifts when one
 # below it goes. The **UID** never changes. `FETCH 1` means the first, `UID FETCH 1` the second
 # (RFC 3501 §2.3.1).
-
-# %%
-lab.source("EXPUNGE", "IMAP")
 
 # %% [markdown]
 # ## Exercise 1.4: Flags
