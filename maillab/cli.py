@@ -116,7 +116,7 @@ def world(
 def check(
     file: Annotated[Path, typer.Argument(help="A scenario file (world.toml).")],
 ) -> None:
-    """Say all that is wrong with a scenario file; exit code 1 if anything is."""
+    """Say what is wrong with a scenario file."""
     from maillab.world.files import examine, find_scenario
 
     found = find_scenario(file)
