@@ -73,7 +73,7 @@ def test_our_relay_hands_mail_to_aiosmtpd(gamma, secure):
 
 def test_what_aiosmtpd_refuses_comes_back(gamma):
     class Refuser(Keeper):
-        async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802, PLR0913
+        async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
             return "550 5.1.1 No such mailbox"
 
     plug_in_aiosmtpd(gamma, Refuser())

@@ -79,7 +79,7 @@ def test_smtplib_brings_mail_to_port_25_as_a_stranger(live):
 
 def test_smtplib_is_told_what_is_refused(live, tls):
     with smtplib.SMTP(HERE, port(live, ALICE, 587), timeout=30) as client:
-        with pytest.raises(smtplib.SMTPSenderRefused, match="5.7.0"):
+        with pytest.raises(smtplib.SMTPSenderRefused, match=r"5\.7\.0"):
             client.send_message(letter("no login"))
         client.starttls(context=tls)
         with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
@@ -91,8 +91,8 @@ def test_smtplib_is_told_what_is_refused(live, tls):
         assert refused.value.recipients[BOB][0] == 550
 
 
-def test_a_letter_of_several_megabytes_arrives_whole(live, tls):
-    big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 300_000
+def test_a_letter_of_more_than_a_megabyte_arrives_whole(live, tls):
+    big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 100_000
     with smtplib.SMTP(HERE, port(live, ALICE, 587), timeout=60) as client:
         client.starttls(context=tls)
         client.login(ALICE, SECRETS[ALICE])

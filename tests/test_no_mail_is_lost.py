@@ -11,7 +11,9 @@ import pytest
 from maillab import open_world
 from tests.worlds import Journal, plain_world
 
-GREETING = b"EHLO pc.example\r\nMAIL FROM:<x@pc.example>\r\nRCPT TO:<bob@beta.example>\r\n"
+GREETING = (
+    b"EHLO pc.example\r\nMAIL FROM:<x@pc.example>\r\nRCPT TO:<bob@beta.example>\r\n"
+)
 DATA = b"DATA\r\n"
 SCRIPT = GREETING + DATA + b"Subject: 000000\r\n\r\n..one dot\r\n.\r\n" + b"QUIT\r\n"
 END = SCRIPT.index(b"\r\n.\r\n") + len(b"\r\n.\r\n")  # the message is whole here
@@ -84,7 +86,9 @@ def test_a_session_that_is_cut_after_any_octet(world, end):
     clients = [Client(world, cut) for cut in range(len(SCRIPT) + 1)]
 
     async def all_of_them():
-        await asyncio.gather(*(client.run(cut, end) for cut, client in enumerate(clients)))
+        await asyncio.gather(
+            *(client.run(cut, end) for cut, client in enumerate(clients))
+        )
 
     world.run(all_of_them(), on="alice-pc")
     world.settle()

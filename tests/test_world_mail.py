@@ -56,7 +56,10 @@ def inbox(world, name="alice"):
 
 def test_the_best_mail_exchanger_gets_it(gamma):
     world = gamma(TWO_MX)
-    best, second = FakeMX(world, "mx1.gamma.example"), FakeMX(world, "mx2.gamma.example")
+    best, second = (
+        FakeMX(world, "mx1.gamma.example"),
+        FakeMX(world, "mx2.gamma.example"),
+    )
     send(world, CAROL)
     assert (len(best.messages), second.sessions) == (1, 0)
     assert queued(world, "mail.alpha.example") == 0

@@ -80,7 +80,7 @@ class Report(View):
 
     def table(self) -> Table:
         """One row for each exercise."""
-        columns = ("", "exercise", "solved when", "points")
+        columns = ("exercise", "solved when", "points", "")
         return Table("Your points", columns, [self._row(e) for e in self.exercises])
 
     def text(self) -> str:
@@ -91,4 +91,4 @@ class Report(View):
         verdict = self.verdicts.get(exercise.id)
         sign = "–" if verdict is None else "✗" if verdict.failed else "✓"
         points = verdict.points if verdict else 0
-        return (sign, exercise.id, exercise.title, f"{points}/{exercise.points}")
+        return (exercise.id, exercise.title, f"{points}/{exercise.points}", sign)

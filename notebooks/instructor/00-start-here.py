@@ -77,7 +77,7 @@ for line in relay.lines[:14]:
     print(line.speaker, line.rows[0])
 
 # %% [markdown]
-# `HELO`, said politely, is `EHLO`. From `STARTTLS` on nobody in between can read along; our trace
+# `EHLO` says hello and asks what the server can do. From `STARTTLS` on nobody in between can read along; our trace
 # can, because it belongs to the world. For the whole dialogue, with a time and an RFC section
 # for each line, add a cell and type `relay.transcript()`.
 
@@ -89,8 +89,8 @@ for line in relay.lines[:14]:
 relay.ladder()
 
 # %% [markdown]
-# Find three things: the three arrows that open the connection; the double lines, where
-# encryption begins; and the arrow that carries the letter itself.
+# Find three things: the two arrows that open the connection; the place where the lines become
+# double, because they are encrypted; and the arrow that carries the letter itself.
 
 # %% [markdown]
 # ## 5. Names come first
@@ -133,7 +133,8 @@ spoken = [packet for packet in capture.packets if packet.comment]
 for packet in spoken[:12]:
     time = f"{packet.time_ns / 1e6:5.0f} ms"
     arrow = "→" if packet.outbound else "←"
-    print(time, arrow, f"{len(packet.data):4} octets ", packet.comment[:58])
+    words = packet.comment.split("\n")[0]
+    print(time, arrow, f"{len(packet.data):4} octets ", words[:58])
 
 # %% [markdown]
 # These are the first twelve packets with words in them. The others are TCP's own: `SYN` opens a

@@ -409,10 +409,10 @@ world.trace.session(smtp.id).transcript()
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `MAIL FROM` | reverse-path | envelope sender | sender | return path | sender | P1 From |
+# | `MAIL FROM` | reverse-path | envelope sender | sender | sender | sender | P1 From |
 # | `From:` | From field | header from | From | From | From | P2 From |
 # | `Relaying denied` | 550 5.7.1 | `reject_unauth_destination` | relay restrictions | IP ranges | authentication required | 5.7.64 |
-# | mailbox | maildrop, mailbox | Dovecot's maildir | drop folder | account | mail box | mailbox |
+# | mailbox | maildrop, mailbox | Dovecot's Maildir | drop folder | account | mailbox | mailbox |
 # | `\Seen` | system flag | (Dovecot) | – | read | read | read |
 
 # %% [markdown]

@@ -24,11 +24,12 @@ pytestmark = [
 ]
 
 CHECKSUMS = [f"-o{name}.check_checksum:TRUE" for name in ("ip", "tcp", "udp")]
+DECODING = ["-osmtp.decryption:TRUE"]  # base64 in AUTH
 CLIENT, SERVER = "alpha.example", "mx.beta.example"
 
 
 def tshark(file: Path, *options: str) -> str:
-    command = ["tshark", "-n", "-r", str(file), *CHECKSUMS, *options]
+    command = ["tshark", "-n", "-r", str(file), *CHECKSUMS, *DECODING, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

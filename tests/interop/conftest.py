@@ -1,0 +1,52 @@
+"""A live world for programs that we did not write."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maillab import open_world
+from maillab.gateway.live import Live
+from maillab.store.mailboxes import StoredMessage
+from tests.worlds import Journal, arrived
+
+ALICE, BOB = "alice@alpha.example", "bob@beta.example"
+SERVERS = {ALICE: "mail.alpha.example", BOB: "mx.beta.example"}
+
+
+class Site:
+    """The world two-domains behind real ports; alice sends, bob reads."""
+
+    def __init__(self, live: Live, folder: Path) -> None:
+        self.live = live
+        self.world = live.world
+        self.ca = folder / "ca.pem"
+        self.ca.write_bytes(self.world.ca.pem)
+
+    def port(self, who: str, number: int) -> int:
+        """The real port of somebody's server."""
+        return self.live.door(SERVERS[who], number).real_port
+
+    def arrived(self, text: str, who: str = BOB) -> StoredMessage:
+        """Wait for a message with this text."""
+        return self.live.call(arrived(self.world.mailbox(who), text.encode()))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with open_world("two-domains") as world:
+        with Live(world) as live:
+            yield Site(live, tmp_path_factory.mktemp("site"))
+        assert Journal(world).failures == []
+
+
+def run(*command: str | Path, code: int = 0) -> str:
+    """Run a program, expect its exit code, return what it said."""
+    words = [str(word) for word in command]
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr

@@ -1,0 +1,127 @@
+"""Unmodified curl sends and reads: SMTP, SMTPS, POP3, POP3S, IMAP, IMAPS."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.interop.conftest import ALICE, BOB, run
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed"),
+]
+
+PASSWORDS = {ALICE: "rabbit-hole", BOB: "sponge"}
+SCHEMES = {
+    "smtp": 587,
+    "smtps": 465,
+    "pop3": 110,
+    "pop3s": 995,
+    "imap": 143,
+    "imaps": 993,
+}
+
+
+def curl(site, who, scheme, path="", *options, **expected):
+    url = f"{scheme}://localhost:{site.port(who, SCHEMES[scheme])}/{path}"
+    login = ("--user", f"{who}:{PASSWORDS[who]}")
+    safe = ("--ssl-reqd", "--cacert", site.ca)
+    return run("curl", "-sS", "--url", url, *login, *safe, *options, **expected)
+
+
+def send(site, folder, subject, scheme="smtps", **expected):
+    file = folder / "letter"
+    head = f"From: {ALICE}\nTo: {BOB}\nSubject: {subject}\n\n"
+    file.write_text(head + "Dots:\n.\n..\n", "utf-8", newline="\r\n")
+    envelope = ("--mail-from", ALICE, "--mail-rcpt", BOB, "-T", file)
+    return curl(site, ALICE, scheme, "pc.example", *envelope, **expected)
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_curl_sends(site, tmp_path, scheme):
+    send(site, tmp_path, f"by {scheme}", scheme)
+    stored = site.arrived(f"Subject: by {scheme}\r\n")
+    assert b"with ESMTPSA id" in stored.content
+    assert stored.content.endswith(b"\r\nDots:\r\n.\r\n..\r\n")
+
+
+@pytest.mark.parametrize("scheme", ["pop3", "pop3s"])
+def test_curl_reads_by_pop3(site, tmp_path, scheme):
+    send(site, tmp_path, f"for {scheme}")
+    site.arrived(f"Subject: for {scheme}\r\n")
+    number = len(site.world.mailbox(BOB).messages)
+    listing = curl(site, BOB, scheme)
+    assert listing.splitlines()[-1].split()[0] == str(number)
+    assert f"Subject: for {scheme}" in curl(site, BOB, scheme, str(number))
+
+
+@pytest.mark.parametrize("scheme", ["imap", "imaps"])
+def test_curl_reads_by_imap(site, tmp_path, scheme):
+    send(site, tmp_path, f"for {scheme}")
+    uid = site.arrived(f"Subject: for {scheme}\r\n").uid
+    assert "INBOX" in curl(site, BOB, scheme)
+    assert f"Subject: for {scheme}" in curl(site, BOB, scheme, f"INBOX;UID={uid}")
+    found = curl(site, BOB, scheme, f"INBOX?SUBJECT%20%22for%20{scheme}%22")
+    assert found.startswith("* SEARCH ")
+
+
+def test_curl_stores_a_message_by_imap(site, tmp_path):
+    file = tmp_path / "draft"
+    file.write_bytes(b"Subject: put here by curl\r\n\r\nA draft.\r\n")
+    curl(site, BOB, "imaps", "INBOX", "-T", file)
+    assert b"A draft." in site.arrived("Subject: put here by curl\r\n").content
+
+
+def test_curl_deletes_by_pop3(site, tmp_path):
+    send(site, tmp_path, "short life")
+    site.arrived("Subject: short life\r\n")
+    number = len(site.world.mailbox(BOB).messages)
+    curl(site, BOB, "pop3s", str(number), "-X", "DELE", "--list-only")
+    texts = [message.content for message in site.world.mailbox(BOB).messages]
+    assert not any(b"short life" in text for text in texts)
+
+
+def test_a_wrong_password_and_an_unknown_authority_are_refused(site, tmp_path):
+    url = f"imaps://localhost:{site.port(BOB, 993)}/"
+    run("curl", "-sS", url, "--user", f"{BOB}:x", "--cacert", site.ca, code=67)
+    run("curl", "-sS", url, "--user", f"{BOB}:{PASSWORDS[BOB]}", code=60)
+
+
+# The command and the lines it prints ----------------------------------------------------
+
+
+def test_the_lines_that_the_command_prints_work_as_they_are():
+    words = [sys.executable, "-m", "maillab", "world", "two-domains", "--live"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as maillab:
+        printed = []
+        for line in maillab.stdout:
+            printed.append(line)
+            if "Ctrl-C stops it" in line:
+                break
+        recipes = [line.strip() for line in printed if "curl -sS" in line]
+        send_it, by_pop3, by_imap = recipes
+        in_a_shell(send_it)
+        # The letter is on its way to the other domain: curl itself waits for it.
+        letter = in_a_shell(by_pop3.replace("curl", f"curl {PATIENT}"))
+        assert "How are you?" in letter
+        assert "How are you?" in in_a_shell(by_imap)
+        maillab.send_signal(signal.SIGINT)
+        rest = maillab.stdout.read()
+        assert maillab.wait(timeout=30) == 0
+    assert re.search(
+        r"c\d+ .*your-computer → mail.alpha.example:587 .*SMTP \+TLS", rest
+    )
+    assert "relay" in rest or "mail.alpha.example → mx.beta.example:25" in rest
+
+
+PATIENT = "--retry 10 --retry-all-errors --retry-delay 1"
+
+
+def in_a_shell(line):
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0, line + done.stderr
+    return done.stdout
