@@ -14,7 +14,7 @@ REFERENCE_NOTEBOOKS ?= $(sort $(wildcard notebooks/instructor/*.ipynb))
 NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-interop test-notebooks check format docs constraints clean
+.PHONY: help lab test test-interop test-notebooks notebooks check format docs constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ endif
 
 test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
 	$(BIN)/python -m pytest -m interop
+
+notebooks: $(VENV)/.test ## build the references and the students' notebooks anew
+	$(BIN)/python -m maillab.grading.build
 
 check: $(VENV)/.check ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

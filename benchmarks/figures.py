@@ -104,7 +104,7 @@ FIGURES: dict[str, Callable[[], float]] = {
 def main() -> None:
     """Print the table."""
     for name, work in FIGURES.items():
-        print(f"{name:<26}{best(work):10.1f} ms")
+        sys.stdout.write(f"{name:<26}{best(work):10.1f} ms\n")
 
 
 if __name__ == "__main__":

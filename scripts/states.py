@@ -4,6 +4,7 @@ The tables stand at the top of each server engine; this page is drawn from them,
 cannot say anything else than the code does.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Set
 from enum import Enum
 from pathlib import Path
@@ -14,6 +15,7 @@ from maillab.protocol import imap_server_commands, pop3_server, smtp_server
 PAGE = Path(__file__).parents[1] / "docs" / "states.md"
 # Lines that arrive in these states are no commands.
 NO_COMMANDS = {"DATA", "AUTH", "SASL", "TLS", "UPDATE", "CLOSED", "LOGOUT"}
+PROTOCOLS = {5321, 1939, 3501}  # before their extensions
 INTRODUCTION = """\
 # Which command is legal when
 
@@ -57,10 +59,17 @@ def rows(
     names = (state.name.lower().replace("_", " ") for state in named)
     yield f"| command | {' | '.join(names)} | section |"
     yield f"|---|{'---|' * len(named)}---|"
-    for verb, section in sections.items():
+    for verb, section in sorted(sections.items(), key=by_section):
         allowed = legal.get(verb, everywhere)
         marks = ("yes" if state in allowed else "" for state in named)
         yield f"| {verb} | {' | '.join(marks)} | {section} |"
+
+
+def by_section(item: tuple[str, str]) -> tuple[bool, tuple[int, ...], str]:
+    """The RFC of the protocol itself first, then those of its extensions."""
+    verb, section = item
+    numbers = tuple(map(int, re.findall(r"\d+", section)))
+    return numbers[0] not in PROTOCOLS, numbers, verb
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from maillab.policy.retry import RetrySchedule
 from maillab.store.accounts import Directory
 from maillab.store.queue import Queue, QueueEntry
 from maillab.wire.message import (
-    DateTime,
     add_if_missing,
+    date_text,
     message_id,
     prepend,
     received,
@@ -105,7 +105,7 @@ class MTA:
         return add_if_missing(content, "Message-ID", name)
 
     def _date(self) -> str:
-        return DateTime.from_epoch(int(self.machine.now().timestamp())).to_text()
+        return date_text(self.machine.now())
 
     def _new_id(self) -> str:
         return f"{self._ids.getrandbits(32):08X}"

@@ -7,13 +7,14 @@ Rule 1: an MUA submits to its own server, at 587 with STARTTLS (RFC 6409, RFC 83
 Rule 2: a password leaves in clear text only when the person said so (`allow_plain`).
 """
 
+import random
 import ssl
 from dataclasses import dataclass
 
 from maillab.agents.machine import Machine
 from maillab.agents.smtp_dialogue import SMTPDialogue
 from maillab.errors import LabError
-from maillab.wire.message import field
+from maillab.wire.message import date_text, field, message_id
 from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
@@ -49,22 +50,35 @@ class MUA:
     """A mail program on one machine, for one account."""
 
     def __init__(
-        self, machine: Machine, settings: MailSettings, tls: ssl.SSLContext | None
+        self,
+        machine: Machine,
+        settings: MailSettings,
+        tls: ssl.SSLContext | None,
+        generator: random.Random,
     ) -> None:
         self.machine = machine
         self.settings = settings
         self.tls = tls
+        self._random = generator  # for Message-IDs
 
     def compose(self, to: list[str], subject: str, text: str) -> bytes:
-        """Write a message (RFC 5322 §3.6): From, To, Subject, and the text in UTF-8."""
+        """Write a message (RFC 5322 §3.6), with its text in UTF-8."""
         body = text.replace("\r\n", "\n").rstrip("\n").replace("\n", "\r\n")
-        head = field("From", encoded(self.settings.from_field))
+        head = field("Date", date_text(self.machine.now()))
+        head += field("From", encoded(self.settings.from_field))
         head += field("To", ", ".join(to)) + field("Subject", encoded(subject))
+        head += field("Message-ID", self._new_message_id())
         if not text.isascii():
             head += field("MIME-Version", "1.0")
             head += field("Content-Type", "text/plain; charset=utf-8")
             head += field("Content-Transfer-Encoding", "8bit")
         return head + b"\r\n" + body.encode("utf-8") + b"\r\n"
+
+    def _new_message_id(self) -> str:
+        """Unique in time and place (RFC 5322 §3.6.4)."""
+        stamp = self.machine.now().strftime("%Y%m%d%H%M%S")
+        domain = self.settings.address.rpartition("@")[2]
+        return f"<{stamp}.{self._random.getrandbits(32):08X}@{domain}>"
 
     async def submit(self, content: bytes, recipients: list[str]) -> Reply:
         """Hand a message to the server.
@@ -96,6 +110,14 @@ class MUA:
             )
         expect("AUTH", await dialogue.login(settings.login, settings.password))
         sender = Address.from_text(settings.address)
+        self.machine.emit(
+            "submitted",
+            dialogue.stream.id,
+            message=message_id(content),
+            to_host=settings.server,
+            sender=settings.address,
+            size=len(content),
+        )
         transfer = await dialogue.send(Envelope(sender, paths, {}), content)
         for path, reply in transfer.recipients.items():
             expect(f"RCPT TO:<{path}>", reply)

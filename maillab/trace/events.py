@@ -75,6 +75,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         ),
         "auth": _meaning("somebody logged in", "protocol mechanism user ok reason"),
         "policy": _meaning("a policy decided", "subject verdict reason ref"),
+        "submitted": _meaning(
+            "a mail program hands a message over", "message to_host sender size"
+        ),
         "accepted": _meaning(
             "responsibility for a message was taken",
             f"{_MESSAGE} sender recipients size",

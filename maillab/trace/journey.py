@@ -16,6 +16,7 @@ from maillab.trace.view import Table, View, clip, clock, join
 
 _COLUMNS = ("Time", "Host", "Step", "What", "Queue id")
 _TOLD = {
+    "submitted": "{sender} hands it to {to_host}, {size} octets",
     "accepted": "from <{sender}> for {recipients}, {size} octets",
     "attempt": "to {to_host} [{address}] for {recipients}",
     "relayed": "{to_host} took it: {reply}",
@@ -24,10 +25,12 @@ _TOLD = {
     "delivered": "{mailbox}, {folder}, UID {uid}",
     "fetched": "{mailbox} by {protocol}",
 }
+# What became of a message, rather than what was done with it.
+_ENDS = ("delivered", "fetched", "deferred", "bounced")
 _SIGNS = {"deferred": "…", "bounced": "✗", "delivered": "✓", "fetched": "✓"}
 _INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
 _FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
-_ROW, _TOP, _TIMES, _LANE = 44, 74, 96, 170
+_ROW, _TOP, _TIMES, _LANE, _WORDS = 44, 74, 96, 150, 460
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class Journey(View):
 
     def describe(self) -> str:
         """One sentence: the alt text."""
-        first, last = self.steps[0], self.steps[-1]
+        ends = [step for step in self.steps if step.kind in _ENDS]
+        first, last = self.steps[0], (ends or self.steps)[-1]
         took = clock(last.time_ns - first.time_ns)
         way = " → ".join(self.hosts)
         return clean(f"Message {self.message}: {way}, {last.kind} after {took}.")
@@ -73,10 +77,11 @@ class Journey(View):
         return f"{self.describe()}\n\n{self.table().text()}"
 
     def svg(self) -> str:
-        """Lanes: a host each, time downwards."""
+        """Lanes: a host each, time downwards; the words stand right of all lanes."""
         hosts = self.hosts
         lanes = {host: _TIMES + 20 + i * _LANE for i, host in enumerate(hosts)}
-        width = _TIMES + 20 + _LANE * len(hosts) + 330
+        words = _TIMES + 20 + _LANE * len(hosts)
+        width = words + _WORDS
         height = _TOP + _ROW * len(self.steps) + 6
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
@@ -94,7 +99,7 @@ class Journey(View):
         before: tuple[float, float] | None = None
         for at, step in enumerate(self.steps):
             here = (float(lanes[step.host]), float(_TOP + at * _ROW + 8))
-            parts += _drawn(step, before, here)
+            parts += _drawn(step, before, here, words)
             before = here
         return "".join([*parts, "</svg>"])
 
@@ -116,7 +121,10 @@ def _step(event: Event) -> Step:
 
 
 def _drawn(
-    step: Step, before: tuple[float, float] | None, here: tuple[float, float]
+    step: Step,
+    before: tuple[float, float] | None,
+    here: tuple[float, float],
+    words: float,
 ) -> list[str]:
     x, y = here
     ink = _NO if step.kind in ("deferred", "bounced") else _INK
@@ -134,10 +142,10 @@ def _drawn(
     )
     sign = f"{_SIGNS[step.kind]} " if step.kind in _SIGNS else ""
     parts.append(
-        _text(x + 14, y + 1, sign + step.kind, f'fill="{ink}" font-weight="bold"')
+        _text(words, y + 1, sign + step.kind, f'fill="{ink}" font-weight="bold"')
     )
     told = f'fill="{_SOFT}" font-size="11"'
-    parts.append(_text(x + 14, y + 15, clip(step.text, 62), told))
+    parts.append(_text(words, y + 15, clip(step.text, 66), told))
     style = f'text-anchor="end" fill="{_SOFT}" font-size="11"'
     parts.append(_text(_TIMES - 8, y + 4, clock(step.time_ns), style))
     return parts

@@ -27,8 +27,7 @@ class Table:
         """Columns as wide as their widest cell; numbers to the right."""
         cells = [self.columns, *self.rows]
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        right = [_is_number(column) for column in zip(*self.rows, strict=True)]
-        right = right or [False] * len(widths)
+        right = self._numbers()
         return "\n".join(
             "  ".join(
                 cell.rjust(width) if to_right else cell.ljust(width)
@@ -37,10 +36,19 @@ class Table:
             for row in cells
         )
 
+    def _numbers(self) -> list[bool]:
+        """Which columns hold numbers."""
+        columns = list(zip(*self.rows, strict=True))
+        return [_is_number(cells) for cells in columns] or [False] * len(self.columns)
+
     def html(self) -> str:
         """The table with caption and scopes, for those who read with their ears."""
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
-        rows = "".join(f"<tr>{_html_row(row)}</tr>" for row in self.rows)
+        sides = ["right" if right else "left" for right in self._numbers()]
+        head = "".join(
+            f'<th scope="col" style="text-align:{side}">{escape(name)}</th>'
+            for name, side in zip(self.columns, sides, strict=True)
+        )
+        rows = "".join(f"<tr>{_html_row(row, sides)}</tr>" for row in self.rows)
         return (
             f"<table><caption>{escape(self.caption)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -136,10 +144,12 @@ def join(values: object) -> str:
     return clean(values)
 
 
-def _html_row(row: Sequence[str]) -> str:
-    first, *rest = row
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-    return f'<th scope="row">{escape(first)}</th>{cells}'
+def _html_row(row: Sequence[str], sides: Sequence[str]) -> str:
+    first, *rest = (
+        f' style="text-align:{side}">{escape(cell)}'
+        for cell, side in zip(row, sides, strict=True)
+    )
+    return f'<th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in rest)
 
 
 def _is_number(cells: Sequence[str]) -> bool:

@@ -19,9 +19,10 @@ from typing import Any
 from maillab.errors import LabError
 from maillab.ui import workbench
 
+SETTINGS = Path(__file__).with_name("jupyter")
 FIRST = "notebooks/00-start-here.ipynb"
 STAY_AT_HOME = (
-    "--LabApp.news_url=None",  # and no pop-up that asks about news
+    "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class="
     "jupyterlab.handlers.announcements.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
@@ -44,6 +45,7 @@ def launch(
         ) from error
     tell_about(workbench.refresh(workbench.originals(), folder / "notebooks"))
     warn_root()
+    add_settings()
     arguments = server_options(folder, port, browser=browser and browser_is_here())
     server = lab.LabApp.initialize_server(argv=[*arguments, *options])
     server.io_loop.add_callback(announce, server, port)
@@ -70,6 +72,13 @@ def server_options(folder: Path, port: int, *, browser: bool) -> list[str]:
     if is_root():
         options.append("--allow-root")
     return options
+
+
+def add_settings() -> None:
+    """Let JupyterLab find our settings: no pop-up that asks about news."""
+    others = os.environ.get("JUPYTER_CONFIG_PATH", "")
+    paths = [str(SETTINGS), *filter(None, [others])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
 
 
 def announce(server: Any, wanted: int) -> None:

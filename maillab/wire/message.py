@@ -12,6 +12,7 @@ Rule 3: lines end in CRLF; a bare LF is tolerated at the end of a header line, b
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 DAYS = tuple("Mon Tue Wed Thu Fri Sat Sun".split())
@@ -240,6 +241,19 @@ class DateTime:
         clock = f"{self.hour:02}:{self.minute:02}:{self.second:02}"
         date = f"{self.day} {MONTHS[self.month - 1]} {self.year:04}"
         return f"{day}, {date} {clock} {zone_text(self.zone)}"
+
+
+class Clock(Protocol):
+    """A moment, as `datetime.datetime` knows it."""
+
+    def timestamp(self) -> float:
+        """Seconds since 1970-01-01 00:00 UTC."""
+        ...
+
+
+def date_text(now: Clock) -> str:
+    """A moment as a Date field writes it, in UTC."""
+    return DateTime.from_epoch(int(now.timestamp())).to_text()
 
 
 def parse_date(text: str) -> DateTime | None:

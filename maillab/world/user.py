@@ -30,6 +30,7 @@ class User:
         self.name = name
         self.host = host
         self.server = server
+        self._message_ids = host.random(f"message ids of {account.address}")
 
     @property
     def address(self) -> str:
@@ -53,7 +54,7 @@ class User:
 
     @property
     def mua(self) -> MUA:
-        """This person's mail program."""
+        """This person's mail program, set up as the account is now."""
         server = self.server
         settings = MailSettings(
             self.address,
@@ -64,7 +65,7 @@ class User:
             allow_plain=server.plain_login,
         )
         tls = self._world.ca.client_context() if server.tls is not None else None
-        return MUA(self.host, settings, tls)
+        return MUA(self.host, settings, tls, self._message_ids)
 
     def send(self, recipients: str | list[str], subject: str, text: str = "") -> str:
         """Write a letter and submit it. Returns the server's reply.

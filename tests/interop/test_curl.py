@@ -1,6 +1,6 @@
 """Unmodified curl sends and reads: SMTP, SMTPS, POP3, POP3S, IMAP, IMAPS."""
 
-import re
+import os
 import shutil
 import signal
 import subprocess
@@ -91,37 +91,57 @@ def test_a_wrong_password_and_an_unknown_authority_are_refused(site, tmp_path):
     run("curl", "-sS", url, "--user", f"{BOB}:{PASSWORDS[BOB]}", code=60)
 
 
-# The command and the lines it prints ----------------------------------------------------
+# The command and the lines it prints --------------------------------------------------
+
+PATIENCE = "retry = 10\nretry-all-errors\nretry-delay = 1\n"
 
 
-def test_the_lines_that_the_command_prints_work_as_they_are():
+@pytest.fixture
+def shell(tmp_path):
+    """Runs a line as it is. A letter may still be on its way: curl is told to retry."""
+    (tmp_path / ".curlrc").write_text(PATIENCE, "utf-8")
+
+    def run_line(line):
+        done = subprocess.run(
+            ["sh", "-c", line],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CURL_HOME": str(tmp_path)},
+        )
+        assert done.returncode == 0, line + done.stderr
+        return done.stdout
+
+    return run_line
+
+
+@pytest.fixture
+def command():
+    """`maillab world two-domains --live`, until the end of the test."""
     words = [sys.executable, "-m", "maillab", "world", "two-domains", "--live"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as maillab:
-        printed = []
-        for line in maillab.stdout:
-            printed.append(line)
-            if "Ctrl-C stops it" in line:
-                break
-        recipes = [line.strip() for line in printed if "curl -sS" in line]
-        send_it, by_pop3, by_imap = recipes
-        in_a_shell(send_it)
-        # The letter is on its way to the other domain: curl itself waits for it.
-        letter = in_a_shell(by_pop3.replace("curl", f"curl {PATIENT}"))
-        assert "How are you?" in letter
-        assert "How are you?" in in_a_shell(by_imap)
-        maillab.send_signal(signal.SIGINT)
-        rest = maillab.stdout.read()
-        assert maillab.wait(timeout=30) == 0
-    assert re.search(
-        r"c\d+ .*your-computer → mail.alpha.example:587 .*SMTP \+TLS", rest
-    )
-    assert "relay" in rest or "mail.alpha.example → mx.beta.example:25" in rest
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        yield running
+        running.kill()
 
 
-PATIENT = "--retry 10 --retry-all-errors --retry-delay 1"
+def until(lines, text):
+    """The lines up to the one with `text`."""
+    found = []
+    for line in lines:
+        found.append(line.strip())
+        if text in line:
+            return found
+    raise AssertionError("\n".join(found))
 
 
-def in_a_shell(line):
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
-    assert done.returncode == 0, line + done.stderr
-    return done.stdout
+def test_the_lines_that_the_command_prints_work_as_they_are(command, shell):
+    printed = until(command.stdout, "Ctrl-C stops it")
+    send_it, by_pop3, by_imap = [line for line in printed if "curl -sS" in line]
+    shell(send_it)
+    assert "How are you?" in shell(by_pop3)
+    assert "How are you?" in shell(by_imap)
+    command.send_signal(signal.SIGINT)
+    summary = command.stdout.read()
+    assert command.wait(timeout=30) == 0
+    assert "your-computer → mail.alpha.example:587" in summary
+    assert "mail.alpha.example → mx.beta.example:25" in summary
+    assert "SMTP +TLS" in summary
