@@ -1,10 +1,10 @@
 """maillab: an internet of mail in one Python process, for learning how mail works.
 
-    import maillab
+import maillab
 
-    world = maillab.open_world("two-domains")
-    world.send("alice", "bob@beta.example", "Hello", "How are you?")
-    world.trace.summary()
+world = maillab.open_world("two-domains")
+world.send("alice", "bob@beta.example", "Hello", "How are you?")
+world.trace.summary()
 """
 
 from pathlib import Path

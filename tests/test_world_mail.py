@@ -1,6 +1,7 @@
 """Mail in a world goes its way, or its sender is told why not."""
 
 import asyncio
+import email
 
 import dns.message
 import dns.rcode
@@ -331,3 +332,12 @@ def test_what_is_not_an_address_is_said_before_anything_is_sent(two):
     with pytest.raises(LabError, match="bob"):
         two.user("alice").send("bob", "Hello")
     assert two.trace.sessions == []
+
+
+def test_a_mail_program_breaks_lines_that_are_too_long_for_smtp():
+    long = "word " * 400 + "end"
+    with open_world("hello") as world:
+        world.send("alice", "bob@hello.example", "Long", long)
+        letter = email.message_from_bytes(world.mailbox("bob").messages[0].content)
+    assert letter["Content-Transfer-Encoding"] == "quoted-printable"
+    assert letter.get_payload(decode=True).decode().rstrip() == long

@@ -19,6 +19,7 @@ from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
 SUBMISSION_PORT = 587
+LONGEST_LINE = 998  # octets without CRLF (RFC 5322 §2.1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,19 @@ class MUA:
 
     def compose(self, to: list[str], subject: str, text: str) -> bytes:
         """Write a message (RFC 5322 §3.6), with its text in UTF-8."""
-        body = text.replace("\r\n", "\n").rstrip("\n").replace("\n", "\r\n")
+        lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+        body = "\r\n".join(lines).encode("utf-8") + b"\r\n"
+        too_long = any(len(line.encode("utf-8")) > LONGEST_LINE for line in lines)
         head = field("Date", date_text(self.machine.now()))
         head += field("From", encoded(self.settings.from_field))
         head += field("To", ", ".join(to)) + field("Subject", encoded(subject))
         head += field("Message-ID", self._new_message_id())
-        if not text.isascii():
+        if too_long or not text.isascii():
             head += field("MIME-Version", "1.0")
             head += field("Content-Type", "text/plain; charset=utf-8")
-            head += field("Content-Transfer-Encoding", "8bit")
-        return head + b"\r\n" + body.encode("utf-8") + b"\r\n"
+            encoding = "quoted-printable" if too_long else "8bit"
+            head += field("Content-Transfer-Encoding", encoding)
+        return head + b"\r\n" + (quoted_printable(body) if too_long else body)
 
     def _new_message_id(self) -> str:
         """Unique in time and place (RFC 5322 §3.6.4)."""
@@ -143,6 +147,13 @@ def expect(step: str, reply: Reply) -> Reply:
     if not reply.positive:
         raise Unsent(step, reply)
     return reply
+
+
+def quoted_printable(body: bytes) -> bytes:
+    """A body in lines of at most 76 octets (RFC 2045 §6.7)."""
+    import quopri
+
+    return quopri.encodestring(body.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
 
 
 def encoded(text: str) -> str:

@@ -56,12 +56,19 @@ class World:
         self.resolvers: dict[str, Resolver] = {}
         self.servers: dict[str, MailServer] = {}
         self.users: dict[str, User] = {}
-        for name in scenario.hosts:
+        try:
+            self._build(loaded)
+        except BaseException:
+            self.close()
+            raise
+
+    # Building -------------------------------------------------------------------------
+
+    def _build(self, loaded: LoadedScenario) -> None:
+        for name in self.scenario.hosts:
             self._add_host(name)
         self._add_users()
         self.driver.run(self._start(loaded))
-
-    # Building -------------------------------------------------------------------------
 
     def _add_host(self, name: str) -> None:
         table = self.scenario.hosts[name]
