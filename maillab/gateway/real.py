@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from maillab.net.acceptor import accepting
 from maillab.net.sockets import WorldLoop
 from maillab.net.stream import Stream
 
@@ -76,21 +77,8 @@ class RealHost:
     ) -> RealListener:
         """Open a real port; 0 lets the system choose (`RealListener.port` tells)."""
 
-        def accepted() -> Stream:
-            return self._new_stream(on_made=start)
-
-        def start(stream: Stream) -> None:
-            self.spawn(finish(stream), f"{self.name}:{port} {stream.id}")
-
-        async def finish(stream: Stream) -> None:
-            try:
-                await on_stream(stream)
-            except Exception as error:  # noqa: BLE001  (the top of this task)
-                self.emit("failure", stream.id, error=repr(error), traceback="")
-            finally:
-                stream.hang_up()
-
-        server = await self.loop.real_create_server(accepted, self._address, port)
+        factory = accepting(self, port, on_stream, self._new_stream)
+        server = await self.loop.real_create_server(factory, self._address, port)
         return RealListener(server)
 
     def spawn(

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from maillab.errors import LabError
+from maillab.net.acceptor import accepting
 from maillab.net.here import current_host
-from maillab.net.network import Network, checked_address, trace_of
+from maillab.net.network import Network, checked_address
 from maillab.net.stream import Stream
 
 EPHEMERAL_PORTS = range(49152, 65536)  # RFC 6335 §6
@@ -87,25 +88,10 @@ class Host:
     ) -> Any:
         """Call `on_stream`, in a task of its own, for each connection to `port`."""
 
-        def accepted() -> Stream:
-            return Stream(on_made=start)
-
-        def start(stream: Stream) -> None:
-            self.spawn(finish(stream), f"{self.name}:{port} {stream.id}")
-
-        async def finish(stream: Stream) -> None:
-            try:
-                await on_stream(stream)
-            except Exception as error:  # noqa: BLE001  (the top of this task)
-                self.emit(
-                    "failure", stream.id, error=repr(error), traceback=trace_of(error)
-                )
-            finally:
-                if not self.loop.is_closed():
-                    stream.hang_up()
+        factory = accepting(self, port, on_stream)
 
         async def bind() -> Any:
-            return await self.loop.create_server(accepted, self.addresses[0], port)
+            return await self.loop.create_server(factory, self.addresses[0], port)
 
         return await self.spawn(bind())
 

@@ -12,6 +12,7 @@ import importlib
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def launch(
     server = lab.LabApp.initialize_server(argv=[*arguments, *options])
     server.io_loop.add_callback(announce, server, port)
     server.start()
+    let_go()
     print(f"\nJupyterLab has stopped. Your notebooks are in {folder / 'notebooks'}.")
 
 
@@ -72,6 +74,18 @@ def server_options(folder: Path, port: int, *, browser: bool) -> list[str]:
     if is_root():
         options.append("--allow-root")
     return options
+
+
+def let_go() -> None:
+    """End the threads that the server's AnyIO keeps for later work.
+
+    They wait for a queue that nobody fills any more, and Python waits for them.
+    """
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("anyio."):
+            stop: Any = getattr(thread, "stop", None)
+            if stop is not None:
+                stop()
 
 
 def add_settings() -> None:
