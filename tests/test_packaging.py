@@ -1,5 +1,6 @@
 """The files that install maillab agree with each other."""
 
+import importlib.metadata
 import importlib.util
 import re
 import runpy
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 import maillab
 
@@ -96,3 +98,17 @@ def test_links_in_the_documentation_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("package", ["jupyterlab", "ipywidgets", "matplotlib", "scapy"])
 def test_the_lab_has_what_the_notebooks_use(package: str) -> None:
     assert importlib.util.find_spec(package)
+
+
+@pytest.mark.parametrize("pin", pins())
+def test_what_is_pinned_runs_on_the_oldest_python(pin: str) -> None:
+    """If this fails: pin an older version by hand, pip cannot skip a pin."""
+    name, _, version = pin.partition("==")
+    try:
+        metadata = importlib.metadata.metadata(name)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("not installed here")
+    if metadata["Version"] != version:
+        pytest.skip(f"{metadata['Version']} is installed here")
+    wanted = SpecifierSet(metadata.get("Requires-Python") or ">=3")
+    assert "3.11.0" in wanted
