@@ -64,7 +64,7 @@ def tracked_files() -> list[Path]:
         files = []
     if not files:
         found = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
-        made = {".venv", "maillab-workbench", "build", "dist"}
+        made = {".venv", ".hypothesis", "maillab-workbench", "build", "dist"}
         files = [ROOT / f for f in found if not made & set(f.parts)]
         files = [f for f in files if not any(p.endswith("_cache") for p in f.parts)]
     return [f for f in files if f.is_file() and f.suffix in TEXTS and f != THIS]

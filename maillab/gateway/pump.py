@@ -13,6 +13,8 @@ class Pump(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: Any = None
         self._other: Pump | None = None
+        self._early = bytearray()  # came before there was another end
+        self._ended = False
 
     def link(self, other: "Pump") -> None:
         """Join two open ends."""
@@ -20,6 +22,9 @@ class Pump(asyncio.Protocol):
         for end in (self, other):
             if end.transport is not None:
                 end.transport.resume_reading()
+                end.data_received(bytes(end._early))
+                if end._ended:
+                    end.eof_received()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open; wait for the other end."""
@@ -28,13 +33,19 @@ class Pump(asyncio.Protocol):
             self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Pass it on."""
+        """Pass it on; keep it while there is nobody to pass it to.
+
+        (A pause in `connection_made` is not heeded by Python before 3.11.5.)
+        """
         there = self._there
-        if there is not None and not there.is_closing():
+        if self._other is None:
+            self._early += data
+        elif there is not None and not there.is_closing():
             there.write(data)
 
     def eof_received(self) -> bool:
         """Pass the half-close on; the other direction stays open."""
+        self._ended = True
         there = self._there
         if there is not None and not there.is_closing():
             try:

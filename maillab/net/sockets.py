@@ -21,6 +21,7 @@ from maillab.errors import LabError
 from maillab.net.handshake import Dial, TCPServer, look_up_error
 from maillab.net.here import here
 from maillab.net.loop import VirtualLoop
+from maillab.net.tcp import fill_buffer
 from maillab.net.tls import LabTLS, TLSServerStart
 from maillab.net.udp import DatagramEndpoint
 
@@ -137,8 +138,12 @@ class WorldLoop(VirtualLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         call_connection_made: bool = False,
+        already_read: bytes = b"",
     ) -> Any:
-        """Like asyncio's, with our TLS protocol (net.tls)."""
+        """Like asyncio's, with our TLS protocol (net.tls).
+
+        `already_read`: octets of the peer's hello that somebody else got.
+        """
         waiter: asyncio.Future[None] = self.create_future()
         secured = LabTLS(
             self,
@@ -154,6 +159,7 @@ class WorldLoop(VirtualLoop):
         transport.pause_reading()
         transport.set_protocol(secured)
         made = self.call_soon(secured.connection_made, transport)
+        self.call_soon(fill_buffer, secured, already_read)
         resumed = self.call_soon(transport.resume_reading)
         try:
             await waiter

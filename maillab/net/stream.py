@@ -25,7 +25,7 @@ class Stream(asyncio.Protocol):
     """Both directions of one connection. Fulfils `agents.machine.Stream`."""
 
     def __init__(self, on_made: "Callable[[Stream], None] | None" = None) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: Any = asyncio.get_running_loop()  # a WorldLoop
         self.id = ""
         self.local: tuple[str, int] = ("", 0)
         self.peer: tuple[str, int] = ("", 0)
@@ -40,6 +40,7 @@ class Stream(asyncio.Protocol):
         self._blocked: asyncio.Future[None] | None = None
         self._flush_planned = False
         self._secure = False
+        self._begun = False  # somebody has read or written
         self._lost: asyncio.Future[None] = self.loop.create_future()
 
     # For agents -----------------------------------------------------------------------
@@ -49,13 +50,13 @@ class Stream(asyncio.Protocol):
 
         Raises ConnectionResetError, or TimeoutError when TCP gave up.
         """
+        self._begun = True
         self._flush()
-        if self._transport is not None and len(self._in) < READ_AHEAD:
-            self._transport.resume_reading()
         while not (self._in or self._ended or self._interrupted):
-            self._reader = self.loop.create_future()
+            news: asyncio.Future[None] = self.loop.create_future()
+            self._reader = news
             try:
-                await self._reader
+                await news
             finally:
                 self._reader = None
         if self._in:
@@ -73,6 +74,7 @@ class Stream(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Queue bytes; they leave when the caller next waits for anything."""
+        self._begun = True
         self._out += data
         if not self._flush_planned:
             self._flush_planned = True
@@ -100,10 +102,13 @@ class Stream(asyncio.Protocol):
     ) -> None:
         """Do a TLS handshake. Raises ssl.SSLError, ConnectionError, TimeoutError.
 
-        Plain text that already arrived is dropped (RFC 3207 §4.2).
+        Plain text that already arrived is dropped (RFC 3207 §4.2). Before anything was
+        read or written it is no plain text: a fast client's hello (RFC 8314 §3).
         """
         self._flush()
+        hello = b"" if self._begun else bytes(self._in)
         self._in.clear()
+        self._begun = True
         self._secure = True
         assert self._transport is not None
         transport = await self.loop.start_tls(
@@ -113,6 +118,7 @@ class Stream(asyncio.Protocol):
             server_side=server_side,
             server_hostname=server_name or None,
             ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
+            already_read=hello,
         )
         if transport is None:
             raise ConnectionResetError("the connection ended during the TLS handshake")
@@ -170,7 +176,6 @@ class Stream(asyncio.Protocol):
         self.local = (self._extra("sockname") or ("", 0))[:2]
         self.peer = (self._extra("peername") or ("", 0))[:2]
         if self._on_made is not None:
-            self._transport.pause_reading()  # a TLS hello must not end up in `_in`
             self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
