@@ -1,6 +1,7 @@
 """Mail in a world goes its way, or its sender is told why not."""
 
 import asyncio
+import base64
 import email
 
 import dns.message
@@ -341,3 +342,18 @@ def test_a_mail_program_breaks_lines_that_are_too_long_for_smtp():
         letter = email.message_from_bytes(world.mailbox("bob").messages[0].content)
     assert letter["Content-Transfer-Encoding"] == "quoted-printable"
     assert letter.get_payload(decode=True).decode().rstrip() == long
+
+
+def test_nobody_logs_in_for_somebody_else():
+    """RFC 4616 §2: the authorization identity is checked, not ignored."""
+    login = b"bob@hello.example\0alice@hello.example\0rabbit-hole"
+    own = login.replace(b"bob@hello.example", b"")
+    with (
+        open_world("hello") as world,
+        world.console("alice-pc", "mail.hello.example", 587) as console,
+    ):
+        console.say("EHLO alice-pc")
+        refused = console.say(f"AUTH PLAIN {base64.b64encode(login).decode()}")
+        taken = console.say(f"AUTH PLAIN {base64.b64encode(own).decode()}")
+    assert refused.startswith("535 5.7.8")
+    assert taken.startswith("235 2.7.0")

@@ -14,6 +14,7 @@ from maillab.agents.mta import MTA, Submission
 from maillab.agents.serving import Security, serve
 from maillab.policy.relay import RelayFacts, judge_recipient
 from maillab.policy.verdict import Verdict
+from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.smtp_server import SMTPServer
 from maillab.protocol.smtp_server_events import (
@@ -30,6 +31,7 @@ from maillab.wire.smtp import Reply
 
 IDLE_TIMEOUT = 300.0  # seconds (RFC 5321 §4.5.3.2.7)
 MAX_HOPS = 100  # Received fields (RFC 5321 §6.3)
+WRONG_LOGIN = "no such account, a wrong password, or authzid is another user"
 MECHANISMS = ("PLAIN", "LOGIN")
 
 
@@ -76,7 +78,7 @@ class SMTPSession:
         """Answer one question of the engine."""
         match question:
             case MailFrom():
-                reply = Reply(250, "2.1.0", "Sender ok")
+                reply = replies.SENDER_OK
             case RcptTo():
                 reply = self._recipient(question)
             case Message():
@@ -84,14 +86,14 @@ class SMTPSession:
             case Login():
                 reply = self._login(question)
             case Verify():  # RFC 5321 §7.3: do not tell strangers who lives here
-                reply = Reply(252, "2.0.0", "Send some mail and you will see")
+                reply = replies.CANNOT_VERIFY
             case _:
                 raise TypeError(f"no answer to {question}")
         self.engine.answer(reply)
 
     def fail(self) -> None:
         """Something of ours failed: the client may try again later."""
-        self.engine.answer(Reply(451, "4.3.0", "Local error, try again later"))
+        self.engine.answer(replies.LOCAL_ERROR)
 
     def notice(self, event: Event) -> None:
         """The engine has answered a command by itself: nothing to do."""
@@ -102,6 +104,8 @@ class SMTPSession:
     def _login(self, question: Login) -> Reply:
         credentials = question.credentials
         account = self.directory.verify(credentials.user, credentials.password)
+        if credentials.authzid not in ("", credentials.user):
+            account = None  # nobody may act for somebody else (RFC 4616 §2)
         self.mta.machine.emit(
             "auth",
             self.stream.id,
@@ -109,12 +113,11 @@ class SMTPSession:
             mechanism=question.mechanism,
             user=credentials.user,
             ok=account is not None,
-            reason="" if account else "no such account, or the password is wrong",
+            reason="" if account else WRONG_LOGIN,
         )
         if account is None:
-            why = "the server does not say which of the two was wrong"
-            return Reply(535, "5.7.8", "Authentication failed", why=why)
-        return Reply(235, "2.7.0", "Authentication successful")
+            return replies.BAD_CREDENTIALS.because(WRONG_LOGIN)
+        return replies.LOGGED_IN
 
     def _recipient(self, question: RcptTo) -> Reply:
         path = question.path
@@ -127,10 +130,9 @@ class SMTPSession:
         )
         verdict = judge_recipient(facts)
         self._tell(f"RCPT TO:<{path}>", verdict)
-        if verdict.accepted:
-            return Reply(250, verdict.code, "Recipient ok", why=verdict.reason)
-        text = "No such user here" if facts.local else "Relaying denied"
-        return Reply(550, verdict.code, text, why=verdict.reason)
+        refusal = replies.NO_SUCH_USER if facts.local else replies.RELAYING_DENIED
+        reply = replies.RECIPIENT_OK if verdict.accepted else refusal
+        return reply.because(verdict.reason)
 
     def _message(self, question: Message) -> Reply:
         hops = len(Header.from_wire(question.content).named("Received"))

@@ -82,10 +82,6 @@ class Network:
             self._by_address[address] = host
         self.hosts[host.name] = host
 
-    def find_host(self, address: str) -> "Host | None":
-        """The host that has an IP address."""
-        return self._by_address.get(address)
-
     def route(self, source: "Host", destination: str) -> Route:
         """Where a packet from `source` to the IP address `destination` ends."""
         if is_loopback(destination) or destination in source.addresses:

@@ -140,10 +140,7 @@ class WorldLoop(VirtualLoop):
         call_connection_made: bool = False,
         already_read: bytes = b"",
     ) -> Any:
-        """Like asyncio's, with our TLS protocol (net.tls).
-
-        `already_read`: octets of the peer's hello that somebody else got.
-        """
+        """Like asyncio's, with `LabTLS`; `already_read`: octets of the peer's hello."""
         waiter: asyncio.Future[None] = self.create_future()
         secured = LabTLS(
             self,
@@ -158,15 +155,17 @@ class WorldLoop(VirtualLoop):
         )
         transport.pause_reading()
         transport.set_protocol(secured)
-        made = self.call_soon(secured.connection_made, transport)
-        self.call_soon(fill_buffer, secured, already_read)
-        resumed = self.call_soon(transport.resume_reading)
+        calls = [
+            self.call_soon(secured.connection_made, transport),
+            self.call_soon(fill_buffer, secured, already_read),
+            self.call_soon(transport.resume_reading),
+        ]
         try:
             await waiter
         except BaseException:
             transport.close()
-            made.cancel()
-            resumed.cancel()
+            for call in calls:
+                call.cancel()
             raise
         return secured._app_transport
 

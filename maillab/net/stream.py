@@ -163,10 +163,6 @@ class Stream(asyncio.Protocol):
         """Writing makes sense still."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def tls_object(self) -> ssl.SSLObject | None:
-        """The TLS session, for its version, cipher and certificates."""
-        return self._extra("ssl_object")
-
     # asyncio.Protocol -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

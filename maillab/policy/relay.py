@@ -4,7 +4,6 @@ Rule 1: mail for our own users comes in from anybody (that is what port 25 is fo
 Rule 2: mail for anybody else is taken from authenticated users and trusted networks
         only. A server without this rule is an open relay (RFC 5321 §7.9, RFC 2505
         §2.1).
-Rule 3: the submission port is for authenticated users (RFC 6409 §4.3).
 """
 
 from dataclasses import dataclass
@@ -42,11 +41,3 @@ def judge_recipient(facts: RelayFacts) -> Verdict:
         return Verdict("accept", "the client's network may relay", "2.1.5")
     reason = "the domain is not ours and the client did not log in"
     return Verdict("reject", reason, "5.7.1", "RFC 5321 §7.9")
-
-
-def judge_submission(user: str) -> Verdict:
-    """May this client start a transaction on the submission port?"""
-    if user:
-        return Verdict("accept", f"{user} is logged in", "2.1.0")
-    reason = "the submission port serves users who log in"
-    return Verdict("reject", reason, "5.7.0", "RFC 6409 §4.3")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 READ_ONLY = no("The mailbox was opened by EXAMINE: nothing can be changed")
 EXPUNGED = no("Some of the messages no longer exist", "EXPUNGEISSUED")  # RFC 5530 §3
-EMPTY: frozenset[str] = frozenset()
 
 
 @command("CHECK", rfc="RFC 3501 §6.4.1")

@@ -50,6 +50,10 @@ class Reply:
         object.__setattr__(self, "lines", lines or ("",))
         object.__setattr__(self, "why", why)
 
+    def because(self, why: str) -> "Reply":
+        """The same reply, with a reason for the trace."""
+        return Reply(self.code, self.enhanced, *self.lines, why=why)
+
     @property
     def positive(self) -> bool:
         """2yz: done; 3yz: go on (RFC 5321 §4.2.1)."""

@@ -82,11 +82,6 @@ class Address:
         """Is this the reverse-path of a notification (RFC 5321 §4.5.5)?"""
         return not self.local_part and not self.domain
 
-    @property
-    def is_postmaster(self) -> bool:
-        """The name that everybody must accept mail for (RFC 5321 §4.5.1)."""
-        return self.local_part.lower() == "postmaster"
-
     def to_path(self) -> str:
         """As a reverse-path or forward-path.
 

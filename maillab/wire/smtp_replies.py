@@ -66,12 +66,3 @@ def to_parameters(parameters: Parameters) -> str:
         f" {keyword}" if value is None else f" {keyword}={value}"
         for keyword, value in parameters.items()
     )
-
-
-def to_xtext(text: str) -> str:
-    """Encode the value of a parameter (RFC 3461 §4).
-
-    >>> to_xtext("ann+b@example.org")
-    'ann+2Bb@example.org'
-    """
-    return re.sub(r"[^!-*,-<>-~]", lambda found: f"+{ord(found[0]):02X}", text)

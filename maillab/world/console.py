@@ -33,7 +33,6 @@ class Console:
 
     def __init__(self, world: "World", host: Host, server: str, port: int) -> None:
         self._world = world
-        self._host = host
         self._server = server
         self._stream: Stream = world.run(host.connect(server, port))
         self.greeting = self._hear()
