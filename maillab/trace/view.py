@@ -5,6 +5,7 @@ Rule 2: pictures come as `<img>` with alt text, never as inline `<svg>`: Jupyter
         drops that where it does not trust. Below stand the same facts as a table.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from html import escape
 from maillab.trace.lines import clean
 
 MS = 1_000_000
+_NUMBER = re.compile(r"[0-9,]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +155,4 @@ def _html_row(row: Sequence[str], sides: Sequence[str]) -> str:
 
 
 def _is_number(cells: Sequence[str]) -> bool:
-    return all(cell.replace(",", "").replace(".", "").isdecimal() for cell in cells)
+    return all(_NUMBER.fullmatch(cell) for cell in cells)
