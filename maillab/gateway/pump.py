@@ -35,7 +35,7 @@ class Pump(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass it on; keep it while there is nobody to pass it to.
 
-        (A pause in `connection_made` is not heeded by Python before 3.11.5.)
+        (Python 3.11.2 does not heed a pause in `connection_made`.)
         """
         there = self._there
         if self._other is None:
