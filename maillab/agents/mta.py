@@ -8,7 +8,6 @@ Rule 2: what failed for now is tried again (`policy.retry`); what failed for goo
         bounced at once; a bounce itself is never bounced (RFC 5321 §6.1).
 """
 
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from maillab.agents.bounce import bounce_message
 from maillab.agents.machine import Machine
 from maillab.agents.mda import MDA
 from maillab.agents.relay import Outcome, Relay
+from maillab.agents.serving import tell_failure
 from maillab.policy.retry import RetrySchedule
 from maillab.store.accounts import Directory
 from maillab.store.queue import Queue, QueueEntry
@@ -181,8 +181,7 @@ class MTA:
         try:
             return await self._relay.send(entry, domain, recipients)
         except Exception as error:  # noqa: BLE001  (the agent's top loop)
-            text = "".join(traceback.format_exception(error))
-            self.machine.emit("failure", error=repr(error), traceback=text)
+            tell_failure(self.machine, error)
             reason = "the server failed: see the trace"
             return [Outcome(one, "deferred", reason, "4.3.0") for one in recipients]
 

@@ -10,7 +10,9 @@ Rule 2: TLS is used wherever it is offered and not insisted on (RFC 7435): when 
 
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from maillab.agents.machine import Machine
 from maillab.agents.routing import Route, find_route
@@ -96,8 +98,8 @@ class Relay:
         ]
 
     async def _addresses(self, host: str) -> list[str]:
-        if host.replace(".", "").isdigit() or ":" in host:
-            return [host]
+        with suppress(ValueError):  # an address literal needs no DNS
+            return [str(ip_address(host))]
         return await self.resolver.addresses(host)
 
     async def _try_host(

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from maillab.dns.records import rdatas
 from maillab.dns.resolver import Answer, Resolver
 
 
@@ -44,7 +45,7 @@ async def find_route(
 def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> Route:
     """The hosts of an MX answer, lowest preference first, equals in random order."""
     assert answer.rrset is not None
-    records: list[Any] = list(answer.rrset)
+    records = rdatas(answer.rrset)
     if len(records) == 1 and records[0].exchange.to_text() == ".":
         reason = "the domain accepts no mail (null MX)"
         return Route((), reason, "5.1.10")  # RFC 7505 §3

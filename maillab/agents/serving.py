@@ -117,10 +117,11 @@ async def answer(
     try:
         await session.decide(question)
     except Exception as error:  # noqa: BLE001  (the agent's top loop)
-        conversation.machine.emit(
-            "failure",
-            conversation.stream.id,
-            error=repr(error),
-            traceback="".join(traceback.format_exception(error)),
-        )
+        tell_failure(conversation.machine, error, conversation.stream.id)
         session.fail()
+
+
+def tell_failure(machine: Machine, error: Exception, connection: str = "") -> None:
+    """Put an exception of ours into the trace."""
+    text = "".join(traceback.format_exception(error))
+    machine.emit("failure", connection, error=repr(error), traceback=text)

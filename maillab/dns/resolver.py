@@ -26,6 +26,8 @@ MAX_REFERRALS = 16
 MAX_CNAMES = 8
 MAX_TTL = 7 * 86400  # seconds (RFC 8767 §4)
 
+ADDRESS_TYPES = (RdataType.A, RdataType.AAAA)
+
 Emit = Callable[..., None]
 
 
@@ -73,12 +75,17 @@ class Resolver:
         *,
         emit: Emit,
         generator: random.Random,
+        can_reach: Callable[[str], bool] = bool,
     ) -> None:
-        """`roots`: names and addresses of the root servers (the root hints)."""
+        """`roots`: names and addresses of the root servers (the root hints).
+
+        `can_reach`: does this host have an address of the same IP version?
+        """
         hints = tuple((dns.name.from_text(name), (ip,)) for name, ip in roots)
         self._root = Delegation(dns.name.root, hints)
         self._emit = emit
         self._random = generator
+        self._can_reach = can_reach
         self._cache: dict[tuple[dns.name.Name, RdataType], tuple[float, Answer]] = {}
         self._zones: dict[dns.name.Name, tuple[float, Delegation]] = {}
 
@@ -161,7 +168,7 @@ class Resolver:
         useless: dns.message.Message | None = None
         for server, known in delegation.servers:
             addresses = known or await self._server_addresses(server, depth)
-            for address in addresses:
+            for address in filter(self._can_reach, addresses):
                 response = await self._ask_one(address, owner, kind)
                 if response is None:
                     continue
@@ -176,8 +183,10 @@ class Resolver:
         """Addresses of a name server that came without glue."""
         if depth >= MAX_CNAMES:
             return ()
-        answer = await self._resolve_one(server, RdataType.A, depth + 1)
-        return answer.records
+        found: list[str] = []
+        for kind in ADDRESS_TYPES:
+            found += (await self._resolve_one(server, kind, depth + 1)).records
+        return found
 
     async def _ask_one(
         self, address: str, owner: dns.name.Name, kind: RdataType
@@ -257,11 +266,11 @@ def read_referral(
 
 
 def glue(response: dns.message.Message, name: dns.name.Name) -> tuple[str, ...]:
-    """Addresses of `name` in the additional section (IPv4: every host here has it)."""
+    """Addresses of `name` in the additional section."""
     return addresses(
         rrset
         for rrset in response.additional
-        if rrset.name == name and rrset.rdtype == RdataType.A
+        if rrset.name == name and rrset.rdtype in ADDRESS_TYPES
     )
 
 

@@ -135,23 +135,17 @@ class WorldLoop(VirtualLoop):
         *,
         server_side: bool = False,
         server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
-        call_connection_made: bool = False,
         already_read: bytes = b"",
+        **options: Any,
     ) -> Any:
-        """Like asyncio's, with `LabTLS`; `already_read`: octets of the peer's hello."""
+        """Like asyncio's, with `LabTLS`, which gets its other options as they are.
+
+        `already_read`: octets of the peer's hello that somebody else got.
+        """
         waiter: asyncio.Future[None] = self.create_future()
+        options.setdefault("call_connection_made", False)
         secured = LabTLS(
-            self,
-            protocol,
-            sslcontext,
-            waiter,
-            server_side,
-            server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-            call_connection_made=call_connection_made,
+            self, protocol, sslcontext, waiter, server_side, server_hostname, **options
         )
         transport.pause_reading()
         transport.set_protocol(secured)

@@ -53,6 +53,9 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         target: Address = tuple(addr[:2]) if addr else self._connected_to()
         host = self.host
         source = (host.address_for(target[0]), self.port)
+        if not source[0]:  # no address of this IP version
+            self._protocol.error_received(os_error(errno.ENETUNREACH))
+            return
         route = host.network.route(host, target[0])
         arrives = route.node if route.fate == "delivered" else None
         host.emit(

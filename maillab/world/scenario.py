@@ -114,9 +114,10 @@ class Scenario(Table):
     def roots(self) -> list[tuple[str, str]]:
         """Names and addresses of the hosts that serve the root zone."""
         return [
-            (name, host.address[0])
+            (name, address)
             for name, host in self.hosts.items()
             if "." in host.zones
+            for address in host.address
         ]
 
     def server_of(self, domain: str) -> str:

@@ -100,7 +100,10 @@ class World:
         """Plug one more computer in; `latency` in seconds to the core of the net."""
         host = Host(self.network, name, addresses, latency)
         resolver = Resolver(
-            self.scenario.roots, emit=host.emit, generator=host.random("dns")
+            self.scenario.roots,
+            emit=host.emit,
+            generator=host.random("dns"),
+            can_reach=lambda address: host.address_for(address) != "",
         )
         host.resolve = resolver.addresses
         self.hosts[name] = host
