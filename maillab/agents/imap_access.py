@@ -9,13 +9,13 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
 
 from collections.abc import Callable
 
+from maillab.agents.access import Access
 from maillab.agents.imap_access_mailboxes import ImapDesk
-from maillab.agents.machine import Machine, Stream
-from maillab.agents.serving import Security, serve
+from maillab.agents.machine import Stream
+from maillab.agents.serving import serve
 from maillab.protocol import imap_server_events as ask
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.imap_server import IMAPServer
-from maillab.store.accounts import Directory
 from maillab.store.mailboxes import Change, Mailbox, MailboxError
 from maillab.wire.imap import Status, no
 from maillab.wire.message import message_id
@@ -24,24 +24,8 @@ AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
 BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
 
 
-class ImapAccess:
-    """Serves all accounts of a directory on one machine.
-
-    plain_login    passwords may be sent without TLS
-    """
-
-    def __init__(
-        self,
-        machine: Machine,
-        directory: Directory,
-        security: Security | None = None,
-        *,
-        plain_login: bool = False,
-    ) -> None:
-        self.machine = machine
-        self.directory = directory
-        self.security = security or Security()
-        self.plain_login = plain_login
+class ImapAccess(Access):
+    """IMAP for all accounts of a directory."""
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""

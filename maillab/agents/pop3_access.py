@@ -6,8 +6,11 @@ Rule 1: one session at a time has a maildrop (RFC 1939 §4: an exclusive-access 
 Rule 2: what is deleted goes when the client says QUIT, and only then (RFC 1939 §6).
 """
 
-from maillab.agents.machine import Machine, Stream
-from maillab.agents.serving import Security, serve
+from functools import cached_property
+
+from maillab.agents.access import Access
+from maillab.agents.machine import Stream
+from maillab.agents.serving import serve
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
@@ -17,7 +20,7 @@ from maillab.protocol.pop3_server_events import (
     Retrieved,
     Update,
 )
-from maillab.store.accounts import Account, Directory
+from maillab.store.accounts import Account
 from maillab.store.mailboxes import Mailbox
 from maillab.wire.message import message_id
 from maillab.wire.pop3 import Reply
@@ -25,29 +28,21 @@ from maillab.wire.pop3 import Reply
 AUTOLOGOUT = 10 * 60  # seconds: "at least 10 minutes' duration" (RFC 1939 §3)
 
 
-class Pop3Access:
-    """Serves all accounts of a directory on one machine.
+class Pop3Access(Access):
+    """POP3 for all accounts of a directory."""
 
-    plain_login    passwords may be sent without TLS
-    locked         the addresses whose maildrop is open
-    """
+    @cached_property
+    def locked(self) -> set[str]:
+        """The addresses whose maildrop is open."""
+        return set()
 
-    def __init__(
-        self,
-        machine: Machine,
-        directory: Directory,
-        security: Security | None = None,
-        *,
-        plain_login: bool = False,
-    ) -> None:
-        self.machine = machine
-        self.directory = directory
-        self.security = security or Security()
-        self.locked: set[str] = set()
-        self.options = POP3ServerOptions(
-            machine.name,
+    @property
+    def options(self) -> POP3ServerOptions:
+        """What an engine offers here."""
+        return POP3ServerOptions(
+            self.machine.name,
             starttls=self.security.offers_upgrade,
-            login_needs_tls=not plain_login,
+            login_needs_tls=not self.plain_login,
         )
 
     async def serve(self, stream: Stream) -> None:
