@@ -1,4 +1,4 @@
-"""What POP3 and IMAP access share: whose mailboxes they open, and how passwords travel."""
+"""What POP3 and IMAP access share: whose mailboxes, and how passwords travel."""
 
 from maillab.agents.machine import Machine
 from maillab.agents.serving import Security
