@@ -1,8 +1,9 @@
 """How a TCP connection begins: listening ports, and SYN until somebody answers.
 
 Rule: Linux's times. SYN at 0, 1, 3, 7, 15, 31 and 63 s, then ETIMEDOUT at 127 s; a
-closed
-port refuses after one round trip; an address that nobody has is reported after 3 s.
+closed port refuses after one round trip; an address that nobody has is reported after
+3 s. A SYN that comes again because the SYN-ACK was lost is answered again (the
+server's own timer for this is left out).
 """
 
 import asyncio
@@ -11,7 +12,8 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import Address, Route, no_route, os_error
+from maillab.net.network import os_error
+from maillab.net.path import Address, FiveTuple, Path, PointFacts, Transit
 from maillab.net.tcp import Endpoint
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ Factory = Callable[[], asyncio.BaseProtocol]
 
 SYN_WAITS = (1, 2, 4, 8, 16, 32, 64)  # seconds after each SYN
 NO_HOST_WAIT = 3.0  # seconds until a router gives up asking for a neighbour
+SYN_SIZE = 60  # octets: IPv4, TCP, its options
 
 
 class TCPServer(asyncio.AbstractServer):
@@ -33,6 +36,7 @@ class TCPServer(asyncio.AbstractServer):
         self.port = port
         self._factory = factory
         host.tcp_ports[port] = self
+        host.network.changed()
 
     def accept(self, endpoint: Endpoint) -> None:
         """The third step of the handshake arrived: give the connection away."""
@@ -45,6 +49,7 @@ class TCPServer(asyncio.AbstractServer):
         """Accept no more connections; those that are open stay open."""
         if self.host.tcp_ports.get(self.port) is self:
             del self.host.tcp_ports[self.port]
+            self.host.network.changed()
 
     def is_serving(self) -> bool:
         """The port is open."""
@@ -74,7 +79,7 @@ class TCPServer(asyncio.AbstractServer):
 
 
 class Dial:
-    """One attempt to connect: the SYNs of one client port."""
+    """One attempt to connect: the SYNs of one client port, and what comes back."""
 
     def __init__(self, host: "Host", target: Address, name: str = "") -> None:
         local = host.address_for(target[0])
@@ -84,6 +89,11 @@ class Dial:
         self.target = target
         self.id = host.network.new_connection_id()
         self.source = (local, host.free_port())
+        self._flow = FiveTuple("tcp", self.source, target)
+        self._answer: asyncio.Future[Endpoint] = host.loop.create_future()
+        self._points: dict[str, tuple[PointFacts, ...]] = {"C": (), "S": ()}
+        self._theirs: Endpoint | None = None  # the server's end, once it has our SYN
+        self._answers = 0  # SYN-ACKs sent
         self.emit(host, "connect", src=self.source, dst=target, to=name)
 
     def emit(self, host: "Host", kind: str, **facts: Any) -> None:
@@ -92,53 +102,152 @@ class Dial:
 
     async def connect(self, factory: Factory) -> Endpoint:
         """Send SYNs until there is an answer; give the connection to `factory()`."""
+        self.host.busy_ports.add(self.source[1])
+        try:
+            await self._knock()
+            endpoint = self._answer.result()
+        except BaseException:
+            self.host.busy_ports.discard(self.source[1])
+            self._answer.cancel()
+            raise
+        endpoint.start(factory())
+        return endpoint
+
+    async def _knock(self) -> None:
+        """A SYN, a longer and longer wait, and again. Raises TimeoutError."""
         for attempt, wait in enumerate(SYN_WAITS):
             if attempt:
                 self.emit(self.host, "syn", attempt=attempt)
-            route = self.host.network.route(self.host, self.target[0])
-            if route.fate == "delivered":
-                return await self._knock(route, factory)
-            if route.fate == "no host":
-                await self._no_host()
-            await asyncio.sleep(wait)
+            nobody = self._send_syn().fate == "no host"
+            patience = None if nobody else wait  # its router will say so
+            await asyncio.wait([self._answer], timeout=patience)
+            if self._answer.done():
+                return
         error = os_error(errno.ETIMEDOUT)
         self.emit(self.host, "timed_out", reason=str(error.strerror), by="")
         raise error
 
-    async def _no_host(self) -> None:
-        await asyncio.sleep(NO_HOST_WAIT)
-        error = no_route()
-        self.emit(self.host, "unreachable", reason=str(error.strerror), by="")
-        raise error
+    def _send_syn(self) -> Path:
+        network = self.host.network
+        path = network.path(self.host, self._flow, self.id)
+        transit = network.transit(path, size=SYN_SIZE, connection=self.id)
+        self._tell_way("C", path)
+        if not transit.arrives:
+            if path.points or path.effects:
+                self.emit(self.host, "syn_fate", latency=-1, lost_at=transit.lost_at)
+            return path
+        if path.points and path.fate != "no host":
+            latency = round(transit.latency * 1e9)
+            self.emit(self.host, "syn_fate", latency=latency, lost_at="")
+        self._at(transit.latency, self._syn_ends, path, transit)
+        return path
 
-    async def _knock(self, route: Route, factory: Factory) -> Endpoint:
-        """The SYN arrives: SYN-ACK, or RST when the port is closed."""
-        node = route.node
-        assert node is not None, "a route that delivers ends at a host"
-        await asyncio.sleep(route.latency)
-        server = node.tcp_ports.get(self.target[1])
-        if server is None:
-            await asyncio.sleep(route.latency)
-            error = os_error(errno.ECONNREFUSED)
-            self.emit(self.host, "refused", reason=str(error.strerror), by=node.name)
-            raise error
-        self.emit(node, "accept", latency=round(route.latency * 1e9))
-        await asyncio.sleep(route.latency)
-        self.emit(self.host, "established")
-        return self._established(node, server, route, factory)
+    def _tell_way(self, side: str, path: Path) -> None:
+        """Tell the observer which way the packets of a side take, when it is new."""
+        facts = path.facts
+        if facts != self._points[side]:
+            self._points[side] = facts
+            self.emit(self.host, "path", side=side, points=facts)
 
-    def _established(
-        self, node: "Host", server: TCPServer, route: Route, factory: Factory
-    ) -> Endpoint:
-        ours = Endpoint(self.host, "C", self.id, self.source, self.target)
-        theirs = Endpoint(node, "S", self.id, self.target, self.source)
-        ours.peer, theirs.peer = theirs, ours
-        ours.latency = theirs.latency = route.latency
+    def _at(self, after: float, act: Callable[..., None], *args: Any) -> None:
         loop = self.host.loop
-        arrival = loop.time() + route.latency  # the ACK that completes the handshake
-        loop.call_at(arrival, server.accept, theirs, context=node.fork_context())
-        ours.start(factory())
-        return ours
+        loop.call_at(loop.time() + after, act, *args, context=self.host.fork_context())
+
+    # Where a SYN ends -----------------------------------------------------------------
+
+    def _syn_ends(self, path: Path, transit: Transit) -> None:
+        if self._answer.done():
+            return
+        node = path.node
+        match path.fate:
+            case "no host":
+                wait = NO_HOST_WAIT - transit.latency
+                self._at(max(wait, transit.latency), self._unreachable, path, "host")
+            case "prohibited":
+                self._at(transit.latency, self._unreachable, path, "prohibited")
+            case "refused":
+                self._at(transit.latency, self._refused, node, transit.latency)
+            case _:
+                assert node is not None, "somebody is there"
+                self._arrives(node, path, transit)
+
+    def _unreachable(self, path: Path, code: str) -> None:
+        """ICMP has come back."""
+        error = os_error(errno.EHOSTUNREACH)
+        router = path.node.address_for(self.source[0]) if path.node else ""
+        self._fail(
+            error,
+            "unreachable",
+            by=path.node.name if path.node else "",
+            **({"router": router, "code": code} if path.node else {}),
+            **self._answer_facts(path),
+        )
+
+    def _answer_facts(self, path: Path) -> dict[str, int]:
+        """How long the answer travelled; only told where there is a way to show."""
+        return {"latency": round(path.latency * 1e9)} if path.points else {}
+
+    def _refused(self, node: "Host", latency: float) -> None:
+        """A RST has come back."""
+        facts = {"latency": round(latency * 1e9)} if self._points["C"] else {}
+        self._fail(os_error(errno.ECONNREFUSED), "refused", by=node.name, **facts)
+
+    def _fail(self, error: OSError, kind: str, **facts: Any) -> None:
+        if not self._answer.done():
+            self.emit(self.host, kind, reason=str(error.strerror), **facts)
+            self._answer.set_exception(error)
+
+    # The SYN has arrived --------------------------------------------------------------
+
+    def _arrives(self, node: "Host", path: Path, transit: Transit) -> None:
+        """At a host: SYN-ACK, or RST when the port is closed."""
+        tarpit = path.fate == "tarpit"
+        server = node.tcp_ports.get(path.arrives.dst[1])
+        if tarpit:  # the answer is forged where the SYN was caught
+            back = path.backwards()
+        else:
+            back = node.network.path(node, path.arrives.reply, self.id)
+        answer = node.network.transit(back, size=SYN_SIZE, connection=self.id)
+        reached = answer.arrives and back.fate == "delivered"
+        if server is None and not tarpit:
+            if reached:
+                self._at(answer.latency, self._refused, node, answer.latency)
+            return
+        self._tell_accept(node, path, transit, "" if reached else answer.lost_at)
+        self._tell_way("S", back)
+        if reached:
+            self._at(answer.latency, self._established, node, server, path)
+
+    def _tell_accept(
+        self, node: "Host", path: Path, transit: Transit, lost_at: str
+    ) -> None:
+        """The SYN-ACK leaves, for the first time or once more."""
+        facts: dict[str, Any] = {"latency": round(transit.latency * 1e9)}
+        if path.points:
+            facts |= {"src": path.arrives.src, "dst": path.arrives.dst}
+        if lost_at:
+            facts["lost_at"] = lost_at
+        if self._answers:
+            facts = {"attempt": self._answers, "lost_at": lost_at}
+        self.emit(node, "synack" if self._answers else "accept", **facts)
+        self._answers += 1
+
+    def _established(self, node: "Host", server: TCPServer | None, path: Path) -> None:
+        """The SYN-ACK has come back."""
+        if self._answer.done():
+            return
+        self.emit(self.host, "established")
+        arrived = path.arrives
+        ours = Endpoint(self.host, "C", self.id, self.source, self.target)
+        theirs = Endpoint(node, "S", self.id, arrived.dst, arrived.src)
+        ours.join(theirs)
+        loop = self.host.loop
+        if server is None:
+            theirs.hold()  # a tarpit: no window, for ever
+        else:  # when the ACK that completes the handshake arrives
+            arrival = loop.time() + path.latency
+            loop.call_at(arrival, server.accept, theirs, context=node.fork_context())
+        self._answer.set_result(ours)
 
 
 def look_up_error(name: str) -> socket.gaierror:

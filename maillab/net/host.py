@@ -13,9 +13,14 @@ from typing import Any
 
 from maillab.errors import LabError
 from maillab.net.acceptor import accepting
+from maillab.net.conntrack import ConnTrack
+from maillab.net.firewall import Firewall
 from maillab.net.here import current_host
 from maillab.net.network import Network, checked_address
+from maillab.net.path import Effect, FiveTuple
+from maillab.net.rules import Rule
 from maillab.net.stream import Stream
+from maillab.net.subnet import Subnet
 
 EPHEMERAL_PORTS = range(49152, 65536)  # RFC 6335 §6
 DEFAULT_LATENCY = 0.005  # seconds, from the host to the core of the network
@@ -24,7 +29,10 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 
 
 class Host:
-    """A virtual host. Fulfils `agents.machine.Machine`."""
+    """A virtual host. Fulfils `agents.machine.Machine`.
+
+    uplink, downlink   what its line does to packets that leave and that arrive
+    """
 
     def __init__(
         self,
@@ -32,6 +40,7 @@ class Host:
         name: str,
         addresses: Sequence[str],
         latency: float = DEFAULT_LATENCY,
+        subnet: Subnet | None = None,
     ) -> None:
         if not addresses:
             raise LabError(f"host {name} has no address: give it at least one")
@@ -40,11 +49,18 @@ class Host:
         self.name = name
         self.addresses = tuple(checked_address(text) for text in addresses)
         self.latency = latency
-        self.up = True
+        self._up = True
+        self.subnet = subnet or network.internet
+        self.firewall = Firewall(network.changed)
+        self.conntrack = ConnTrack()
+        self.uplink: list[Effect] = []
+        self.downlink: list[Effect] = []
         self.resolve: Resolve | None = None  # name -> addresses; set by the world
         self.tcp_ports: dict[int, Any] = {}  # port -> TCPServer
         self.udp_ports: dict[int, Any] = {}  # port -> DatagramEndpoint
+        self.busy_ports: set[int] = set()  # local ports of its own TCP connections
         self._next_port = EPHEMERAL_PORTS.start
+        self._power: asyncio.Event | None = None  # of a host that is off
         self.context = Context()
         self.context.run(current_host.set, self)
         network.attach(self)
@@ -74,8 +90,11 @@ class Host:
         """Open a TCP connection to an IP address or a host name.
 
         Raises ConnectionRefusedError, TimeoutError (127 s), OSError (EHOSTUNREACH),
-        socket.gaierror: what a real network raises.
+        socket.gaierror: what a real network raises. While this host is off, nothing
+        happens: the call waits for power.
         """
+        if self._power is not None:
+            await self._power.wait()
 
         async def dial() -> Stream:
             _, stream = await self.loop.create_connection(Stream, address, port)
@@ -119,7 +138,8 @@ class Host:
             port = self._next_port
             after = port + 1
             self._next_port = after if after in EPHEMERAL_PORTS else EPHEMERAL_PORTS[0]
-            if port not in self.udp_ports and port not in self.tcp_ports:
+            taken = port in self.udp_ports or port in self.tcp_ports
+            if not taken and port not in self.busy_ports:
                 return port
         raise LabError(f"{self.name} has no free port left")
 
@@ -139,3 +159,78 @@ class Host:
             server.close()
         for endpoint in list(self.udp_ports.values()):
             endpoint.close()
+
+    # Its place in the network ---------------------------------------------------------
+
+    def subnet_of(self, address: str) -> Subnet:
+        """The network in which it has this address."""
+        del address
+        return self.subnet
+
+    def towards(self, destination: str) -> Subnet:
+        """The network into which it sends a packet for `destination`."""
+        del destination
+        return self.subnet
+
+    @property
+    def filters(self) -> bool:
+        """Its firewall has rules, or still remembers some."""
+        return self.firewall.version > 0
+
+    def translated_in(self, flow: FiveTuple) -> FiveTuple:
+        """How a new flow that arrives looks behind this place."""
+        return flow
+
+    def translated_out(self, flow: FiveTuple, rule: Rule | None) -> FiveTuple:
+        """How a new flow that leaves looks behind this place."""
+        if rule is None or rule.action != "redirect" or rule.to is None:
+            return flow
+        ip, port = rule.to
+        return flow._replace(dst=(ip, port or flow.dst[1]))
+
+    def renumber(self, old: str, new: str) -> None:
+        """Change an address. Connections that used the old one hear nothing more.
+
+        Raises LabError when it has no such address, or when the new one is taken.
+        """
+        new = checked_address(new)
+        if old not in self.addresses:
+            mine = ", ".join(self.addresses)
+            raise LabError(f"{self.name} has no address {old}: it has {mine}")
+        subnet = self.subnet_of(old)
+        subnet.attach(self, new)
+        subnet.detach(old)
+        self.addresses = tuple(new if text == old else text for text in self.addresses)
+        self.emit("address", old=old, new=new)
+        self.network.changed()
+
+    # Power ----------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Its network works. `up = False` pulls the cable; `power_off` does more."""
+        return self._up
+
+    @up.setter
+    def up(self, up: bool) -> None:
+        self._up = up
+        self.network.changed()
+
+    def power_off(self) -> None:
+        """Pull the plug: no goodbye to anybody. What is in memory only is gone."""
+        if self._power is not None:
+            return
+        self.up = False
+        self._power = asyncio.Event()
+        self.conntrack.clear()
+        self.emit("power", on=False)
+
+    def power_on(self) -> None:
+        """Start again: services listen, connections of before are unknown here."""
+        if self._power is None:
+            return
+        self.up = True
+        self._power.set()
+        self._power = None
+        self.network.forget_connections_of(self)
+        self.emit("power", on=True)

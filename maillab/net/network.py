@@ -1,30 +1,33 @@
-"""The wiring of a world: which host has which address, and how far it is.
+"""The wiring of a world: networks, gateways, hosts, and how packets get through.
 
-Goes in: hosts with addresses and latencies. Comes out: for each packet a `Route`, and
-for each thing that happens one call to the observer.
+Goes in: hosts with addresses and latencies. Comes out: for each flow a `Path`, for each
+packet a `Transit`, and for each thing that happens one call to the observer.
 
-One flat network so far: every host hangs on the core by a line of its own latency.
-Gateways, NAT and rules will decide in `Network.route`, the one place that all packets
-pass.
+Rule: `version` rises whenever rules, addresses or power change; a path of an older
+version must be walked again.
 """
 
 import errno
 import ipaddress
 import os
+import random
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from maillab.errors import LabError
+from maillab.net.conntrack import Tracked
+from maillab.net.effects import HEADERS
+from maillab.net.path import FiveTuple, InFlight, Path, Step, Transit
+from maillab.net.subnet import INTERNET, Subnet
+from maillab.net.walk import Walk
 
 if TYPE_CHECKING:
+    from maillab.net.ca import LabCA
     from maillab.net.host import Host
     from maillab.net.sockets import WorldLoop
     from maillab.net.tcp import Endpoint
-
-Address = tuple[str, int]  # IP address and port
 
 # observer(kind, host name, connection id, time in ns, **facts)
 Observer = Callable[..., None]
@@ -38,19 +41,6 @@ def os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What happens to a packet: where it ends, after how long.
-
-    `latency` is one way, in seconds. fate: "delivered"; "lost" (nobody will ever say);
-    "no host" (a router answers that nobody has this address).
-    """
-
-    node: "Host | None"
-    latency: float
-    fate: Literal["delivered", "lost", "no host"]
-
-
 class Network:
     """One virtual internet."""
 
@@ -62,8 +52,12 @@ class Network:
         self.epoch = epoch
         self.hosts: dict[str, Host] = {}
         self.observer: Observer | None = None
+        self.ca: LabCA | None = None  # whom clients here trust unless told otherwise
         self.endpoints: dict[Endpoint, None] = {}  # open connections, oldest first
-        self._by_address: dict[str, Host] = {}
+        self.version = 0
+        self.internet = Subnet(INTERNET)
+        self.subnets = {INTERNET: self.internet}
+        self._chance = self.random("packets")
         self._connections = 0
         loop.who_waits = self.who_waits
         loop.set_exception_handler(self._on_failure)
@@ -73,24 +67,108 @@ class Network:
         if host.name in self.hosts:
             raise LabError(f"two hosts are called {host.name}: give each its own name")
         for address in host.addresses:
-            other = self._by_address.get(address)
-            if other is not None:
-                raise LabError(
-                    f"{host.name} and {other.name} both have the address {address}: "
-                    f"give one of them another address"
-                )
-            self._by_address[address] = host
+            host.subnet_of(address).attach(host, address)
         self.hosts[host.name] = host
+        self.changed()
 
-    def route(self, source: "Host", destination: str) -> Route:
-        """Where a packet from `source` to the IP address `destination` ends."""
-        if is_loopback(destination) or destination in source.addresses:
-            return Route(source, LOOPBACK_LATENCY, "delivered")
-        node = self._by_address.get(destination)
-        if node is None:
-            return Route(None, source.latency, "no host")
-        up = source.up and node.up
-        return Route(node, source.latency + node.latency, "delivered" if up else "lost")
+    def add_subnet(self, subnet: Subnet) -> Subnet:
+        """Lay one more network. Raises LabError when the name is taken."""
+        if subnet.name in self.subnets:
+            raise LabError(f"two networks are called {subnet.name}")
+        self.subnets[subnet.name] = subnet
+        return subnet
+
+    def random(self, use: str) -> random.Random:
+        """A generator that depends on the world's seed and `use` only."""
+        return random.Random(f"{self.seed}:network:{use}")
+
+    # Packets --------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Rules, addresses or power have changed: paths must be walked again."""
+        self.version += 1
+
+    def path(self, source: "Host", flow: FiveTuple, connection: str = "") -> Path:
+        """The way of a flow that begins now, or of its answers."""
+        if is_loopback(flow.dst[0]) or flow.dst[0] in source.addresses:
+            return local_path(self.version, source, flow)
+        return Walk(self, source, flow, connection=connection).go()
+
+    def probe(self, source: "Host", flow: FiveTuple) -> Path:
+        """The way that a flow would take. Nothing is counted, nobody remembers it."""
+        if is_loopback(flow.dst[0]) or flow.dst[0] in source.addresses:
+            return local_path(self.version, source, flow)
+        return Walk(self, source, flow, probe=True).go()
+
+    def transit(
+        self, path: Path, data: bytes = b"", size: int = 0, connection: str = ""
+    ) -> Transit:
+        """Send one packet along a path: `data`, in `size` octets on the wire."""
+        for rule in path.counted:
+            rule.hits += 1
+        now = self.loop.time()
+        for entry in path.tracked:
+            entry.used = now
+        verdict = path.verdict
+        if verdict is not None and verdict.rule is not None:
+            self._tell_rule(verdict, connection)
+        if path.effects:
+            return self._affected(path, data, size or len(data) + HEADERS, now)
+        return Transit(path.latency, data, path.lost_at)
+
+    def _affected(self, path: Path, data: bytes, size: int, now: float) -> Transit:
+        """Through the effects of a path, in order."""
+        packet = InFlight(now, size, data, self._chance)
+        waited = 0.0
+        for place, point, after, effect in path.effects:
+            packet.time = now + after + waited
+            effect.work_on(packet)
+            waited = packet.time - now - after
+            if packet.lost:
+                return Transit(path.latency + waited, data, point)
+            if packet.cut:
+                return Transit(path.latency, data, point, place, after + waited)
+        return Transit(path.latency + waited, packet.data, path.lost_at)
+
+    def _tell_rule(self, step: Step, connection: str) -> None:
+        rule, flow = step.rule, step.before
+        assert rule is not None, "the caller has looked"
+        place = self.hosts[step.place]
+        self.emit(
+            "rule",
+            step.place,
+            connection,
+            action=rule.action,
+            direction=step.direction,
+            protocol=flow.protocol,
+            src=flow.src,
+            dst=flow.dst,
+            comment=rule.comment,
+            number=place.firewall.number(rule),
+        )
+
+    def remember(self, place: "Host", entry: Tracked, step: Step, id: str) -> None:
+        """A place remembers a new flow; what it did to it is told to the observer."""
+        place.conntrack.add(entry)
+        if step.rule is not None and step.rule.action != "accept":
+            self._tell_rule(step, id)
+        before, after = entry.original, entry.translated
+        if before == after:
+            return
+        out = entry.opened == "out"
+        place.emit(
+            "nat",
+            id,
+            protocol=before.protocol,
+            inside=before.src if out else after.dst,
+            outside=after.src if out else before.dst,
+            remote=after.dst if out else before.src,
+        )
+
+    def forget_connections_of(self, host: "Host") -> None:
+        """A host starts again: it knows nothing of its connections of before."""
+        for endpoint in [one for one in self.endpoints if one.host is host]:
+            endpoint.forget()
 
     # What happens ---------------------------------------------------------------------
 
@@ -185,6 +263,11 @@ def checked_address(text: str) -> str:
             f"{text!r} is not an IP address: write one such as 192.0.2.25 or "
             f"2001:db8::25"
         ) from None
+
+
+def local_path(version: int, host: "Host", flow: FiveTuple) -> Path:
+    """From a host to itself."""
+    return Path(version, host, flow, flow, "delivered", host, LOOPBACK_LATENCY)
 
 
 def no_route() -> OSError:

@@ -1,32 +1,26 @@
 """An established TCP connection between two virtual hosts: one `Endpoint` on each side.
 
 Goes in: bytes by the asyncio transport interface. Comes out: the same bytes at the
-other side, one latency later, in bursts of what the window allows.
+other side. `net.sender` and `net.receiver` are the two halves of it.
 
-Rule 1: a window of 64 KiB; what the reader does not take fills it and the writer must
-        wait.
-Rule 2: a burst that is lost is sent again after 0.2, 0.4, … at most 120 s; after 15
-        times the connection is dead: 924.6 s in all, as Linux does (RFC 9293 §3.8.3).
-Rule 3: close() is FIN. With unread data it is RST, as Linux does (RFC 9293 §3.6.1), and
-        data that arrives after close() is answered with RST.
+Rule: close() is FIN. With unread data it is RST, as Linux does (RFC 9293 §3.6.1), and
+data that arrives after close() is answered with RST.
 """
 
 import asyncio
 import errno
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import Address, Route, os_error, reason_of
-from maillab.net.window import Window
+from maillab.net.network import reason_of
+from maillab.net.path import Address
+from maillab.net.receiver import Receiver
+from maillab.net.sender import Sender
 
 if TYPE_CHECKING:
     from maillab.net.host import Host
 
 WRITE_HIGH_WATER = 64 * 1024
-FIRST_RETRY = 0.2  # seconds
-LONGEST_RETRY = 120.0
-RETRIES = 15
-NEVER = -1  # the latency of what is lost on its way
 
 
 class Endpoint(asyncio.Transport):
@@ -43,32 +37,28 @@ class Endpoint(asyncio.Transport):
         self.id = id
         self.local = local
         self.remote = remote
-        self.latency = 0.0  # one way, in seconds
         self.peer: Endpoint = self
+        self.gone = False
         self._loop = host.loop
         self._context = host.fork_context()
         self._protocol: Any = None
         self._started = False
-        # sending
-        self._backlog = bytearray()
-        self._sent = 0  # octets ever sent
-        self._window = Window()
-        self._lost_burst = b""
-        self._last_arrival = 0.0
-        self._pump_planned = False
+        self.sender = Sender(self)
+        self.receiver = Receiver()
         self._high, self._low = WRITE_HIGH_WATER, WRITE_HIGH_WATER // 4
         self._writer_paused = False
-        # receiving
-        self._unread: deque[bytes] = deque()
-        self._unread_size = 0
-        self._fin_waits = False
         self._paused = False
-        # ending
         self._closing = False
         self._wants_fin = False
-        self._fin_sent = False
-        self.gone = False
         host.network.endpoints[self] = None
+
+    def join(self, peer: "Endpoint") -> None:
+        """Connect two ends."""
+        self.peer, peer.peer = peer, self
+
+    def hold(self) -> None:
+        """Be a tarpit: take nothing, say nothing, stay open."""
+        self.receiver.window = 0
 
     def start(self, protocol: asyncio.BaseProtocol) -> None:
         """Give the connection to `protocol`."""
@@ -85,15 +75,25 @@ class Endpoint(asyncio.Transport):
         who = f"{self.host.name} waits for {self.peer.host.name}"
         return f"{who} on {self.id}, port {port}"
 
+    def at(self, when: float, act: Callable[..., None], *args: Any) -> Any:
+        """Call `act(*args)` at `when`, on this host."""
+        return self._loop.call_at(when, act, *args, context=self._context)
+
+    def emit(self, kind: str, **facts: Any) -> None:
+        """Tell the observer about this connection."""
+        self.host.network.emit(kind, self.host.name, self.id, **facts)
+
     # asyncio.Transport ----------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`peername`, `sockname`, and ours: `connection` (its id), `emit`."""
+        """`peername`, `sockname`, and ours: `connection` (its id), `emit`,
+        `reset`."""
         extra = {
             "peername": self.remote,
             "sockname": self.local,
             "connection": self.id,
             "emit": self.emit,
+            "reset": self.reset,
         }
         return extra.get(name, default)
 
@@ -122,8 +122,7 @@ class Endpoint(asyncio.Transport):
         """Deliver again."""
         if self._paused and not self._closing:
             self._paused = False
-            if self._unread or self._fin_waits:
-                self._loop.call_soon(self._deliver_unread, context=self._context)
+            self._loop.call_soon(self._deliver_unread, context=self._context)
 
     def set_write_buffer_limits(
         self, high: int | None = None, low: int | None = None
@@ -135,7 +134,7 @@ class Endpoint(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Octets that wait for the window."""
-        return len(self._backlog)
+        return len(self.sender.backlog)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send, as far as the window allows; keep the rest."""
@@ -143,9 +142,9 @@ class Endpoint(asyncio.Transport):
             raise RuntimeError("Cannot call write() after write_eof()")
         if self.gone or self._closing or not data:
             return
-        self._backlog += data
-        self._pump()
-        if len(self._backlog) > self._high and not self._writer_paused:
+        self.sender.backlog += data
+        self.pump()
+        if len(self.sender.backlog) > self._high and not self._writer_paused:
             self._writer_paused = True
             self._protocol.pause_writing()
 
@@ -160,23 +159,23 @@ class Endpoint(asyncio.Transport):
     def write_eof(self) -> None:
         """Half-close: FIN behind what was written; go on receiving."""
         self._wants_fin = True
-        if not self._backlog and not self._lost_burst:
-            self._send_fin()
+        if self.sender.idle and not self.gone:
+            self.sender.send_fin()
 
     def close(self) -> None:
         """FIN behind what was written; RST when data lies here unread."""
         if self._closing:
             return
-        if self._unread:
+        if self.receiver.unread:
             self.reset()
             return
         self._closing = True
-        if not self._backlog and not self._lost_burst:
+        if self.sender.idle:
             self._finish()
 
     def abort(self) -> None:
         """Drop what was not sent; FIN, or RST when data lies here unread."""
-        if self._unread:
+        if self.receiver.unread:
             self.reset()
         else:
             self._force_close(None)
@@ -184,135 +183,54 @@ class Endpoint(asyncio.Transport):
     def reset(self) -> None:
         """RST (SO_LINGER 0)."""
         if not self.gone:
-            self._send_reset()
+            self.sender.send_reset()
             self._lose(None)
 
     # Sending --------------------------------------------------------------------------
 
-    def emit(self, kind: str, **facts: Any) -> None:
-        """Tell the observer about this connection."""
-        self.host.network.emit(kind, self.host.name, self.id, **facts)
-
-    def _pump(self) -> None:
-        """Send what the window allows of what waits."""
-        self._pump_planned = False
+    def pump(self) -> None:
+        """Send what may be sent; tell the writer when there is room again."""
+        sender = self.sender
         if self.gone:
             return
-        while self._backlog and not self._lost_burst:
-            unread = self.peer._unread_size
-            room = self._window.room(now=self._loop.time(), unread=unread)
-            if room <= 0:
-                self._plan_pump()
-                break
-            burst = bytes(self._backlog[:room])
-            del self._backlog[:room]
-            self._send(burst)
-        if self._writer_paused and len(self._backlog) <= self._low:
+        sender.pump()
+        if self._writer_paused and len(sender.backlog) <= self._low:
             self._writer_paused = False
             self._protocol.resume_writing()
-        if not self._backlog and not self._lost_burst:
+        if sender.idle and not self.gone:
             if self._closing:
                 self._finish()
             elif self._wants_fin:
-                self._send_fin()
-
-    def _plan_pump(self) -> None:
-        """Go on when the oldest burst is acknowledged (or the peer reads: _deliver)."""
-        when = self._window.next_acknowledgement
-        if when is not None and not self._pump_planned:
-            self._pump_planned = True
-            self._loop.call_at(when, self._pump, context=self._context)
-
-    def _route(self) -> Route:
-        return self.host.network.route(self.host, self.remote[0])
-
-    def _send(self, data: bytes) -> None:
-        offset = self._sent
-        self._sent += len(data)
-        self._put_on_the_wire(data, offset, FIRST_RETRY, 1)
-
-    def _put_on_the_wire(
-        self, data: bytes, offset: int, wait: float, attempt: int
-    ) -> None:
-        """Send a burst; when it is lost on its way, plan to send it again."""
-        arrives = self._route().fate == "delivered"
-        latency = round(self.latency * 1e9) if arrives else NEVER
-        self.emit("bytes", side=self.side, offset=offset, data=data, latency=latency)
-        if arrives:
-            self._deliver_to_peer(data)
-            return
-        self._lost_burst = data
-        self._loop.call_later(
-            wait, self._retry, offset, wait, attempt, context=self._context
-        )
-
-    def _retry(self, offset: int, wait: float, attempt: int) -> None:
-        if self.gone:
-            return
-        if attempt > RETRIES:
-            self._force_close(os_error(errno.ETIMEDOUT))
-            return
-        burst, self._lost_burst = self._lost_burst, b""
-        wait = min(wait * 2, LONGEST_RETRY)
-        self._put_on_the_wire(burst, offset, wait, attempt + 1)
-        self._pump()
-
-    def _deliver_to_peer(self, data: bytes) -> None:
-        arrival = self._arrival()
-        self._window.sent(len(data), acknowledged_at=arrival + self.latency)
-        peer = self.peer
-        self._loop.call_at(arrival, peer._receive, data, context=peer._context)
-
-    def _arrival(self) -> float:
-        """When what is sent now arrives: never before what was sent earlier."""
-        arrival = max(self._loop.time() + self.latency, self._last_arrival)
-        self._last_arrival = arrival
-        return arrival
-
-    def _send_fin(self) -> None:
-        if not self._fin_sent:
-            self._fin_sent = True
-            self._send_control("fin", self.peer._receive_fin)
-
-    def _send_reset(self) -> None:
-        self._fin_sent = True
-        self._send_control("reset", self.peer._receive_reset)
-
-    def _send_control(self, kind: str, arrive: Any) -> None:
-        arrives = self._route().fate == "delivered"
-        latency = round(self.latency * 1e9) if arrives else NEVER
-        self.emit(kind, side=self.side, latency=latency)
-        if arrives:
-            context = self.peer._context
-            self._loop.call_at(self._arrival(), arrive, context=context)
+                sender.send_fin()
 
     # Receiving ------------------------------------------------------------------------
 
-    def _receive(self, data: bytes) -> None:
+    def receive(self, offset: int, data: bytes) -> None:
+        """A piece of the peer's stream has arrived."""
         if self.gone or self._closing:
-            if not self.peer.gone:
-                self._send_reset()
+            known = self.receiver.has(offset + len(data))
+            if not self.peer.gone and not known:
+                self.sender.send_reset()
                 self._lose(None)
             return
-        if self._paused or self._unread or not self._started:
-            self._unread.append(data)
-            self._unread_size += len(data)
-        else:
-            self._deliver(data)
+        if not self.receiver.take(offset, data):
+            return
+        if self._started and not self._paused:
+            self._take_pieces()
+        self._look_for_end()
 
     def _deliver_unread(self) -> None:
-        taken = bool(self._unread)
-        while self._unread and not self._paused and not self._closing:
-            data = self._unread.popleft()
-            self._unread_size -= len(data)
-            self._deliver(data)
+        taken = self.receiver.unread
+        self._take_pieces()
         if taken and not self.gone:  # the window opens: tell the writer
             peer = self.peer
-            when = self._loop.time() + self.latency
-            self._loop.call_at(when, peer._pump, context=peer._context)
-        if self._fin_waits and not self._unread and not self._paused:
-            self._fin_waits = False
-            self._end_of_stream()
+            peer.at(self._loop.time() + self.sender.way().latency, peer.pump)
+        self._look_for_end()
+
+    def _take_pieces(self) -> None:
+        receiver = self.receiver
+        while receiver.unread and not self._paused and not self._closing:
+            self._deliver(receiver.next_piece())
 
     def _deliver(self, data: bytes) -> None:
         try:
@@ -335,12 +253,15 @@ class Endpoint(asyncio.Transport):
         )
         self._force_close(error)
 
-    def _receive_fin(self) -> None:
-        if self._closing or self.gone:
-            return
-        if self._paused or self._unread or not self._started:
-            self._fin_waits = True
-        else:
+    def receive_fin(self, offset: int) -> None:
+        """The peer sends no more than `offset` octets."""
+        self.receiver.take_fin(offset)
+        self._look_for_end()
+
+    def _look_for_end(self) -> None:
+        """Tell the reader that this was all, once it has all."""
+        ready = self._started and not self._paused and not self._closing
+        if ready and not self.gone and self.receiver.ended():
             self._end_of_stream()
 
     def _end_of_stream(self) -> None:
@@ -352,31 +273,50 @@ class Endpoint(asyncio.Transport):
         if not stays_open:
             self.close()
 
-    def _receive_reset(self) -> None:
-        while self._unread and not self.gone:  # what came before it can still be read
-            self._deliver(self._unread.popleft())
-        self._fin_sent = True
+    def receive_reset(self) -> None:
+        """RST has arrived. What came before it can still be read."""
+        if self.gone:
+            return
+        while self.receiver.unread and self._started and not self.gone:
+            self._deliver(self.receiver.next_piece())
+        self.sender.fin_sent = True
         self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
 
     # Ending ---------------------------------------------------------------------------
 
+    def give_up(self, error: OSError) -> None:
+        """TCP has tried for long enough."""
+        self.sender.fin_sent = True
+        self._lose(error)
+
+    def forget(self) -> None:
+        """This host was without power: nothing is left of the connection here."""
+        self.sender.fin_sent = True
+        self.sender.forget()
+        self._lose(ConnectionAbortedError(errno.ECONNABORTED, "the power was off"))
+
     def _finish(self) -> None:
-        self._send_fin()
+        self.sender.send_fin()
         self._lose(None)
 
     def _force_close(self, error: Exception | None) -> None:
         """End it without waiting; asyncio's TLS calls this by its name."""
         if not self.gone:
-            self._backlog.clear()
-            self._send_fin()
+            self.sender.backlog.clear()
+            self.sender.send_fin()
             self._lose(error)
 
     def _lose(self, error: Exception | None) -> None:
         if self.gone:
             return
         self.gone = self._closing = True
-        self._backlog.clear()
+        self.sender.backlog.clear()
+        if error is not None:
+            self.sender.forget()
+        self.sender.close_way()
         self.host.network.endpoints.pop(self, None)
+        if self.side == "C":
+            self.host.busy_ports.discard(self.local[1])
         self.emit("lost", side=self.side, reason=reason_of(error))
         self._loop.call_soon(self._tell_lost, error, context=self._context)
 

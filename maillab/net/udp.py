@@ -6,12 +6,18 @@ unreachable for a connected socket, as Linux reports it.
 
 import asyncio
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import Address, os_error
+from maillab.net.network import os_error
+from maillab.net.path import Address, FiveTuple, Path
 
 if TYPE_CHECKING:
     from maillab.net.host import Host
+
+
+HEADERS = 28  # octets of IPv4 and UDP
+MANY = 4096  # clients whose choice of address is remembered
 
 
 class DatagramEndpoint(asyncio.DatagramTransport):
@@ -33,6 +39,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         self._protocol = protocol
         self._context = host.fork_context()
         self._closed = False
+        self._asked_at: dict[Address, str] = {}  # who asked which of our addresses
         host.udp_ports[port] = self
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -52,57 +59,84 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         """Send one datagram."""
         target: Address = tuple(addr[:2]) if addr else self._connected_to()
         host = self.host
-        source = (host.address_for(target[0]), self.port)
-        if not source[0]:  # no address of this IP version
+        local = self._asked_at.get(target) or host.address_for(target[0])
+        if not local:  # no address of this IP version
             self._protocol.error_received(os_error(errno.ENETUNREACH))
             return
-        route = host.network.route(host, target[0])
-        arrives = route.node if route.fate == "delivered" else None
+        flow = FiveTuple("udp", (local, self.port), target)
+        path = host.network.path(host, flow)
+        transit = host.network.transit(path, bytes(data), len(data) + HEADERS)
+        arrives = path.node if transit.arrives and path.fate == "delivered" else None
+        facts: dict[str, Any] = {"points": path.facts, "lost_at": transit.lost_at}
         host.emit(
             "datagram",
-            src=source,
+            src=flow.src,
             dst=target,
             data=bytes(data),
-            latency=round(route.latency * 1e9),
+            latency=round(transit.latency * 1e9),
             to_host=arrives.name if arrives else "",
+            **(facts if path.points else {}),
         )
         if arrives is not None:
-            host.loop.call_later(
-                route.latency, self._arrive, arrives, bytes(data), source, target
-            )
+            later = host.loop.call_later
+            later(transit.latency, self._arrive, arrives, transit.data, path.arrives)
+        elif path.fate in ("refused", "prohibited") and path.node is not None:
+            host.loop.call_later(transit.latency, self._answer, path, transit.data)
 
     def _connected_to(self) -> Address:
         if self.remote is None:
             raise os_error(errno.EDESTADDRREQ)
         return self.remote
 
-    def _arrive(
-        self, node: "Host", data: bytes, source: Address, target: Address
-    ) -> None:
+    def _arrive(self, node: "Host", data: bytes, flow: FiveTuple) -> None:
         """At the other host: into the port, or back as ICMP port unreachable."""
-        endpoint = node.udp_ports.get(target[1])
+        endpoint = node.udp_ports.get(flow.dst[1])
         if endpoint is not None:
-            endpoint.receive(data, source)
+            endpoint.receive(data, flow.src, flow.dst[0])
             return
-        latency = node.network.route(node, source[0]).latency
-        node.emit(
-            "port_unreachable",
-            src=source,
-            dst=target,
-            data=data,
-            latency=round(latency * 1e9),
-        )
-        node.loop.call_later(latency, self._refused, context=self._context)
+        back = node.network.path(node, flow.reply)
+        transit = node.network.transit(back, size=HEADERS)
+        arrives = transit.arrives and back.fate == "delivered"
+        self._tell_icmp("port_unreachable", back, flow, data)
+        if arrives:
+            error = os_error(errno.ECONNREFUSED)
+            node.loop.call_later(
+                transit.latency, self._refused, error, context=self._context
+            )
 
-    def receive(self, data: bytes, source: Address) -> None:
-        """A datagram arrived. A connected socket takes those of its peer only."""
+    def _answer(self, path: Path, data: bytes) -> None:
+        """A firewall on the way answers by ICMP."""
+        node = path.node
+        assert node is not None, "somebody answers"
+        port = path.fate == "refused"
+        back = replace(path, source=node, points=(), latency=path.latency)
+        kind = "port_unreachable" if port else "prohibited"
+        self._tell_icmp(kind, back, path.arrives, data)
+        error = os_error(errno.ECONNREFUSED if port else errno.EHOSTUNREACH)
+        node.loop.call_later(path.latency, self._refused, error, context=self._context)
+
+    def _tell_icmp(self, kind: str, back: Path, flow: FiveTuple, data: bytes) -> None:
+        facts: dict[str, Any] = {"points": back.facts} if back.points else {}
+        latency = round(back.latency * 1e9)
+        src, dst = flow.src, flow.dst
+        back.source.emit(kind, src=src, dst=dst, data=data, latency=latency, **facts)
+
+    def receive(self, data: bytes, source: Address, local: str = "") -> None:
+        """A datagram arrived. A connected socket takes those of its peer only.
+
+        An answer to it will come from the address that was asked.
+        """
         if self._closed or (self.remote is not None and source != self.remote):
             return
+        if self.remote is None and len(self.host.addresses) > 1:
+            if len(self._asked_at) >= MANY:
+                self._asked_at.clear()
+            self._asked_at[source] = local
         self._context.run(self._protocol.datagram_received, data, source)
 
-    def _refused(self) -> None:
+    def _refused(self, error: OSError) -> None:
         if not self._closed and self.remote is not None:
-            self._protocol.error_received(os_error(errno.ECONNREFUSED))
+            self._protocol.error_received(error)
 
     def close(self) -> None:
         """Close the port."""

@@ -43,26 +43,50 @@ _MESSAGE = "message queue_id"
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
-        # The network: addresses and octets
+        # The network: addresses and octets. A "point" is (place, ns from the sender,
+        # source IP, port, destination IP, port); there are none between two hosts
+        # with nothing in between. `lost_at` is the last point that saw a packet.
         "connect": _network("the first SYN leaves", "src dst to", "client"),
+        "path": _network("the way of one side's packets", "side points", "client"),
         "syn": _network("a SYN is sent again", "attempt", "client"),
-        "accept": _network("a SYN arrived, the SYN-ACK leaves", "latency", "server"),
-        "established": _network("the SYN-ACK arrived", "", "client"),
-        "refused": _network("a RST answered the SYN", "reason by", "client"),
-        "timed_out": _network("nobody answered the SYNs", "reason by", "client"),
-        "unreachable": _network("ICMP answered the SYN", "reason by", "client"),
-        "bytes": _network(
-            "a burst of segments leaves", "side offset data latency", "sender"
+        "syn_fate": _network("where a SYN ends", "latency lost_at", "client"),
+        "accept": _network(
+            "a SYN arrived, the SYN-ACK leaves", "latency src dst lost_at", "server"
         ),
-        "fin": _network("a side has no more to send", "side latency", "sender"),
-        "reset": _network("a side drops the connection", "side latency", "sender"),
+        "synack": _network("the SYN-ACK is sent again", "attempt lost_at", "server"),
+        "established": _network("the SYN-ACK arrived", "", "client"),
+        "refused": _network("a RST answered the SYN", "reason by latency", "client"),
+        "timed_out": _network("nobody answered the SYNs", "reason by", "client"),
+        "unreachable": _network(
+            "ICMP answered the SYN", "reason by router code latency", "client"
+        ),
+        "bytes": _network(
+            "a burst of segments leaves",
+            "side offset data latency lost_at arrived",
+            "sender",
+        ),
+        "fin": _network("a side has no more to send", "side latency lost_at", "sender"),
+        "reset": _network("a side drops the connection", "side latency lost_at"),
+        "cut": _network("a middlebox resets the connection", "to_client to_server"),
         "lost": _network("a connection ended at this host", "side reason"),
         "datagram": _network(
-            "a UDP datagram leaves", "src dst data latency to_host", "sender"
+            "a UDP datagram leaves",
+            "src dst data latency to_host lost_at points",
+            "sender",
         ),
         "port_unreachable": _network(
-            "ICMP says: nobody listens here", "src dst data latency", "receiver"
+            "ICMP says: nobody listens here", "src dst data latency points", "receiver"
         ),
+        "prohibited": _network(
+            "ICMP says: a firewall forbids it", "src dst data latency points"
+        ),
+        "rule": _network(
+            "a rule did something else than accept",
+            "action direction protocol src dst comment number",
+        ),
+        "nat": _network("a new translation", "protocol inside outside remote"),
+        "power": _network("a host is switched on or off", "on"),
+        "address": _network("a host has another address", "old new"),
         "tls": _network(
             "a TLS handshake ended well here", "side version cipher server_name"
         ),
@@ -96,6 +120,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "a resolver got its answer",
             "question type rcode answers server cached transport",
         ),
+        "fault": _meaning("a planned fault struck", "stage what comment"),
         "failure": _meaning("an agent caught an error", "error traceback"),
         "note": _meaning("a remark", "text"),
     }

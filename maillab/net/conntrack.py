@@ -1,0 +1,103 @@
+"""What a firewall or a NAT remembers of the flows that pass it.
+
+Goes in: the first packet of a flow, as it came and as it went on. Comes out: for every
+later packet of it, in both directions, how it must look behind this place.
+
+Rule 1: one entry for a flow, found by either direction (as Linux's conntrack does).
+Rule 2: a flow that is silent for too long is forgotten: TCP after 2 h 4 min (RFC 5382
+        §5 REQ-5), UDP after 5 min (RFC 4787 §4.3 REQ-5).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from maillab.net.path import Address, FiveTuple
+from maillab.net.rules import NO_EFFECTS, FlowEffects, Rule
+
+LIFETIME = {"tcp": 7440.0, "udp": 300.0}  # seconds
+CLOSING = 240.0  # seconds that a closed TCP flow is kept (RFC 5382 §5 REQ-5)
+MANY = 1024  # entries; then the forgotten ones are thrown away
+PORTS = range(1024, 65536)
+
+
+@dataclass(slots=True, eq=False)
+class Tracked:
+    """One flow.
+
+    original    as its first packet came
+    translated  as its first packet went on
+    seen        how rules see it: with the addresses of the inside
+    """
+
+    original: FiveTuple
+    translated: FiveTuple
+    seen: FiveTuple
+    opened: str  # "in" or "out"
+    rule: Rule | None
+    rules_version: int
+    used: float
+    lifetime: float
+    effects: FlowEffects = NO_EFFECTS
+
+    def expired(self, now: float) -> bool:
+        """Nothing has passed for too long."""
+        return now - self.used > self.lifetime
+
+    def close(self) -> None:
+        """It has ended."""
+        self.lifetime = min(self.lifetime, CLOSING)
+
+
+class ConnTrack:
+    """The table of one host or gateway."""
+
+    def __init__(self) -> None:
+        self._entries: dict[FiveTuple, Tracked] = {}
+
+    def find(self, flow: FiveTuple, now: float) -> Tracked | None:
+        """The entry of a flow; `entry.original == flow` tells its direction."""
+        entry = self._entries.get(flow)
+        if entry is not None and entry.expired(now):
+            self.forget(entry)
+            return None
+        return entry
+
+    def add(self, entry: Tracked) -> None:
+        """Remember a flow."""
+        if len(self._entries) > MANY:
+            self._forget_expired(entry.used)
+        self._entries[entry.original] = entry
+        self._entries[entry.translated.reply] = entry
+
+    def forget(self, entry: Tracked) -> None:
+        """As if it never had been."""
+        self._entries.pop(entry.original, None)
+        self._entries.pop(entry.translated.reply, None)
+
+    def clear(self) -> None:
+        """Forget everything (a power cut, a new address)."""
+        self._entries.clear()
+
+    def _forget_expired(self, now: float) -> None:
+        for entry in [e for e in self if e.expired(now)]:
+            self.forget(entry)
+
+    def __iter__(self) -> Iterator[Tracked]:
+        """Each flow once, oldest first."""
+        return iter(dict.fromkeys(self._entries.values()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def free_source(
+        self, protocol: str, ip: str, port: int, remote: Address
+    ) -> Address:
+        """An outside address for a flow: its own port if nobody has it, else the next.
+
+        (RFC 5382 §7.1, as Linux does: unique for each remote address.)
+        """
+        for number in (port, *PORTS):
+            source = (ip, number)
+            if FiveTuple(protocol, remote, source) not in self._entries:
+                return source
+        return (ip, 0)

@@ -1,0 +1,195 @@
+"""What a packet meets on its way from one host to another, as values.
+
+Goes in: what `net.walk` found. Comes out: a `Path`: where a packet ends and how it
+looks there, how long it takes, what each place on the way decided.
+
+Rule 1: a path is for all packets of one direction of one flow, until
+        `Network.version` changes. What differs from packet to packet (loss, queues,
+        counters) are its `effects`.
+Rule 2: a path between two hosts with nothing in between has no points.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from maillab.net.conntrack import Tracked
+    from maillab.net.host import Host
+    from maillab.net.rules import Rule
+
+Address = tuple[str, int]  # IP address and port
+Direction = Literal["in", "out"]
+Fate = Literal["delivered", "lost", "no host", "refused", "prohibited", "tarpit"]
+
+# place, ns from the sender, source IP and port, destination IP and port
+PointFacts = tuple[str, int, str, int, str, int]
+
+
+class FiveTuple(NamedTuple):
+    """What all packets of one direction of a flow have in common.
+
+    >>> FiveTuple("tcp", ("192.0.2.1", 50000), ("192.0.2.2", 25)).reply.dst
+    ('192.0.2.1', 50000)
+    """
+
+    protocol: str  # "tcp" or "udp"
+    src: Address
+    dst: Address
+
+    @property
+    def reply(self) -> "FiveTuple":
+        """The other direction."""
+        return FiveTuple(self.protocol, self.dst, self.src)
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {shown(self.src)} → {shown(self.dst)}"
+
+
+def shown(address: Address) -> str:
+    """`192.0.2.25:25`, `[2001:db8::25]:25`."""
+    ip, port = address
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+class Point(NamedTuple):
+    """A place where a packet can be seen, and how it looks there.
+
+    place  the name of a host, or "GATEWAY/inside", "GATEWAY/outside"
+    after  seconds since it left
+    """
+
+    place: str
+    after: float
+    flow: FiveTuple
+
+    @property
+    def facts(self) -> PointFacts:
+        """As the trace keeps it."""
+        return (self.place, round(self.after * 1e9), *self.flow.src, *self.flow.dst)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one place did with the first packet of a flow.
+
+    rule    the rule that matched, or None
+    what    "passes", "is translated", "is forwarded", "is turned back" (hairpin),
+            "is dropped", "is rejected", …
+    """
+
+    place: str
+    direction: Direction
+    rule: "Rule | None"
+    what: str
+    before: FiveTuple
+    after: FiveTuple
+
+
+@dataclass(slots=True)
+class InFlight:
+    """One packet, while effects work on it."""
+
+    time: float  # when it comes to this place
+    size: int  # octets on the wire
+    data: bytes
+    chance: Any  # random.Random
+    lost: bool = False
+    cut: bool = False  # a middlebox resets the flow
+
+
+class Effect(Protocol):
+    """What may happen to each packet at one place."""
+
+    def work_on(self, packet: InFlight) -> None:
+        """Delay it, lose it, change it."""
+        ...
+
+
+class Placed(NamedTuple):
+    """An effect, where it works, and the last point that a packet passes before it."""
+
+    place: "Host"
+    point: str
+    after: float  # seconds from the sender
+    effect: Effect
+
+
+@dataclass(slots=True)
+class Path:
+    """The way of one direction of a flow.
+
+    node      who gets the packet; who answers when it is refused, prohibited, tarred
+    latency   seconds from the sender to where it ends, without queues
+    lost_at   the last point that sees it, when its fate is "lost"
+    """
+
+    version: int
+    source: "Host"
+    sent: FiveTuple
+    arrives: FiveTuple
+    fate: Fate = "delivered"
+    node: "Host | None" = None
+    latency: float = 0.0
+    lost_at: str = ""
+    points: tuple[Point, ...] = ()
+    steps: tuple[Step, ...] = ()
+    effects: tuple[Placed, ...] = ()
+    tracked: tuple["Tracked", ...] = ()
+    counted: "tuple[Rule, ...]" = ()
+
+    @property
+    def facts(self) -> tuple[PointFacts, ...]:
+        """The points, as the trace keeps them."""
+        return tuple(point.facts for point in self.points)
+
+    @property
+    def verdict(self) -> "Step | None":
+        """The step that ended the way, if a rule or a translation did."""
+        return self.steps[-1] if self.fate != "delivered" and self.steps else None
+
+    def is_stale(self, version: int, now: float) -> bool:
+        """Rules, addresses or power have changed, or a gateway has forgotten us."""
+        return self.version != version or any(t.expired(now) for t in self.tracked)
+
+    def close(self) -> None:
+        """The flow has ended: gateways may forget it soon."""
+        for entry in self.tracked:
+            entry.close()
+
+    def backwards(self) -> "Path":
+        """The same way back, for an answer that is forged where the packet ended."""
+        node, end = self.node or self.source, self.latency
+        points = tuple(
+            Point(point.place, end - point.after, point.flow.reply)
+            for point in reversed(self.points)
+        )
+        return Path(
+            self.version,
+            node,
+            self.arrives.reply,
+            self.sent.reply,
+            node=self.source,
+            latency=end,
+            points=points,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """What happened to one packet.
+
+    latency   seconds until it was where it ended
+    lost_at   the last point that saw it before it was lost, or ""
+    cut_at    the middlebox that reset the flow instead of passing it on, or None
+    """
+
+    latency: float
+    data: bytes
+    lost_at: str = ""
+    cut_at: "Host | None" = None
+    cut_after: float = 0.0
+
+    @property
+    def arrives(self) -> bool:
+        """It got where its path ends."""
+        return not self.lost_at and self.cut_at is None
