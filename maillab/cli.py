@@ -92,24 +92,85 @@ def demo() -> None:
         print(part, flush=True)
 
 
+Words = list[str] | None
+
+
 @app.command()
-def world(
+def world(  # noqa: PLR0913  (one for each option)
     name: Annotated[str, typer.Argument(help="A lab, such as hello, or a file.")],
+    command: Annotated[
+        Words,
+        typer.Argument(
+            help="With --netns, after --: what to run there (a shell).",
+            show_default=False,
+        ),
+    ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Open real loopback ports until Ctrl-C.")
     ] = False,
+    netns: Annotated[
+        bool,
+        typer.Option(
+            "--netns", help="Run a command inside the world (Linux, as root)."
+        ),
+    ] = False,
+    rate: Annotated[
+        float, typer.Option(help="Seconds of the world for each real second.")
+    ] = 1.0,
+    door: Annotated[
+        Words,
+        typer.Option(
+            metavar="HOST:PORT[=REALPORT][@SEAT]",
+            help="One more real port, to any port of a virtual host. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    seat: Annotated[
+        Words,
+        typer.Option(
+            metavar="HOST",
+            help="The virtual host that SOCKS5 clients, or the command, sit on: its "
+            "firewall and provider are theirs. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    outside: Annotated[
+        Words,
+        typer.Option(
+            metavar="HOST:PORT=127.0.0.1:REALPORT",
+            help="A virtual port that leads to a real server on this computer. "
+            "Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(help="Where real ports listen; beyond loopback others come in."),
+    ] = "127.0.0.1",
 ) -> None:
-    """Show a world; with --live, let real mail programs in."""
+    """Show a world; with --live or --netns, let real mail programs in."""
     from maillab import open_world
-    from maillab.gateway.hosting import host_live
+    from maillab.gateway.entrances import parse_door, parse_outside
+    from maillab.gateway.hosting import Wishes, host_live, host_netns
     from maillab.world.describe import describe
 
+    if not netns and command:
+        raise LabError("a command needs --netns: maillab world NAME --netns -- COMMAND")
+    doors, outsides = map(parse_door, door or ()), map(parse_outside, outside or ())
+    wishes = Wishes(rate, listen, [*doors], [*outsides], seat or ())
     opened = open_world(name)
+    if netns:
+        raise typer.Exit(host_netns(opened, wishes, command or (), say))
     if live:
-        host_live(opened, lambda line: print(line, flush=True))
-    else:
-        with opened:
-            print(describe(opened))
+        host_live(opened, wishes, say)
+        return
+    with opened:
+        print(describe(opened))
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
 
 
 @app.command()

@@ -37,6 +37,7 @@ class Session:
     def greeting(self, connection: int) -> bytes:
         server = POP3Server(self.options, implicit_tls=self.implicit_tls)
         self.servers[connection] = server
+        server.next_event()
         return server.data_to_send()
 
     def hear(self, connection: int, data: bytes) -> bytes:

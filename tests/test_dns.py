@@ -211,7 +211,7 @@ class FakeResolver:
         import dns.name
         from dns.rdatatype import RdataType
 
-        from maillab.dns.resolver import Answer, read_answer
+        from maillab.dns.answers import Answer, read_answer
 
         response = dns.message.make_response(dns.message.make_query(name, rdtype))
         owner = dns.name.from_text(name)

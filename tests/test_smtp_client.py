@@ -72,6 +72,7 @@ class Line:
 
 def line(*, pipelining: bool = True, cut: int = 0, **options) -> Line:
     server = SMTPServer(SMTPServerOptions("mx.example.org", **options))
+    server.next_event()  # says the greeting
     return Line(SMTPClient(pipelining=pipelining), server, cut)
 
 

@@ -239,11 +239,11 @@ def test_a_dns_that_does_not_answer_defers(gamma, damage, word):
 def test_a_failure_of_the_relay_itself_loses_nothing():
     with open_world("two-domains") as world:
         mta = world.server("mail.alpha.example").mta
-        working, mta._relay = mta._relay, None
+        working, mta.relay = mta.relay, None
         send(world, BOB)
         assert "NoneType" in Journal(world).failures[0]
         assert queued(world, "mail.alpha.example") == 1
-        mta._relay = working
+        mta.relay = working
         world.advance("10 min")
         assert len(inbox(world, "bob")) == 1
 

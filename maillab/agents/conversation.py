@@ -5,10 +5,12 @@ What was said goes to the trace on the way.
 """
 
 import asyncio
+import ssl
 from dataclasses import asdict
 
 from maillab.agents.machine import Machine, Stream
 from maillab.protocol.engine import Engine, Event
+from maillab.wire.lines import Spoken
 
 PROGRESS = 1000  # octets; a whole command is progress too, as it ends the wait
 
@@ -33,9 +35,10 @@ class Conversation:
         """
         self.interrupted = False
         patience = Patience(timeout)
+        await self.speak()
         while True:
             event = self.engine.next_event()
-            self.flush()
+            await self.speak()
             if event is not None:
                 return event
             if self.engine.closed:
@@ -65,14 +68,25 @@ class Conversation:
     def _note(self, text: str) -> None:
         self.machine.emit("note", self.stream.id, text=f"{self.machine.name} {text}")
 
+    async def speak(self) -> None:
+        """Say what the engine has to say. (With planned faults: or something else.)"""
+        self.flush()
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Do the server's half of a TLS handshake."""
+        await self.stream.start_tls(context, server_side=True)
+
     def flush(self) -> None:
         """Give what the engine says to the stream, and what was said to the trace."""
         for spoken in self.engine.lines_spoken():
-            facts = asdict(spoken)
-            self.machine.emit("line", self.stream.id, **facts)
+            self.tell(spoken)
         data = self.engine.data_to_send()
         if data:
             self.stream.write(data)
+
+    def tell(self, spoken: Spoken) -> None:
+        """Let the trace know what one side said."""
+        self.machine.emit("line", self.stream.id, **asdict(spoken))
 
 
 class OutOfPatience(Exception):

@@ -30,7 +30,7 @@ class ImapAccess(Access):
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = ImapSession(self, stream)
-        await serve(self.machine, stream, session, self.security)
+        await serve(self.machine, stream, session, self.security, self.faults)
 
 
 class ImapSession:

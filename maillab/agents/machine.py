@@ -39,6 +39,10 @@ class Stream(Protocol):
         """
         ...
 
+    def hold(self) -> None:
+        """Leave what arrives with the network until `start_tls`."""
+        ...
+
     def interrupt(self) -> None:
         """Make a `read` that waits now, or the next one, return None."""
         ...
@@ -55,6 +59,14 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """Drop everything at once."""
+        ...
+
+    def reset(self) -> None:
+        """Send RST; the peer gets ConnectionResetError."""
+        ...
+
+    async def cut(self, data: bytes) -> None:
+        """Inside TLS: send half of a record that holds `data`, then FIN."""
         ...
 
 

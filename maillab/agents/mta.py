@@ -59,7 +59,7 @@ class MTA:
         self.directory = directory
         self.queue = Queue()
         self.schedule = schedule or RetrySchedule()
-        self._relay = relay
+        self.relay = relay
         self._mda = MDA(machine, directory)
         self._ids = machine.random("queue ids")
 
@@ -179,7 +179,7 @@ class MTA:
     ) -> list[Outcome]:
         """One domain. A failure of ours is no reason to lose a message."""
         try:
-            return await self._relay.send(entry, domain, recipients)
+            return await self.relay.send(entry, domain, recipients)
         except Exception as error:  # noqa: BLE001  (the agent's top loop)
             tell_failure(self.machine, error)
             reason = "the server failed: see the trace"

@@ -8,6 +8,7 @@ Rule: the mail stays on the server; only flags change (`\\Seen` by IMAP).
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from maillab.agents.conversation import Conversation
@@ -49,14 +50,22 @@ class Reading:
         self._conversation = Conversation(self.machine, stream, self.engine)
 
     async def wait_for(self, kind: type[Wanted]) -> Wanted:
-        """The next event of a kind. Raises RemoteProtocolError at the session's end."""
+        """The next event of a kind.
+
+        Raises LabError when the server refuses, RemoteProtocolError when the session
+        ends, OSError.
+        """
         assert self._conversation is not None, "connect first"
         while True:
             event = await self._conversation.next_event(REPLY_TIMEOUT)
+            if event is None:
+                why = self.engine.ended or "the server closed the connection"
+                raise RemoteProtocolError(f"{self.settings.server}: {why}")
+            refusal = refusal_of(event)
+            if refusal:
+                raise LabError(f"{self.settings.server}: {refusal}")
             if isinstance(event, kind):
                 return event
-            if event is None:
-                raise RemoteProtocolError(f"{self.settings.server} ended the session")
 
     async def start_tls(self, offered: bool, ask: Callable[[], None]) -> None:
         """Use TLS if both can. Raises LabError when the password would be readable."""
@@ -75,6 +84,12 @@ class Reading:
         )
         self.engine.tls_started()
 
+    async def leave(self, say_goodbye: Callable[[], None], kind: type[Event]) -> None:
+        """Say goodbye, whatever the server makes of it: all has been read."""
+        with suppress(LabError, RemoteProtocolError, OSError):
+            say_goodbye()
+            await self.wait_for(kind)
+
     async def close(self) -> None:
         """Hang up."""
         if self._conversation is not None:
@@ -91,28 +106,19 @@ async def read_by_imap(
     try:
         await reading.wait_for(imap_client.Greeting)
         client.capability()
-        await done(reading)
+        await reading.wait_for(imap_client.Completed)
         await reading.start_tls(client.offers("STARTTLS"), client.starttls)
         client.login(settings.login, settings.password)
-        await done(reading)
+        await reading.wait_for(imap_client.Completed)
         client.select("INBOX")
-        await done(reading)
+        await reading.wait_for(imap_client.Completed)
         client.fetch("1:*", "BODY[]")
-        fetched = await done(reading)
-        client.logout()
-        await done(reading)
+        fetched = await reading.wait_for(imap_client.Completed)
+        await reading.leave(client.logout, imap_client.Completed)
     finally:
         await reading.close()
     found = [data for data in fetched.data if isinstance(data, Fetched)]
     return [data.items["BODY[]"] for data in found if "BODY[]" in data.items]
-
-
-async def done(reading: Reading) -> imap_client.Completed:
-    """The end of an IMAP command. Raises LabError when it failed."""
-    completed = await reading.wait_for(imap_client.Completed)
-    if not completed.ok:
-        raise LabError(f"{completed.verb} failed: {completed.status}")
-    return completed
 
 
 async def read_by_pop3(
@@ -127,13 +133,13 @@ async def read_by_pop3(
         await asked(reading, client, "CAPA")
         await reading.start_tls("STLS" in client.capabilities, client.starttls)
         client.login(settings.login, settings.password)
-        await answered(reading)
+        await reading.wait_for(pop3_client.Replied)
         count = int((await asked(reading, client, "STAT")).text.split()[0])
         replies = [
             await asked(reading, client, "RETR", str(number))
             for number in range(1, count + 1)
         ]
-        await asked(reading, client, "QUIT")
+        await reading.leave(lambda: client.command("QUIT"), pop3_client.Replied)
     finally:
         await reading.close()
     return [reply.body or b"" for reply in replies]
@@ -142,14 +148,23 @@ async def read_by_pop3(
 async def asked(
     reading: Reading, client: POP3Client, verb: str, argument: str = ""
 ) -> pop3_client.Reply:
-    """Say a POP3 command and return its reply."""
+    """Say a POP3 command and return its reply. Raises LabError on -ERR."""
     client.command(verb, argument)
-    return await answered(reading)
+    return (await reading.wait_for(pop3_client.Replied)).reply
 
 
-async def answered(reading: Reading) -> pop3_client.Reply:
-    """The reply to a POP3 command. Raises LabError on -ERR."""
-    replied = await reading.wait_for(pop3_client.Replied)
-    if not replied.reply.positive:
-        raise LabError(f"{replied.verb} failed: {replied.reply.text}")
-    return replied.reply
+def refusal_of(event: Event) -> str:
+    """How the server said no, or ""."""
+    match event:
+        case pop3_client.Greeting(reply) if not reply.positive:
+            return f"the greeting was {reply}"
+        case pop3_client.Replied(verb, reply) if not reply.positive:
+            return f"{verb} failed: {reply}"
+        case imap_client.Greeting(status) if status.condition == "BYE":
+            return f"the greeting was {status}"
+        case imap_client.Completed(verb, status) if status.condition != "OK":
+            return f"{verb} failed: {status.to_wire('').decode().strip()}"
+        case imap_client.Garbled() | pop3_client.Garbled():
+            return "what it says is not understood"
+        case _:
+            return ""

@@ -48,7 +48,7 @@ class Pop3Access(Access):
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = Pop3Session(self, stream)
-        await serve(self.machine, stream, session, self.security)
+        await serve(self.machine, stream, session, self.security, self.faults)
 
 
 class Pop3Session:

@@ -9,6 +9,7 @@ Rule 3: what fails here is our fault: the client gets 451, the trace gets the tr
 
 from dataclasses import replace
 
+from maillab.agents.faults import Faults
 from maillab.agents.machine import Stream
 from maillab.agents.mta import MTA, Submission
 from maillab.agents.serving import Security, serve
@@ -48,8 +49,10 @@ class SMTPReception:
         *,
         submission: bool = False,
         options: SMTPServerOptions | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self.mta = mta
+        self.faults = faults
         self.security = security or Security()
         base = options or SMTPServerOptions(mta.hostname)
         if submission:
@@ -60,7 +63,7 @@ class SMTPReception:
         """Hold one session, from the banner to the end of the connection."""
         engine = SMTPServer(self.options, implicit_tls=self.security.implicit)
         session = SMTPSession(self.mta, engine, stream)
-        await serve(self.mta.machine, stream, session, self.security)
+        await serve(self.mta.machine, stream, session, self.security, self.faults)
 
 
 class SMTPSession:

@@ -6,6 +6,8 @@ Rule 1: every host of the route is tried, best first, until one takes the messag
         refuses it for good.
 Rule 2: TLS is used wherever it is offered and not insisted on (RFC 7435): when the
         handshake fails, the next try on the same host goes without.
+Rule 3: with a smart host the DNS is not asked where to: all goes there, by submission
+        (RFC 6409), inside TLS, with a login.
 """
 
 import ssl
@@ -17,12 +19,27 @@ from ipaddress import ip_address
 from maillab.agents.machine import Machine
 from maillab.agents.routing import Route, find_route
 from maillab.agents.smtp_dialogue import SessionEnded, SMTPDialogue, Transfer
-from maillab.dns.resolver import Resolver
+from maillab.dns.answers import Lookups
 from maillab.store.queue import QueueEntry
 from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
 SMTP_PORT = 25
+
+
+@dataclass(frozen=True, slots=True)
+class SmartHost:
+    """The one server that takes everything which goes elsewhere, and the account there.
+
+    `tls` makes the context that checks its certificate: the password is never sent
+    without TLS.
+    """
+
+    host: str
+    user: str
+    password: str
+    tls: Callable[[], ssl.SSLContext]
+    port: int = 587
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,10 @@ class HostUnusable(Exception):
         self.reply = reply
 
 
+class HandshakeFailed(OSError):
+    """TLS was offered, and did not begin."""
+
+
 class Relay:
     """The client side of an MTA."""
 
@@ -57,12 +78,13 @@ class Relay:
         self,
         machine: Machine,
         hostname: str,
-        resolver: Resolver,
+        resolver: Lookups,
         tls: Callable[[], ssl.SSLContext] | None,
     ) -> None:
         self.machine = machine
         self.hostname = hostname
         self.resolver = resolver
+        self.smart_host: SmartHost | None = None
         self._tls = tls
         self._random = machine.random("mail exchangers")
 
@@ -70,13 +92,18 @@ class Relay:
         self, entry: QueueEntry, domain: str, recipients: Sequence[Address]
     ) -> list[Outcome]:
         """Try to get rid of a message for some recipients of one domain."""
-        route = await find_route(self.resolver, domain, self._random, self.hostname)
+        route = await self._route(domain)
         if not route.hosts:
             status = "deferred" if route.temporary else "failed"
             return [
                 Outcome(path, status, route.reason, route.code) for path in recipients
             ]
         return await self._try_hosts(entry, route, recipients)
+
+    async def _route(self, domain: str) -> Route:
+        if self.smart_host is not None:
+            return Route((self.smart_host.host,))
+        return await find_route(self.resolver, domain, self._random, self.hostname)
 
     async def _try_hosts(
         self, entry: QueueEntry, route: Route, recipients: Sequence[Address]
@@ -133,21 +160,55 @@ class Relay:
 
     async def _open(self, host: str, address: str) -> SMTPDialogue:
         """Connect, greet, and use TLS if it is offered; without, if that fails."""
+        if self.smart_host is not None:
+            return await self._log_in(address, self.smart_host)
         try:
             return await self._greet(host, address, use_tls=self._tls is not None)
-        except ssl.SSLError:
+        except HandshakeFailed:
             return await self._greet(host, address, use_tls=False)
 
     async def _greet(self, host: str, address: str, *, use_tls: bool) -> SMTPDialogue:
-        stream = await self.machine.connect(address, SMTP_PORT)
-        dialogue = SMTPDialogue(self.machine, stream)
-        await self._expect(dialogue, host, await dialogue.greeting())
-        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
+        dialogue = await self._connect(host, address, SMTP_PORT)
         if use_tls and self._tls is not None and dialogue.engine.offers("STARTTLS"):
-            reply = await dialogue.starttls(self._tls(), host)
+            reply = await dialogue.ask_for_tls()
             if reply.positive:
+                await self._shake_hands(dialogue, self._tls(), host)
                 await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
         return dialogue
+
+    async def _connect(self, host: str, address: str, port: int) -> SMTPDialogue:
+        """Connect and greet."""
+        dialogue = SMTPDialogue(self.machine, await self.machine.connect(address, port))
+        await self._expect(dialogue, host, await dialogue.greeting())
+        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
+        return dialogue
+
+    async def _log_in(self, address: str, smart: SmartHost) -> SMTPDialogue:
+        """A session with the smart host: TLS, then the login."""
+        host = smart.host
+        dialogue = await self._connect(host, address, smart.port)
+        if not dialogue.engine.offers("STARTTLS"):
+            await dialogue.quit()
+            raise HostUnusable(f"{host} offers no STARTTLS: the password was not sent")
+        await self._expect(dialogue, host, await dialogue.ask_for_tls())
+        try:
+            await self._shake_hands(dialogue, smart.tls(), host)
+        except HandshakeFailed as problem:
+            raise HostUnusable(f"{host}: TLS failed: {problem}") from None
+        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
+        reply = await dialogue.login(smart.user, smart.password)
+        await self._expect(dialogue, host, reply)
+        return dialogue
+
+    async def _shake_hands(
+        self, dialogue: SMTPDialogue, context: ssl.SSLContext, host: str
+    ) -> None:
+        """Begin TLS. Raises HandshakeFailed, also when the connection broke off."""
+        try:
+            await dialogue.handshake(context, host)
+        except OSError as problem:
+            dialogue.stream.abort()
+            raise HandshakeFailed(words(problem)) from None
 
     async def _expect(self, dialogue: SMTPDialogue, host: str, reply: Reply) -> None:
         if not reply.positive:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maillab.dns.records import rdatas
-from maillab.dns.resolver import Answer, Resolver
+from maillab.dns.answers import Answer, Lookups
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Route:
 
 
 async def find_route(
-    resolver: Resolver, domain: str, generator: random.Random, own_name: str = ""
+    resolver: Lookups, domain: str, generator: random.Random, own_name: str = ""
 ) -> Route:
     """Ask the DNS for the mail exchangers of `domain`."""
     if domain.startswith("["):  # RFC 5321 §4.1.3: the address itself
@@ -62,7 +62,7 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
     return Route(tuple(host_name(record) for record in records))
 
 
-async def implicit_exchanger(resolver: Resolver, domain: str) -> Route:
+async def implicit_exchanger(resolver: Lookups, domain: str) -> Route:
     """Without an MX record the domain itself is the host (RFC 5321 §5.1)."""
     if await resolver.addresses(domain):
         return Route((domain,))

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from maillab.agents.conversation import Conversation
+from maillab.agents.faults import Faults, FaultyConversation
 from maillab.agents.machine import Machine, Stream
-from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol.engine import Event, Question, StartTLS
+from maillab.protocol.server import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Session(Protocol):
     """The agent of one connection."""
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Server:
         """What speaks."""
         ...
 
@@ -73,13 +75,19 @@ class Session(Protocol):
 
 
 async def serve(
-    machine: Machine, stream: Stream, session: Session, security: Security
+    machine: Machine,
+    stream: Stream,
+    session: Session,
+    security: Security,
+    faults: Faults | None = None,
 ) -> None:
     """Hold one session, from the greeting to the end of the connection."""
     conversation = Conversation(machine, stream, session.engine)
+    if faults is not None:
+        conversation = FaultyConversation(faults, machine, stream, session.engine)
     try:
         if security.implicit and security.context is not None:
-            await stream.start_tls(security.context, server_side=True)
+            await conversation.start_tls(security.context)
         await answer_all(conversation, session, security)
     except OSError:  # the network ended it; the trace has seen how
         stream.abort()
@@ -102,7 +110,7 @@ async def answer_all(
                 return
             case StartTLS():
                 assert security.context is not None, "it was offered"
-                await conversation.stream.start_tls(security.context, server_side=True)
+                await conversation.start_tls(security.context)
                 session.engine.tls_started()
             case Question():
                 await answer(conversation, session, event)

@@ -64,15 +64,25 @@ class SMTPDialogue:
         return await self._reply()
 
     async def starttls(self, context: ssl.SSLContext, server_name: str) -> Reply:
-        """Ask for TLS and do the handshake. Raises ssl.SSLError when that fails."""
+        """Ask for TLS and do the handshake. Raises what `handshake` raises."""
+        reply = await self.ask_for_tls()
+        if reply.positive:
+            await self.handshake(context, server_name)
+        return reply
+
+    async def ask_for_tls(self) -> Reply:
+        """Say STARTTLS. After a positive reply comes the handshake."""
         self.engine.starttls()
         event = await self._next(REPLY_TIMEOUT)
         if isinstance(event, Replied):
             return event.reply
         assert isinstance(event, StartTLS), "a reply, or the handshake"
+        return Reply(220, "", "Ready to start TLS")
+
+    async def handshake(self, context: ssl.SSLContext, server_name: str) -> None:
+        """Begin TLS. Raises ssl.SSLError, ConnectionResetError, TimeoutError."""
         await self.stream.start_tls(context, server_side=False, server_name=server_name)
         self.engine.tls_started()
-        return Reply(220, "", "TLS is active")
 
     async def login(self, user: str, password: str) -> Reply:
         """Log in by the first mechanism that both sides know."""

@@ -29,6 +29,16 @@ def rdatasets(node: dns.node.Node) -> list[dns.rdataset.Rdataset]:
     return list(untyped.rdatasets)
 
 
+def replace_in(node: dns.node.Node, records: dns.rdataset.Rdataset) -> None:
+    """Put a record set in the place of that of the same type, or at the end."""
+    untyped: Any = node
+    kinds = [old.rdtype for old in untyped.rdatasets]
+    if records.rdtype in kinds:
+        untyped.rdatasets[kinds.index(records.rdtype)] = records
+    else:
+        untyped.rdatasets.append(records)
+
+
 def texts(records: dns.rrset.RRset | None) -> list[str]:
     """The record data as zone files write it."""
     return [rdata.to_text() for rdata in rdatas(records)]

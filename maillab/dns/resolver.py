@@ -2,105 +2,108 @@
 
 Goes in: a name and a type. Comes out: an `Answer`. Each answer is told to the observer.
 
-Rule 1: the cache lives on the virtual clock; denials are kept as RFC 2308 §5 says.
-Rule 2: a server that does not answer is asked again after 5 s, twice in all; then the
-        next.
-Rule 3: every failure has a name: NXDOMAIN, NODATA, SERVFAIL, timeout.
+Rule 1: a server that does not answer is asked again, then the next; one that is lame
+        (it refuses, or does not know the zone as its own) is passed over at once.
+Rule 2: every failure has a name: NXDOMAIN, NODATA, SERVFAIL, timeout.
+Rule 3: the work for one question has a bound (RFC 1034 §5.3.3): nobody can make a
+        resolver loop, not by aliases, not by name servers that name each other.
 """
 
-import asyncio
-import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import dns.message
 import dns.name
-import dns.rcode
 import dns.rrset
 from dns.rdatatype import RdataType
 
-from maillab.dns.client import ask
-from maillab.dns.records import addresses, denial_ttl, rdatas, target_of, texts
+from maillab.dns.answers import (
+    ADDRESS_TYPES,
+    MAX_CNAMES,
+    Answer,
+    Delegation,
+    find_name,
+    is_alias,
+    is_authoritative,
+    read_answer,
+    read_referral,
+    read_status,
+    record_texts,
+    text_of,
+    with_chain,
+)
+from maillab.dns.cache import Cache, servers_text
+from maillab.dns.client import PATIENT, Asker, Patience, ask, make_query
+from maillab.dns.records import target_of
 
 MAX_REFERRALS = 16
-MAX_CNAMES = 8
-MAX_TTL = 7 * 86400  # seconds (RFC 8767 §4)
+MAX_QUERIES = 60  # questions to servers for one question of ours
+MAX_DEPTH = 8  # name servers whose addresses we need to find name servers …
 
-ADDRESS_TYPES = (RdataType.A, RdataType.AAAA)
-
-Emit = Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the DNS says about one name and type.
-
-    status   "NOERROR", "NXDOMAIN", "NODATA", "SERVFAIL" or "timeout"
-    records  the record data as zone files write them, such as "10 mx.beta.example."
-    name     the owner of the records, at the end of a CNAME chain
-    """
-
-    question: str
-    rdtype: str
-    status: str
-    rrset: dns.rrset.RRset | None = None
-    aliases: tuple[str, ...] = ()
-    ttl: float = 0.0
-
-    @property
-    def records(self) -> list[str]:
-        """The record data in presentation format."""
-        return texts(self.rrset)
-
-    @property
-    def temporary(self) -> bool:
-        """Asking again later may help."""
-        return self.status in ("SERVFAIL", "timeout")
+UNHURRIED = (PATIENT,)
+# A resolver that others wait for: as BIND, 800 ms, then twice as long; in all a bit
+# less than its 10 s, which is what a stub resolver waits, so that it hears SERVFAIL.
+HURRIED = (Patience(0.8, 1), Patience(1.6, 1), Patience(3.2, 1))
+HURRY_UP = 9.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Delegation:
-    """The servers of a zone: names with the addresses that we know."""
+class Step:
+    """One question to one server on the way down, and what came back."""
 
     zone: dns.name.Name
-    servers: tuple[tuple[dns.name.Name, tuple[str, ...]], ...]
+    server: str  # its name
+    address: str
+    question: str
+    type: str
+    response: dns.message.Message | None
+    began: float  # seconds
+    ended: float
+
+
+@dataclass(slots=True)
+class Errand:
+    """What one question has cost so far."""
+
+    deadline: float
+    queries: int = 0
+    depth: int = 0
+    lame: set[tuple[dns.name.Name, str]] = field(
+        default_factory=set[tuple[dns.name.Name, str]]
+    )
+
+    def is_over(self, now: float) -> bool:
+        """No more questions may be asked."""
+        return self.queries >= MAX_QUERIES or now >= self.deadline
 
 
 class Resolver:
-    """One host's view of the DNS."""
+    """One host's view of the DNS, from the root down."""
 
     def __init__(
         self,
         roots: Sequence[tuple[str, str]],
+        asker: Asker,
         *,
-        emit: Emit,
-        generator: random.Random,
-        can_reach: Callable[[str], bool] = bool,
+        hurried: bool = False,
+        watch: Callable[[Step], None] | None = None,
     ) -> None:
-        """`roots`: names and addresses of the root servers (the root hints).
-
-        `can_reach`: does this host have an address of the same IP version?
-        """
+        """`roots`: names and addresses of the root servers (the root hints)."""
         hints = tuple((dns.name.from_text(name), (ip,)) for name, ip in roots)
         self._root = Delegation(dns.name.root, hints)
-        self._emit = emit
-        self._random = generator
-        self._can_reach = can_reach
-        self._cache: dict[tuple[dns.name.Name, RdataType], tuple[float, Answer]] = {}
-        self._zones: dict[dns.name.Name, tuple[float, Delegation]] = {}
+        self._asker = asker
+        self._random = asker.random("dns")
+        self._rounds = HURRIED if hurried else UNHURRIED
+        self._time_limit = HURRY_UP if hurried else float("inf")
+        self._watch = watch
+        self.cache = Cache(asker.time)
 
     async def resolve(self, name: str, rdtype: str) -> Answer:
         """Look a name up, following CNAMEs. Never raises for what servers say."""
-        owner = dns.name.from_text(name)
-        kind = RdataType.make(rdtype)
-        aliases: list[str] = []
-        for _ in range(MAX_CNAMES):
-            answer = await self._resolve_one(owner, kind, 0)
-            if answer.rrset is None or answer.rrset.rdtype == kind:
-                return with_aliases(answer, name, aliases)
-            owner = target_of(answer.rrset)
-            aliases.append(text_of(owner))
-        return Answer(name, rdtype, "SERVFAIL", aliases=tuple(aliases))
+        owner = find_name(name)
+        if owner is None:  # no server has to be asked
+            return Answer(name, rdtype, "NXDOMAIN")
+        return await self.look_up(owner, RdataType.make(rdtype))
 
     async def addresses(self, name: str) -> list[str]:
         """All A and AAAA records of a name, IPv4 first; [] when it has none."""
@@ -109,193 +112,196 @@ class Resolver:
             found += (await self.resolve(name, rdtype)).records
         return found
 
+    async def look_up(self, question: dns.name.Name, kind: RdataType) -> Answer:
+        """The same for a name in dnspython's words."""
+        errand = Errand(self._asker.time() + self._time_limit)
+        owner, chain, seen = question, list[dns.rrset.RRset](), {question}
+        for _ in range(MAX_CNAMES):
+            answer = await self._resolve_one(owner, kind, errand)
+            if answer.rrset is None or not is_alias(answer, kind):
+                return with_chain(answer, question, chain)
+            chain.append(answer.rrset)
+            owner = target_of(answer.rrset)
+            if owner in seen:
+                break
+            seen.add(owner)
+        failed = Answer(text_of(question), kind.name, "SERVFAIL")
+        return with_chain(failed, question, chain)
+
+    def find_known(self, owner: dns.name.Name, kind: RdataType) -> Answer | None:
+        """What the cache says, without a question to anybody."""
+        return self.cache.find(owner, kind) or self.cache.find_alias(owner)
+
     # One name -------------------------------------------------------------------------
 
     async def _resolve_one(
-        self, owner: dns.name.Name, kind: RdataType, depth: int
+        self, owner: dns.name.Name, kind: RdataType, errand: Errand
     ) -> Answer:
         """The records of `owner`, or its CNAME record."""
-        kept = self._kept(owner, kind)
+        kept = self.cache.find(owner, kind)
         if kept is not None:
             self._tell(kept, "", "", cached=True)
             return kept
-        alias = self._kept(owner, RdataType.CNAME)
-        if alias is not None and alias.rrset is not None:
+        alias = self.cache.find_alias(owner)
+        if alias is not None:
             return alias
-        answer = await self._walk(owner, kind, depth)
-        if not answer.temporary:
-            now = asyncio.get_running_loop().time()
-            key = (owner, answer.rrset.rdtype if answer.rrset is not None else kind)
-            self._cache[key] = (now + min(answer.ttl, MAX_TTL), answer)
+        answer = await self._walk(owner, kind, errand)
+        # What failed deep down, where the bounds are near, may be well when asked alone.
+        if not answer.temporary or errand.depth == 0:
+            self.cache.keep(owner, kind, answer)
         return answer
 
-    def _kept(self, owner: dns.name.Name, kind: RdataType) -> Answer | None:
-        """What the cache has and may still use."""
-        expires, answer = self._cache.get((owner, kind), (0.0, None))
-        return answer if expires > asyncio.get_running_loop().time() else None
-
-    async def _walk(self, owner: dns.name.Name, kind: RdataType, depth: int) -> Answer:
+    async def _walk(
+        self, owner: dns.name.Name, kind: RdataType, errand: Errand
+    ) -> Answer:
         """From the nearest known zone down to the one that answers."""
-        delegation = self._nearest(owner)
+        known = self.cache.nearest_zone(owner)
+        delegation = known[0] if known is not None else self._root
         for _ in range(MAX_REFERRALS):
-            response = await self._ask_servers(delegation, owner, kind, depth)
+            response = await self._ask_servers(delegation, owner, kind, errand)
             if response is None:
                 return Answer(text_of(owner), kind.name, "timeout")
             answer = read_answer(response, owner, kind)
-            if answer is not None:
+            if answer is not None and is_authoritative(response):
                 return answer
             below = read_referral(response, owner, delegation.zone)
             if below is None:
-                return Answer(text_of(owner), kind.name, "SERVFAIL")
+                break
             delegation, ttl = below
-            expires = asyncio.get_running_loop().time() + ttl
-            self._zones[delegation.zone] = (expires, delegation)
+            self.cache.keep_zone(delegation, ttl)
         return Answer(text_of(owner), kind.name, "SERVFAIL")
 
-    def _nearest(self, owner: dns.name.Name) -> Delegation:
-        """The lowest zone above `owner` whose servers we know."""
-        now = asyncio.get_running_loop().time()
-        for size in range(len(owner.labels), 0, -1):
-            kept = self._zones.get(dns.name.Name(owner.labels[-size:]))
-            if kept is not None and kept[0] > now:
-                return kept[1]
-        return self._root
-
     async def _ask_servers(
-        self, delegation: Delegation, owner: dns.name.Name, kind: RdataType, depth: int
+        self,
+        delegation: Delegation,
+        owner: dns.name.Name,
+        kind: RdataType,
+        errand: Errand,
     ) -> dns.message.Message | None:
-        """The first useful response of the servers of a zone."""
+        """The first useful response of the servers of a zone, else a useless one."""
+        zone = delegation.zone
         useless: dns.message.Message | None = None
-        for server, known in delegation.servers:
-            addresses = known or await self._server_addresses(server, depth)
-            for address in filter(self._can_reach, addresses):
-                response = await self._ask_one(address, owner, kind)
-                if response is None:
-                    continue
-                if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                    return response
-                useless = response
+        for patience in self._rounds:
+            for server, known in delegation.servers:
+                addresses = known or await self._server_addresses(server, zone, errand)
+                for address in filter(self._asker.address_for, addresses):
+                    one = Asking(zone, server, address, patience)
+                    response = await self._try(one, owner, kind, errand)
+                    if response is None:
+                        continue
+                    if is_useful(response, owner, kind, zone):
+                        return response
+                    useless = response
         return useless
 
+    async def _try(
+        self, one: "Asking", owner: dns.name.Name, kind: RdataType, errand: Errand
+    ) -> dns.message.Message | None:
+        """Ask one server, unless it proved lame or enough has been asked."""
+        known_lame = (one.zone, one.address) in errand.lame
+        if known_lame or errand.is_over(self._asker.time()):
+            return None
+        errand.queries += 1
+        left = errand.deadline - self._asker.time()
+        patience = one.patience._replace(timeout=min(one.patience.timeout, left))
+        one = replace(one, patience=patience)
+        response = await self._ask_one(one, owner, kind)
+        if response is not None and not is_useful(response, owner, kind, one.zone):
+            errand.lame.add((one.zone, one.address))
+        return response
+
     async def _server_addresses(
-        self, server: dns.name.Name, depth: int
+        self, server: dns.name.Name, zone: dns.name.Name, errand: Errand
     ) -> Sequence[str]:
         """Addresses of a name server that came without glue."""
-        if depth >= MAX_CNAMES:
-            return ()
+        if server.is_subdomain(zone) or errand.depth >= MAX_DEPTH:
+            return ()  # of its own zone, only the server itself could tell
+        errand.depth += 1
         found: list[str] = []
         for kind in ADDRESS_TYPES:
-            found += (await self._resolve_one(server, kind, depth + 1)).records
+            found += (await self._resolve_one(server, kind, errand)).records
+        errand.depth -= 1
         return found
 
     async def _ask_one(
-        self, address: str, owner: dns.name.Name, kind: RdataType
+        self, one: "Asking", owner: dns.name.Name, kind: RdataType
     ) -> dns.message.Message | None:
-        query = dns.message.make_query(
-            owner, kind, use_edns=0, payload=1232, id=self._random.getrandbits(16)
-        )
-        query.flags = 0  # no recursion desired: we walk ourselves
-        response, transport = await ask(query, address)
-        if response is None:
-            failed = Answer(text_of(owner), kind.name, "timeout")
-            self._tell(failed, address, transport, cached=False)
-            return None
-        answer = read_answer(response, owner, kind) or read_status(
-            response, owner, kind
-        )
-        self._tell(answer, address, transport, cached=False)
+        query = make_query(
+            owner, kind, self._random, recurse=False
+        )  # we walk ourselves
+        began = self._asker.time()
+        response, transport = await ask(query, one.address, one.patience)
+        told = status_of(response, owner, kind)
+        self._tell(told, one.address, transport, cached=False)
+        if self._watch is not None:
+            at = (text_of(one.server), one.address, text_of(owner), kind.name)
+            self._watch(Step(one.zone, *at, response, began, self._asker.time()))
         return response
 
     def _tell(self, answer: Answer, server: str, transport: str, cached: bool) -> None:
-        self._emit(
-            "dns",
-            question=answer.question,
-            type=answer.rdtype,
-            rcode=answer.status,
-            answers=record_texts(answer.rrset),
-            server=server,
-            cached=cached,
-            transport=transport,
-        )
+        tell(self._asker, answer, server, transport, cached=cached)
 
 
-# Reading responses --------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Which server is asked, for which zone, how patiently."""
+
+    zone: dns.name.Name
+    server: dns.name.Name
+    address: str
+    patience: Patience
 
 
-def read_answer(
-    response: dns.message.Message, owner: dns.name.Name, kind: RdataType
-) -> Answer | None:
-    """The answer in a response, or None when it is a referral or a failure."""
-    text = text_of(owner)
-    for wanted in (kind, RdataType.CNAME):
-        for rrset in response.answer:
-            if rrset.name == owner and rrset.rdtype == wanted:
-                return Answer(text, kind.name, "NOERROR", rrset, ttl=float(rrset.ttl))
-    soa = [rrset for rrset in response.authority if rrset.rdtype == RdataType.SOA]
-    ttl = float(denial_ttl(soa[0])) if soa else 0.0
-    if response.rcode() == dns.rcode.NXDOMAIN:
-        return Answer(text, kind.name, "NXDOMAIN", ttl=ttl)
-    if response.rcode() == dns.rcode.NOERROR and soa:
-        return Answer(text, kind.name, "NODATA", ttl=ttl)
-    return None
+def is_useful(
+    response: dns.message.Message,
+    owner: dns.name.Name,
+    kind: RdataType,
+    zone: dns.name.Name,
+) -> bool:
+    """It answers from its own zone, or leads further down (RFC 2181 §5.4.1)."""
+    if is_authoritative(response) and read_answer(response, owner, kind) is not None:
+        return True
+    return read_referral(response, owner, zone) is not None
 
 
-def read_status(
-    response: dns.message.Message, owner: dns.name.Name, kind: RdataType
+def status_of(
+    response: dns.message.Message | None, owner: dns.name.Name, kind: RdataType
 ) -> Answer:
-    """A response without an answer: a referral, or a failure."""
-    for rrset in response.authority:
-        if rrset.rdtype == RdataType.NS and response.rcode() == dns.rcode.NOERROR:
-            return Answer(text_of(owner), kind.name, "referral", rrset)
-    code = dns.rcode.to_text(response.rcode())
-    return Answer(text_of(owner), kind.name, "lame" if code == "NOERROR" else code)
+    """What an authoritative server said, for the trace."""
+    if response is None:
+        return Answer(text_of(owner), kind.name, "timeout")
+    answer = read_answer(response, owner, kind)
+    if answer is None:
+        return read_status(response, owner, kind)
+    if not is_authoritative(response):
+        return Answer(text_of(owner), kind.name, "lame")
+    return answer
 
 
-def read_referral(
-    response: dns.message.Message, owner: dns.name.Name, zone: dns.name.Name
-) -> tuple[Delegation, float] | None:
-    """The delegation in a response and its TTL, if it leads down towards `owner`."""
-    for rrset in response.authority:
-        below = rrset.name.is_subdomain(zone) and rrset.name != zone
-        if rrset.rdtype == RdataType.NS and below and owner.is_subdomain(rrset.name):
-            servers = tuple(
-                (rdata.target, glue(response, rdata.target)) for rdata in rdatas(rrset)
-            )
-            return Delegation(rrset.name, servers), float(rrset.ttl)
-    return None
+def said(step: Step) -> str:
+    """What a server said, in words."""
+    owner, kind = dns.name.from_text(step.question), RdataType[step.type]
+    response = step.response
+    status = status_of(response, owner, kind)
+    below = read_referral(response, owner, step.zone) if response is not None else None
+    if status.rrset is not None and status.status == "NOERROR":
+        return f"answer: {', '.join(record_texts(status.rrset))}"
+    if status.status == "referral" and below is not None:
+        return f"referral to {text_of(below[0].zone)}: {servers_text(below[0])}"
+    return "no answer" if status.status == "timeout" else status.status
 
 
-def glue(response: dns.message.Message, name: dns.name.Name) -> tuple[str, ...]:
-    """Addresses of `name` in the additional section."""
-    return addresses(
-        rrset
-        for rrset in response.additional
-        if rrset.name == name and rrset.rdtype in ADDRESS_TYPES
+def tell(
+    asker: Asker, answer: Answer, server: str, transport: str, *, cached: bool = False
+) -> None:
+    """Tell the observer what came of a question."""
+    asker.emit(
+        "dns",
+        question=answer.question,
+        type=answer.rdtype,
+        rcode=answer.status,
+        answers=record_texts(answer.rrset),
+        server=server,
+        cached=cached,
+        transport=transport,
     )
-
-
-def with_aliases(answer: Answer, question: str, aliases: Sequence[str]) -> Answer:
-    """The last answer of a CNAME chain, as the answer to the first question."""
-    if not aliases:
-        return answer
-    return Answer(
-        question,
-        answer.rdtype,
-        answer.status,
-        answer.rrset,
-        tuple(aliases),
-        answer.ttl,
-    )
-
-
-def record_texts(rrset: dns.rrset.RRset | None) -> list[str]:
-    """`MX 10 mx.beta.example.`, for the trace."""
-    if rrset is None:
-        return []
-    kind = rrset.rdtype.name
-    return [f"{kind} {text}" for text in texts(rrset)]
-
-
-def text_of(name: dns.name.Name) -> str:
-    """A name without its final dot; the root as "."."""
-    return name.to_text(omit_final_dot=True) if name != dns.name.root else "."

@@ -6,6 +6,7 @@ time.
 Rule: a zone knows only itself. Below a delegation it answers with a referral.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,21 @@ import dns.rrset
 import dns.zone
 from dns.rdatatype import RdataType
 
-from maillab.dns.records import denial_ttl, rdatas, rdatasets, target_of
+from maillab.dns.records import (
+    denial_ttl,
+    first,
+    rdatas,
+    rdatasets,
+    replace_in,
+    target_of,
+)
 from maillab.errors import ScenarioError
 
 IN = dns.rdataclass.IN
 WILDCARD = dns.name.from_text("*", None)
 LONGEST_CNAME_CHAIN = 8
+# Their targets' addresses come along (RFC 1035 §3.3.9, §3.3.11, RFC 2782).
+NAMING_HOSTS = (RdataType.NS, RdataType.MX, RdataType.SRV)
 
 
 @dataclass(slots=True)
@@ -46,6 +56,7 @@ class Zone:
         self.data = zone
         self.origin = zone.origin
         self.file = file
+        self._inner: set[dns.name.Name] | None = None  # names above others
 
     @classmethod
     def from_text(cls, text: str, origin: str, file: Path | None = None) -> "Zone":
@@ -79,6 +90,50 @@ class Zone:
                 path, None, f"the zone file cannot be read: {error}"
             ) from None
         return cls.from_text(text, origin, path)
+
+    # Changing -------------------------------------------------------------------------
+
+    @property
+    def serial(self) -> int:
+        """The serial number in its SOA record."""
+        return int(first(self._soa()).serial)
+
+    def text(self) -> str:
+        """The zone as a master file (RFC 1035 §5)."""
+        return self.data.to_text(sorted=True, relativize=True, want_origin=True)
+
+    def put(
+        self,
+        owner: dns.name.Name,
+        rdtype: RdataType,
+        records: dns.rdataset.Rdataset | None,
+    ) -> None:
+        """Replace all records of one name and type; None leaves none of them."""
+        if records is None:
+            self.data.delete_rdataset(owner, rdtype)
+        else:
+            replace_in(self.data.find_node(owner, create=True), records)
+        self._inner = None
+
+    def raise_serial(self) -> int:
+        """Count the serial up, past 2³² - 1 to 0 (RFC 1982 §3.1). Returns it."""
+        soa = self._soa()
+        serial = (self.serial + 1) % 2**32
+        newer = first(soa).replace(serial=serial)
+        self.put(self.origin, RdataType.SOA, dns.rdataset.from_rdata(soa.ttl, newer))
+        return serial
+
+    def _soa(self) -> dns.rdataset.Rdataset:
+        return self.data.find_rdataset(self.origin, RdataType.SOA)
+
+    @property
+    def usual_ttl(self) -> int:
+        """The TTL of its SOA record: what new records get."""
+        return self._soa().ttl
+
+    def is_delegated(self, name: dns.name.Name) -> bool:
+        """Another zone begins at this name or above it."""
+        return self._delegation_above(name, RdataType.ANY) is not None
 
     # Answering ------------------------------------------------------------------------
 
@@ -147,7 +202,10 @@ class Zone:
         return None
 
     def _has_descendant(self, name: dns.name.Name) -> bool:
-        return any(owner.is_subdomain(name) for owner in self.data.nodes)
+        """Some name below this one has records (RFC 4592 §2.2.2)."""
+        if self._inner is None:
+            self._inner = inner_names(self.data.nodes, self.origin)
+        return name in self._inner
 
     def _negative(self) -> dns.rrset.RRset:
         """The SOA that says how long a denial may be kept (RFC 2308 §3)."""
@@ -161,7 +219,7 @@ class Zone:
                 target = getattr(rdata, "exchange", None) or getattr(
                     rdata, "target", None
                 )
-                if rrset.rdtype in (RdataType.NS, RdataType.MX) and target is not None:
+                if rrset.rdtype in NAMING_HOSTS and target is not None:
                     self._add_address(target, result)
 
     def _add_address(self, name: dns.name.Name, result: Lookup) -> None:
@@ -173,6 +231,20 @@ class Zone:
             rrset = as_rrset(name, rdataset)
             if rrset not in result.additional and rrset not in result.answer:
                 result.additional.append(rrset)
+
+
+def inner_names(
+    names: Iterable[dns.name.Name], origin: dns.name.Name
+) -> set[dns.name.Name]:
+    """All names that stand above one of these, up to the origin."""
+    found: set[dns.name.Name] = set()
+    for name in names:
+        while name != origin and name.is_subdomain(origin):
+            name = name.parent()
+            if name in found:
+                break
+            found.add(name)
+    return found
 
 
 def matching(node: dns.node.Node, rdtype: RdataType) -> list[dns.rdataset.Rdataset]:

@@ -1,25 +1,61 @@
 """`maillab world NAME --live`: open the doors, say how to come in, stay until Ctrl-C.
 
-Goes in: a world. Comes out: text for the terminal, and open ports.
+Goes in: a world, and what was typed. Comes out: text for the terminal, and open ports;
+with `--netns`, the exit status of a program that ran in the world.
 """
 
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from maillab.gateway.live import Door, Live
-from maillab.world.user import User
+from maillab.errors import LabError
+from maillab.gateway.entrances import LOOPBACK, VISITOR, Door, Outside
+from maillab.gateway.invitation import invitation
+from maillab.gateway.live import Live
 from maillab.world.world import World
 
 Say = Callable[[str], None]
 LOOK_UP = 0.5  # seconds: on Windows a longer wait does not hear Ctrl-C
-LETTER = r"From: {0}\r\nTo: {1}\r\nSubject: Hello\r\n\r\nHow are you?\r\n"
 
 
-def host_live(world: World, say: Say) -> None:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for.
+
+    seats  hosts on which real clients sit; () for the usual ones
+    """
+
+    rate: float = 1.0
+    listen: str = LOOPBACK
+    doors: Sequence[Door] = ()
+    outsides: Sequence[Outside] = ()
+    seats: Sequence[str] = ()
+
+    def live(self, world: World, *, usual_doors: bool = True) -> Live:
+        """The live world, not open yet."""
+        return Live(
+            world,
+            preferred=True,
+            rate=self.rate,
+            listen=self.listen,
+            usual_doors=usual_doors,
+        )
+
+    def open(self, live: Live) -> None:
+        """Open what was asked for besides the usual doors."""
+        for outside in self.outsides:
+            real = f"[{outside.real_host}]:{outside.real_port}"
+            live.open_outside(outside.host, outside.port, real)
+        for door in self.doors:
+            live.open_door(door.host, door.port, door.real_port, seat=door.seat)
+
+
+def host_live(world: World, wishes: Wishes, say: Say) -> None:
     """Run a world in real time until Ctrl-C or SIGTERM."""
     stopped = threading.Event()
 
@@ -31,85 +67,70 @@ def host_live(world: World, say: Say) -> None:
     with TemporaryDirectory(prefix="maillab-") as folder, world:
         ca_file = Path(folder) / "maillab-ca.pem"
         ca_file.write_bytes(world.ca.pem)
-        with Live(world, preferred=True) as live:
-            for line in invitation(world, live.doors, ca_file):
+        with wishes.live(world) as live:
+            wishes.open(live)
+            for seat in wishes.seats or usual_seats(world):
+                live.open_socks(seat)
+            for line in invitation(live, ca_file):
                 say(line)
-            say("\nThe world runs in real time. Ctrl-C stops it.")
+            say(f"\nThe world runs {pace(live.rate)}. Ctrl-C stops it.")
             while not stopped.wait(LOOK_UP):
                 pass
-        if world.trace.sessions:
-            say(f"\nWhat happened:\n\n{world.trace.summary().text()}")
-        else:
-            say("\nNobody came in.")
+        say(f"\n{what_happened(world)}")
 
 
-def invitation(world: World, doors: list[Door], ca_file: Path) -> Iterator[str]:
-    """How to reach every server, and a curl line for each protocol."""
-    yield f"{world.scenario.title}\n"
-    yield from door_table(world, doors)
-    yield "\nPeople (the address is the user name):\n"
-    width = max((len(user.address) for user in world.users.values()), default=4)
-    for user in world.users.values():
-        yield f"  {user.address:<{width}}  password {user.password}"
-    yield f"\nCertificate of the lab's authority: {ca_file}"
-    yield "(it is for this world only: never put it into a browser or a system)\n"
+def host_netns(
+    world: World, wishes: Wishes, command: Sequence[str], say: Say
+) -> int:
+    """Run a command, or a shell, on the virtual internet. Returns its exit status."""
+    from maillab.gateway.netns import Netns
+
+    if len(wishes.seats) > 1:
+        raise LabError("--netns has one --seat: start maillab again for another one")
+    seat = wishes.seats[0] if wishes.seats else VISITOR
+    with world, wishes.live(world, usual_doors=False) as live:
+        wishes.open(live)
+        with Netns(live, seat) as netns:
+            if command:
+                return netns.run(*command)
+            say(f"{world.scenario.title}\n\nYou sit on {seat}. Try:\n")
+            for line in examples(world):
+                say(f"  {line}")
+            say(f"\nThe world runs {pace(live.rate)}. `exit` ends it.")
+            status = netns.run(os.environ.get("SHELL", "/bin/sh"))
+        say(f"\n{what_happened(world)}")
+        return status
+
+
+def usual_seats(world: World) -> list[str]:
+    """The computer of nobody, and each one at which a user sits."""
+    hosts = [user.host.name for user in world.users.values()]
+    return list(dict.fromkeys([VISITOR, *hosts]))
+
+
+def examples(world: World) -> list[str]:
+    """What somebody in the namespace may type."""
     people = list(world.users.values())
-    if people:
-        yield from recipes(people[0], people[-1], doors, ca_file)
+    if not people:
+        return ["dig NS ."]
+    user = people[-1]
+    domain = user.address.rpartition("@")[2]
+    return [
+        f"dig MX {domain}",
+        f"swaks --to {user.address}",
+        f"curl smtp://{user.server.name}",
+    ]
 
 
-def door_table(world: World, doors: list[Door]) -> Iterator[str]:
-    """One row for each real port."""
-    width = max((len(door.host) for door in doors), default=4)
-    yield f"  {'server':<{width}}  {'port':>5}  protocol  TLS        reach it at"
-    for door in doors:
-        tls = tls_word(door, offered=world.servers[door.host].tls is not None)
-        yield (
-            f"  {door.host:<{width}}  {door.port:>5}  {door.protocol:<8}  {tls:<10} "
-            f"{door.real_host}:{door.real_port}"
-        )
+def pace(rate: float) -> str:
+    """How fast, in words."""
+    if rate == 1:
+        return "in real time"
+    return f"at {rate:g} seconds for each real one"
 
 
-def tls_word(door: Door, *, offered: bool) -> str:
-    """How TLS begins at a door."""
-    if door.implicit_tls:
-        return "from start"
-    if not offered:
-        return "none"
-    return "STLS" if door.protocol == "POP3" else "STARTTLS"
-
-
-def recipes(
-    sender: User, reader: User, doors: list[Door], ca_file: Path
-) -> Iterator[str]:
-    """Lines to copy: send by SMTP, read by POP3 and by IMAP."""
-    letter = LETTER.format(sender.address, reader.address)
-    submit = find_door(doors, sender.server.name, 587)
-    if submit:
-        yield "Send a letter (SMTP):\n"
-        yield (
-            f"  printf '{letter}' | curl -sS {curl_options(sender, ca_file)} "
-            f"--url smtp://localhost:{submit.real_port} "
-            f"--mail-from {sender.address} --mail-rcpt {reader.address} -T -"
-        )
-    pop3 = find_door(doors, reader.server.name, 110)
-    if pop3:
-        yield "\nRead it (POP3):\n"
-        url = f"pop3://localhost:{pop3.real_port}/1"
-        yield f"  curl -sS {curl_options(reader, ca_file)} --url {url}"
-    imap = find_door(doors, reader.server.name, 143)
-    if imap:
-        yield "\nRead it (IMAP):\n"
-        url = f"'imap://localhost:{imap.real_port}/INBOX;MAILINDEX=1'"
-        yield f"  curl -sS {curl_options(reader, ca_file)} --url {url}"
-
-
-def curl_options(user: User, ca_file: Path) -> str:
-    """Who, and how the password is kept from others."""
-    tls = f"--ssl-reqd --cacert {ca_file} " if user.server.tls is not None else ""
-    return f"{tls}--user {user.address}:{user.password}"
-
-
-def find_door(doors: list[Door], host: str, port: int) -> Door | None:
-    """The door to a port of a server, if it has that port."""
-    return next((d for d in doors if (d.host, d.port) == (host, port)), None)
+def what_happened(world: World) -> str:
+    """The sessions, at the end."""
+    if not world.trace.sessions:
+        return "Nobody came in."
+    return f"What happened:\n\n{world.trace.summary().text()}"

@@ -1,72 +1,99 @@
-"""Live mode: a world in real time, with real loopback ports for its servers.
+"""Live mode: a world in real time, with real ports for its servers.
 
-Goes in: a world. Comes out: `Door`s, real ports that lead to ports of virtual hosts. A
-real client that comes in sits on the virtual host `your-computer`, so its sessions are
-in the trace like all others.
+Goes in: a world. Comes out: `Door`s, real ports that lead to ports of virtual hosts;
+`Socks` ports, which lead wherever the client says; `Outside`s, ports of virtual hosts
+that lead to real servers. A real client that comes in sits on a virtual host, its
+*seat*, so it meets the seat's firewall and provider, and its sessions are in the trace
+like all others.
 
-Rule 1: doors open on loopback only.
-Rule 2: the world's clock follows real time, and its date becomes today's.
+Rule 1: everything is on loopback unless `listen` says otherwise; real servers are on
+        loopback always: no letter leaves this computer by accident.
+Rule 2: the clock follows real time, `rate` seconds of the world for each real one. The
+        date becomes today's, at every rate: real clients look at certificates and
+        write Date fields by a real calendar. From there a fast world runs ahead.
 """
 
 import asyncio
-import socket
+import ipaddress
+import math
 import threading
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, TypeVar
 
-from maillab.gateway.pump import Pump
+from maillab.dns.server import PORT as DNS_PORT
+from maillab.errors import LabError
+from maillab.gateway.dns_door import DnsDoor, open_dns_door
+from maillab.gateway.entrances import (
+    LOOPBACK,
+    VISITOR,
+    Door,
+    Outside,
+    Socks,
+    real_server,
+)
+from maillab.gateway.socks import SocksVisit
+from maillab.gateway.visit import DoorVisit, OutsideVisit, Visits
 from maillab.net.host import Host
-from maillab.net.sockets import WorldLoop
+from maillab.net.network import checked_address
+from maillab.net.path import FiveTuple
+from maillab.net.sockets import WorldLoop, find_addresses
 from maillab.world.servers import PORTS
 from maillab.world.world import World
 
-LOOPBACK = "127.0.0.1"
-VISITOR = "your-computer"
 VISITOR_ADDRESS = "198.18.0.1"  # RFC 2544: for tests, so nobody else has it
 FIRST_PORT = 10_000  # the port 25 of the first server becomes 10025
 PORTS_PER_SERVER = 1_000
+SOCKS_PORT = 1080  # IANA; the next seats get 1081, 1082, …
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """A real port and where it leads."""
-
-    host: str
-    port: int
-    protocol: str
-    implicit_tls: bool
-    real_port: int
-    real_host: str = LOOPBACK
 
 
 class Live:
     """A world that runs in real time, in a thread of its own, while this is open.
 
-    `preferred`: try port numbers that are easy to remember; else any free one.
+    preferred   try port numbers that are easy to remember; else any free one
+    rate        seconds of the world for each real one
+    listen      the real address of doors and SOCKS ports; loopback unless you want
+                other computers to come in
+    usual_doors one for each port of each mail server and each name server
     """
 
-    def __init__(self, world: World, *, preferred: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        preferred: bool = False,
+        rate: float = 1.0,
+        listen: str = LOOPBACK,
+        usual_doors: bool = True,
+    ) -> None:
+        if not (rate > 0 and math.isfinite(rate)):
+            raise LabError(
+                f"a rate of {rate:g} is no way for time to pass: give seconds of the "
+                f"world for each real one, such as 1 or 60"
+            )
         self.world = world
+        self.rate = rate
+        self.listen = checked_address(listen)
         self.loop: WorldLoop = world.loop
         self.doors: list[Door] = []
+        self.socks: list[Socks] = []
+        self.outsides: list[Outside] = []
         self._preferred = preferred
+        self._wants_usual_doors = usual_doors
         self._thread: threading.Thread | None = None
-        self._servers: list[asyncio.AbstractServer] = []
-        self._visits: dict[Visit, None] = {}  # who is inside, oldest first
-        self._visitor: Host | None = None
+        self._servers: list[asyncio.AbstractServer | DnsDoor] = []
+        self.visits: Visits = {}  # the connections that real and virtual ends share
 
     def open(self) -> list[Door]:
-        """Start real time and open a door for each port of each mail server."""
+        """Start real time and open the usual doors."""
         world = self.world
         if VISITOR not in world.hosts:
             world.add_host(VISITOR, VISITOR_ADDRESS, latency=0.0)
-        self._visitor = world.hosts[VISITOR]
-        self.loop.go_live()
+        self.loop.go_live(self.rate)
         passed = timedelta(seconds=self.loop.time())
         world.network.epoch = datetime.now(UTC) - passed
         world.trace.epoch_ns = int(world.network.epoch.timestamp() * 1e9)
@@ -74,7 +101,8 @@ class Live:
             target=self.loop.run_forever, name="maillab-live", daemon=True
         )
         self._thread.start()
-        self.doors = self.call(self._open_doors())
+        for door, wish in self._usual_doors() if self._wants_usual_doors else ():
+            self._add_door(door, self._candidates(wish))
         return self.doors
 
     def close(self) -> None:
@@ -91,12 +119,18 @@ class Live:
         """Run a coroutine in the world and wait for its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
-    def door(self, host: str, port: int) -> Door:
-        """The door to a port of a virtual host."""
-        return next(d for d in self.doors if (d.host, d.port) == (host, port))
+    def seat(self, name: str) -> Host:
+        """The virtual host on which real clients are to sit. Raises LabError."""
+        if self._thread is None:
+            raise LabError("the world is not live: use `with Live(world) as live:`")
+        return self.world.host(name)
 
     def __enter__(self) -> "Live":
-        self.open()
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -109,92 +143,148 @@ class Live:
 
     # Doors ----------------------------------------------------------------------------
 
-    async def _open_doors(self) -> list[Door]:
-        doors: list[Door] = []
+    def door(self, host: str, port: int) -> Door:
+        """The door to a port of a virtual host."""
+        return next(d for d in self.doors if (d.host, d.port) == (host, port))
+
+    def open_door(
+        self, host: str, port: int, real_port: int = 0, *, seat: str = VISITOR
+    ) -> Door:
+        """Let a real port (0: any free one) lead to a port of a virtual host.
+
+        `host` may also be an address, or a name in the virtual DNS. Its clients sit on
+        the virtual host `seat`. Raises LabError.
+        """
+        door = Door(host, port, real_port, self.listen, seat)
+        return self._add_door(door, [real_port])
+
+    def open_socks(self, seat: str = VISITOR, real_port: int = 0) -> Socks:
+        """Open a SOCKS5 port whose clients sit on the virtual host `seat`."""
+        host, visits = self.seat(seat), self.visits
+        wishes = [real_port]
+        if not real_port and self._preferred:
+            wishes = [*range(SOCKS_PORT, SOCKS_PORT + 100), 0]
+        number = self._listen(lambda: SocksVisit(host, visits), wishes)
+        socks = Socks(seat, number, self.listen)
+        self.socks.append(socks)
+        return socks
+
+    def open_outside(self, host: str, port: int, real: str) -> Outside:
+        """Let a port of a virtual host lead to a real server, such as "127.0.0.1:2525".
+
+        Raises LabError when the server is not on loopback, or the port is in use.
+        """
+        outside = Outside(host, port, *real_server(real))
+        self.call(self._serve_outside(self.seat(host), outside))
+        self.outsides.append(outside)
+        return outside
+
+    # How they are opened --------------------------------------------------------------
+
+    def _usual_doors(self) -> Iterable[tuple[Door, int]]:
+        """One for each port of each server, and the port number that we wish."""
         for index, (name, server) in enumerate(self.world.servers.items()):
             roles = self.world.scenario.hosts[name].serves
             for port in (port for role in roles for port in PORTS[role]):
-                if port.number not in server.host.tcp_ports:
-                    continue
-                wish = FIRST_PORT + index * PORTS_PER_SERVER + port.number
-                real = await self._open_door(server.host, port.number, wish)
-                door = Door(name, port.number, port.protocol, port.implicit_tls, real)
-                doors.append(door)
-        return doors
+                if port.number in server.host.tcp_ports:
+                    wish = FIRST_PORT + index * PORTS_PER_SERVER + port.number
+                    yield Door(name, port.number, real_host=self.listen), wish
+        for index, name in enumerate(self.world.name_servers):
+            wish = FIRST_PORT + index * PORTS_PER_SERVER + DNS_PORT
+            yield Door(name, DNS_PORT, real_host=self.listen), wish
 
-    async def _open_door(self, target: Host, port: int, wish: int) -> int:
-        """Open one real port; return its number."""
-        visitor = self._visitor
-        assert visitor is not None, "open() made it"
+    def _candidates(self, wish: int) -> list[int]:
+        return [wish, 0] if self._preferred and wish < 65536 else [0]
 
-        def come_in() -> Pump:
-            return Visit(visitor, (target.addresses[0], port), self._visits)
+    def _add_door(self, door: Door, wishes: Iterable[int]) -> Door:
+        seat, visits, port = self.seat(door.seat), self.visits, door.port
+        there = self.call(find_target(self.world, seat, door.host, port))
+        if port == DNS_PORT:
+            number = self._listen_both(seat, there, wishes)
+        else:
+            number = self._listen(lambda: DoorVisit(seat, visits, (there, port)), wishes)
+        opened = Door(door.host, door.port, number, door.real_host, door.seat)
+        self.doors.append(opened)
+        return opened
 
-        for number in candidates(wish, preferred=self._preferred):
-            try:
-                server = await self.loop.real_create_server(
-                    come_in, LOOPBACK, number, reuse_address=True
-                )
-            except OSError:
-                continue
-            self._servers.append(server)
-            return int(server.sockets[0].getsockname()[1])
-        raise OSError("no loopback port is free")
+    def _listen_both(self, seat: Host, there: str, wishes: Iterable[int]) -> int:
+        """Open one real port for UDP and TCP; return its number."""
+        try:
+            door = self.call(
+                open_dns_door(seat, self.visits, there, self.listen, wishes)
+            )
+        except (OSError, OverflowError):
+            raise self._taken(wishes) from None
+        self._servers.append(door)
+        return door.number
+
+    def _listen(
+        self, factory: Callable[[], asyncio.BaseProtocol], wishes: Iterable[int]
+    ) -> int:
+        """Open one real port, the first of `wishes` that is free; return its number."""
+        for number in wishes:
+            with suppress(OSError, OverflowError):
+                return self.call(self._listen_at(factory, number))
+        raise self._taken(wishes)
+
+    def _taken(self, wishes: Iterable[int]) -> LabError:
+        text = ", ".join(str(number) for number in wishes if number) or "any port"
+        return LabError(
+            f"cannot listen on {self.listen}, {text}: is it in use? 0 takes a free one"
+        )
+
+    async def _listen_at(
+        self, factory: Callable[[], asyncio.BaseProtocol], number: int
+    ) -> int:
+        server = await self.loop.real_create_server(
+            factory, self.listen, number, reuse_address=True
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _serve_outside(self, host: Host, outside: Outside) -> None:
+        real, visits = (outside.real_host, outside.real_port), self.visits
+
+        def go_out() -> OutsideVisit:
+            return OutsideVisit(host, visits, real)
+
+        async def bind() -> Any:
+            return await self.loop.create_server(go_out, None, outside.port)
+
+        try:
+            server = await host.spawn(bind())
+        except OSError:
+            raise LabError(
+                f"port {outside.port} of {host.name} is open already: take another "
+                f"port, or a host that serves nothing there"
+            ) from None
+        self._servers.append(server)
 
     async def _close_doors(self) -> None:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for visit in list(self._visits):
+        for visit in list(self.visits):
             visit.transport.abort()
-        while self._visits:
+        while self.visits:
             await asyncio.sleep(0)
 
 
-class Visit(Pump):
-    """A real client that comes in: dial the virtual server for it."""
+async def find_target(world: World, seat: Host, host: str, port: int) -> str:
+    """The address, or the name, that leads from a seat to a host. Raises LabError.
 
-    def __init__(
-        self, visitor: Host, target: tuple[str, int], visits: "dict[Visit, None]"
-    ) -> None:
-        super().__init__()
-        self._visitor = visitor
-        self._target = target
-        self._visits = visits
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody is at the door."""
-        super().connection_made(transport)
-        self._visits[self] = None
-        without_delay(transport)
-        self._visitor.spawn(self._dial(), "a real client")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Somebody has left."""
-        super().connection_lost(exc)
-        self._visits.pop(self, None)
-
-    async def _dial(self) -> None:
-        loop = self._visitor.loop
-        try:
-            _, far = await loop.create_connection(Pump, *self._target)
-        except OSError:
-            if self.transport is not None:
-                self.transport.abort()
-            return
-        if self.transport is None:  # gone already
-            far.transport.close()
-            return
-        self.link(far)
-
-
-def candidates(wish: int, *, preferred: bool) -> Iterable[int]:
-    """Port numbers to try; 0 lets the system choose."""
-    return (wish, 0) if preferred else (0,)
-
-
-def without_delay(transport: asyncio.BaseTransport) -> None:
-    """Send small segments at once (asyncio does so for its own sockets too)."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    A host behind a NAT is reached, if at all, by what the DNS says of it.
+    """
+    own = world.hosts[host].addresses if host in world.hosts else ()
+    for address in filter(seat.address_for, own):
+        flow = FiveTuple("tcp", (seat.address_for(address), 0), (address, port))
+        if world.network.probe(seat, flow).fate != "no host":
+            return address
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(host))
+    found: list[str] = []
+    with suppress(OSError):
+        found = await seat.spawn(find_addresses(seat, host))
+    if found:
+        return found[0] if port == DNS_PORT else host
+    return own[0] if own else world.host(host).addresses[0]

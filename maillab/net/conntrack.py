@@ -4,8 +4,9 @@ Goes in: the first packet of a flow, as it came and as it went on. Comes out: fo
 later packet of it, in both directions, how it must look behind this place.
 
 Rule 1: one entry for a flow, found by either direction (as Linux's conntrack does).
-Rule 2: a flow that is silent for too long is forgotten: TCP after 2 h 4 min (RFC 5382
-        §5 REQ-5), UDP after 5 min (RFC 4787 §4.3 REQ-5).
+Rule 2: a flow that is silent for too long is forgotten: TCP after 2 h 4 min, and after
+        4 min when it is not open yet or closed (RFC 5382 §5 REQ-5); UDP after 5 min
+        (RFC 4787 §4.3 REQ-5).
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from maillab.net.path import Address, FiveTuple
 from maillab.net.rules import NO_EFFECTS, FlowEffects, Rule
 
 LIFETIME = {"tcp": 7440.0, "udp": 300.0}  # seconds
-CLOSING = 240.0  # seconds that a closed TCP flow is kept (RFC 5382 §5 REQ-5)
+TRANSITORY = 240.0  # seconds, for TCP that is not open
 MANY = 1024  # entries; then the forgotten ones are thrown away
 PORTS = range(1024, 65536)
 
@@ -36,16 +37,23 @@ class Tracked:
     rule: Rule | None
     rules_version: int
     used: float
-    lifetime: float
+    lifetime: float = TRANSITORY
     effects: FlowEffects = NO_EFFECTS
+    closed: bool = False
 
     def expired(self, now: float) -> bool:
         """Nothing has passed for too long."""
         return now - self.used > self.lifetime
 
+    def answered(self) -> None:
+        """A packet has come back."""
+        if not self.closed:
+            self.lifetime = LIFETIME[self.original.protocol]
+
     def close(self) -> None:
         """It has ended."""
-        self.lifetime = min(self.lifetime, CLOSING)
+        self.closed = True
+        self.lifetime = TRANSITORY
 
 
 class ConnTrack:

@@ -5,7 +5,8 @@ the clock stands still.
 
 Rule 1: a notebook kernel already runs an event loop on this thread. It is hidden while
         the world runs and put back afterwards.
-Rule 2: the first Ctrl-C stops between two callbacks and leaves the world intact; a
+Rule 2: a world that is live runs in a thread of its own; the caller waits for it.
+Rule 3: the first Ctrl-C stops between two callbacks and leaves the world intact; a
         second one, in a callback that never returns, stops at once.
 """
 
@@ -23,6 +24,7 @@ from contextvars import Context
 from types import FrameType
 from typing import Any, TypeVar
 
+from maillab.errors import LabError
 from maillab.net.loop import VirtualLoop
 
 Result = TypeVar("Result")
@@ -42,6 +44,8 @@ class Driver:
         Raises what the coroutine raises; Deadlock or Livelock when it can never finish;
         KeyboardInterrupt, after cancelling the coroutine and nothing else.
         """
+        if self.loop.is_running():
+            return self._run_beside(coroutine, context)
         with hidden_outer_loop(), gentle_interrupt(self.loop):
             task = self.loop.create_task(coroutine, name="you", context=context)
             try:
@@ -53,8 +57,32 @@ class Driver:
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` of world time pass."""
+        if self.loop.is_running():
+            self.run(asyncio.sleep(seconds))
+            return
         with hidden_outer_loop(), gentle_interrupt(self.loop):
             self.loop.run_until_time(self.loop.time() + seconds)
+
+    def _run_beside(
+        self, coroutine: Coroutine[Any, Any, Result], context: Context | None
+    ) -> Result:
+        """The loop runs already: in the thread of a live world, or around ourselves."""
+        if events._get_running_loop() is self.loop:
+            coroutine.close()
+            raise LabError(
+                "this code runs inside the world and must not wait for it: use await, "
+                "and the asynchronous calls of the host"
+            )
+
+        async def run() -> Result:
+            return await self.loop.create_task(coroutine, name="you", context=context)
+
+        waiting = asyncio.run_coroutine_threadsafe(run(), self.loop)
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            waiting.cancel()
+            raise
 
     def _cancel(self, task: "asyncio.Task[Any]") -> None:
         task.cancel()

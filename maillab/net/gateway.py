@@ -50,7 +50,7 @@ class Forward:
 class Gateway(Host):
     """A router. It is a host, too: it has addresses, and may be switched off."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — a gateway has two sides
         self,
         network: Network,
         name: str,

@@ -100,6 +100,16 @@ class Network:
             return local_path(self.version, source, flow)
         return Walk(self, source, flow, probe=True).go()
 
+    def probe_answer(self, path: Path) -> Path:
+        """The way of the answers to a flow that was probed and would arrive."""
+        assert path.node is not None, "it arrives somewhere"
+        for place, entry in path.unsaved:
+            place.conntrack.add(entry)
+        back = self.probe(path.node, path.arrives.reply)
+        for place, entry in path.unsaved:
+            place.conntrack.forget(entry)
+        return back
+
     def transit(
         self, path: Path, data: bytes = b"", size: int = 0, connection: str = ""
     ) -> Transit:

@@ -136,6 +136,7 @@ class Path:
     effects: tuple[Placed, ...] = ()
     tracked: tuple["Tracked", ...] = ()
     counted: "tuple[Rule, ...]" = ()
+    unsaved: "tuple[tuple[Host, Tracked], ...]" = ()  # what a probe did not remember
 
     @property
     def facts(self) -> tuple[PointFacts, ...]:

@@ -11,7 +11,10 @@ group of commands travel together (RFC 2920 §3.2).
 import asyncio
 import errno
 import ssl
+import struct
+import sys
 from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, cast
 
 from maillab.net.network import os_error
@@ -19,6 +22,8 @@ from maillab.net.network import os_error
 PATIENCE = 300.0  # seconds with a peer that takes nothing
 READ_AHEAD = 64 * 1024  # octets kept for a reader that is slow; then TCP must wait
 TLS_HANDSHAKE_TIMEOUT = 60.0  # seconds
+NO_HANDSHAKE = "the connection ended during the TLS handshake"
+LINGER_0 = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Stream(asyncio.Protocol):
@@ -92,6 +97,12 @@ class Stream(asyncio.Protocol):
             if not taken and self._transport.get_write_buffer_size() >= left:
                 raise os_error(errno.ETIMEDOUT)
 
+    def hold(self) -> None:
+        """Leave what arrives with the network: it is for `start_tls`."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     def interrupt(self) -> None:
         """Make the `read` that waits, or the next one, return None."""
         self._interrupted = True
@@ -110,18 +121,24 @@ class Stream(asyncio.Protocol):
         self._in.clear()
         self._begun = True
         self._secure = True
-        assert self._transport is not None
-        transport = await self.loop.start_tls(
-            self._transport,
-            self,
-            context,
-            server_side=server_side,
-            server_hostname=server_name or None,
-            ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
-            already_read=hello,
-        )
+        if self._transport is None:
+            raise self._error or ConnectionResetError(NO_HANDSHAKE)
+        try:
+            transport = await self.loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_side=server_side,
+                server_hostname=server_name or None,
+                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
+                already_read=hello,
+            )
+        except OSError as error:  # nobody else tells us that the connection is gone
+            told = error if error.args else ConnectionResetError(NO_HANDSHAKE)
+            self.connection_lost(told)
+            raise told from None
         if transport is None:
-            raise ConnectionResetError("the connection ended during the TLS handshake")
+            raise ConnectionResetError(NO_HANDSHAKE)
         self._transport = transport
 
     async def close(self) -> None:
@@ -153,10 +170,35 @@ class Stream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def reset(self) -> None:
+        """Send RST (SO_LINGER 0); drop what was not sent."""
+        self._out.clear()
+        send_reset = self.extra("reset")
+        if send_reset is not None:  # a virtual connection
+            send_reset()
+            return
+        real = self.extra("socket")
+        if real is not None:
+            real.setsockopt(SOL_SOCKET, SO_LINGER, LINGER_0)
+        self.abort()
+
+    async def cut(self, data: bytes) -> None:
+        """Send half of a TLS record that holds `data`, and FIN without close_notify."""
+        self._flush()
+        cut_record = self.extra("cut_record")
+        if cut_record is not None:
+            cut_record(data)
+        await self.close()
+
     @property
     def waiting(self) -> bool:
         """Somebody waits in `read`."""
         return self._reader is not None
+
+    @property
+    def has_data(self) -> bool:
+        """`read` has something to give that came from the peer."""
+        return bool(self._in)
 
     @property
     def is_open(self) -> bool:
@@ -168,9 +210,9 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self._transport = cast(asyncio.Transport, transport)
-        self.id = self._extra("connection") or self.id
-        self.local = (self._extra("sockname") or ("", 0))[:2]
-        self.peer = (self._extra("peername") or ("", 0))[:2]
+        self.id = self.extra("connection") or self.id
+        self.local = (self.extra("sockname") or ("", 0))[:2]
+        self.peer = (self.extra("peername") or ("", 0))[:2]
         if self._on_made is not None:
             self._on_made(self)
 
@@ -222,5 +264,6 @@ class Stream(asyncio.Protocol):
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    def _extra(self, name: str) -> Any:
+    def extra(self, name: str) -> Any:
+        """What the transport tells under this name; None when there is none."""
         return self._transport.get_extra_info(name) if self._transport else None

@@ -17,17 +17,28 @@ from asyncio import sslproto
 from collections.abc import Callable
 from typing import Any
 
+RECORD = 16 * 1024  # octets of plain text in one record (RFC 8446 §5.1)
+
 
 class LabTLS(sslproto.SSLProtocol):
     """asyncio's TLS protocol, with alerts, small buffers and an observer."""
 
-    max_size = 16 * 1024  # one TLS record; asyncio's 256 KiB an end are no faster
+    max_size = RECORD  # asyncio's 256 KiB an end are no faster
 
     def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
         if handshake_exc is not None and self._transport is not None:
             self._process_outgoing()  # the alert
+        self._extra["cut_record"] = self.cut_record
         self._tell(handshake_exc)
         super()._on_handshake_complete(handshake_exc)
+
+    def cut_record(self, data: bytes) -> None:
+        """Send half of a record that holds `data`; then FIN, without close_notify."""
+        self._sslobj.write(data[:RECORD])
+        octets = self._outgoing.read()
+        if self._transport is not None:
+            self._transport.write(octets[: len(octets) // 2])
+            self._transport.close()
 
     def _check_handshake_timeout(self) -> None:
         if self._state is sslproto.SSLProtocolState.DO_HANDSHAKE:

@@ -7,7 +7,7 @@ a new flow, they remember here; a `probe` leaves no trace anywhere.
 from typing import TYPE_CHECKING
 
 from maillab.errors import LabError
-from maillab.net.conntrack import LIFETIME, Tracked
+from maillab.net.conntrack import Tracked
 from maillab.net.path import (
     Direction,
     Effect,
@@ -57,6 +57,7 @@ class Walk:
         self._effects: list[Placed] = []
         self._tracked: list[Tracked] = []
         self._counted: list[Rule] = []
+        self._unsaved: list[tuple[Host, Tracked]] = []
         self.path = Path(network.version, host, flow, flow)
 
     def go(self) -> Path:
@@ -116,6 +117,7 @@ class Walk:
         path.effects = tuple(self._effects)
         path.tracked = tuple(self._tracked)
         path.counted = tuple(self._counted)
+        path.unsaved = tuple(self._unsaved)
         return path
 
     # Gateways -------------------------------------------------------------------------
@@ -197,19 +199,22 @@ class Walk:
         before = self._flow
         inner = before._replace(dst=forward.target(before))
         entry = self._entry(gateway, "out", before, gateway.masked(inner))
-        if not self._probe:
-            step = Step(gateway.name, "out", None, "is turned back", before, before)
-            self._network.remember(gateway, entry, step, self._connection)
+        step = Step(gateway.name, "out", None, "is turned back", before, before)
+        self._remember(gateway, entry, step)
         return entry
+
+    def _remember(self, place: "Host", entry: Tracked, step: Step) -> None:
+        if self._probe:
+            self._unsaved.append((place, entry))
+        else:
+            self._network.remember(place, entry, step, self._connection)
 
     def _entry(
         self, place: "Host", direction: Direction, before: FiveTuple, after: FiveTuple
     ) -> Tracked:
         """What a place remembers of a new flow; its rule is still to come."""
-        version, lifetime = place.firewall.version, LIFETIME[before.protocol]
-        return Tracked(
-            before, after, before, direction, None, version, self._now, lifetime
-        )
+        version = place.firewall.version
+        return Tracked(before, after, before, direction, None, version, self._now)
 
     def _is_on(self, place: "Host") -> bool:
         if place.up:
@@ -227,6 +232,8 @@ class Walk:
         if entry is None:
             return self._new_flow(place, direction)
         reply = entry.original != self._flow
+        if reply and not self._probe:
+            entry.answered()
         rule = self._recheck(place, direction, entry)
         return self._pass_on(place, direction, entry, rule, reply=reply)
 
@@ -244,8 +251,7 @@ class Walk:
         if rule is not None:
             entry.effects = rule.effects()
         passed = self._pass_on(place, direction, entry, rule, reply=False)
-        if not self._probe:
-            self._network.remember(place, entry, self._steps[-1], self._connection)
+        self._remember(place, entry, self._steps[-1])
         return passed
 
     def _recheck(

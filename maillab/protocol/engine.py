@@ -74,6 +74,11 @@ class Engine:
             self._heard(injected, "noise", ref="RFC 3207 §4.2")
         self.tls_active = True
 
+    @property
+    def has_to_say(self) -> bool:
+        """Bytes wait for the network."""
+        return bool(self._out)
+
     def data_to_send(self) -> bytes:
         """Take the bytes that wait for the network."""
         data = bytes(self._out)

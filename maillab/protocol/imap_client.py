@@ -58,6 +58,7 @@ class IMAPClient(Engine):
     """One session, seen from the client.
 
     capabilities  what the server offers, as far as it was told: {"IDLE", "UIDPLUS", …}
+    ended         why the server ended the session, in words; "" when it did not say
     """
 
     def __init__(self, *, implicit_tls: bool = False) -> None:
@@ -66,6 +67,7 @@ class IMAPClient(Engine):
         self.greeted = False
         self.capabilities: frozenset[str] = frozenset()
         self.idling = False
+        self.ended = ""
         self._count = 0
         self._waiting: deque[_Command] = deque()
         self._current: _Command | None = None
@@ -212,6 +214,11 @@ class IMAPClient(Engine):
                 break
         return self._events.popleft() if self._events else None
 
+    def time_out(self) -> None:
+        """The server is silent: hang up."""
+        self.ended = "the server did not answer in time"
+        super().time_out()
+
     def tls_started(self) -> None:
         """The handshake is done. What was offered before is not believed (§6.2.1)."""
         super().tls_started()
@@ -315,6 +322,8 @@ class IMAPClient(Engine):
 
     def _untagged(self, data: Data) -> None:
         self._learn(data)
+        if isinstance(data, Status) and data.condition == "BYE":
+            self.ended = f"the server said {data}"
         if not self.greeted:
             self._greeting(data)
         elif self._current and not self.idling:

@@ -16,6 +16,7 @@ Rule 3: nothing untagged is said on its own account, unless the client is idle.
 
 from collections import deque
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from maillab.errors import LocalProtocolError, Refused
@@ -60,6 +61,8 @@ CAPABILITIES = (
 class IMAPServer(CommandReader):
     """One session with one client."""
 
+    language = "imap"
+
     def __init__(
         self,
         hostname: str,
@@ -75,8 +78,6 @@ class IMAPServer(CommandReader):
         self.mechanisms = ("PLAIN", "LOGIN")
         self._offers_tls = starttls
         self._plain_login = plain_login
-        self._greeted = False
-        self._question: Question | None = None
         self._bad_commands = 0
         self._events: deque[Event] = deque()  # that the agent has not seen yet
         self._handshake = False  # nothing is read until TLS has started
@@ -136,12 +137,8 @@ class IMAPServer(CommandReader):
 
     # The engine -----------------------------------------------------------------------
 
-    def next_event(self) -> Event | None:
+    def _go_on_reading(self) -> Event | None:
         """A question, `StartTLS` or `Completed`; None: more bytes are needed."""
-        if self._question:
-            raise LocalProtocolError(f"answer {type(self._question).__name__} first")
-        if not self._greeted:
-            self._greet()
         while not (self._events or self._handshake or self.closed):
             if not self._read():
                 break
@@ -184,8 +181,10 @@ class IMAPServer(CommandReader):
         self._lines.limit = LINE_AFTER_LOGIN
         return ok("Welcome", f"CAPABILITY {self.capabilities}")
 
-    def _greet(self) -> None:
-        self._greeted = True
+    def _say_greeting(self, refusal: Status | None) -> None:
+        if refusal:
+            self._say_bye(refusal)
+            return
         text = f"{self.hostname} IMAP4rev1 server ready"
         self.say(ok(text, f"CAPABILITY {self.capabilities}").to_wire())
 
@@ -200,6 +199,10 @@ class IMAPServer(CommandReader):
         if self.state not in LEGAL_STATES.get(command.verb, State):
             name = self.state.name.lower().replace("_", " ")
             self._finish(bad(f"{command.verb} is not legal now ({name})"))
+            return
+        overruled = self.overrule(command.stage, "")
+        if overruled:
+            self._say_instead(overruled)
             return
         words = Scanner(bytes(command.raw))
         command.raw.clear()
@@ -216,6 +219,18 @@ class IMAPServer(CommandReader):
         else:
             command.steps = outcome
             self._go_on(None)
+
+    def _say_instead(self, overruled: Status) -> None:
+        if overruled.condition == "BYE":
+            self._say_bye(overruled)
+        else:
+            self._finish(overruled)
+
+    def _say_bye(self, status: Status) -> None:
+        """Hang up (RFC 3501 §7.1.5)."""
+        bye = replace(status, condition="BYE")
+        self._say(bye.to_wire(), "reply", ref=self._ref, why=bye.why)
+        self.closed = True
 
     def _go_on(self, value: object) -> None:
         """Carry the command on to its next step."""

@@ -11,9 +11,9 @@ Rule 3: passwords are marked as secret when they are heard, not later.
 
 from dataclasses import dataclass, replace
 
-from maillab.protocol.engine import Engine
 from maillab.protocol.imap_server_commands import RFC_OF, Continue, State, Steps
 from maillab.protocol.imap_server_secrets import Spans, secret_spans
+from maillab.protocol.server import Server
 from maillab.wire.imap import (
     BadSyntax,
     Scanner,
@@ -43,12 +43,20 @@ class Command:
     refusal: Status | None = None  # why the rest of it is skipped
     steps: Steps | None = None
 
+    @property
+    def stage(self) -> str:
+        """What it is about: `UID FETCH` is a FETCH."""
+        words = bytes(self.raw[:100]).split(b" ", 3)
+        if self.verb == "UID" and len(words) > 2:
+            return words[2].decode("ascii", "replace").upper()
+        return self.verb
 
-class CommandReader(Engine):
+
+class CommandReader(Server):
     """The half of the engine that listens."""
 
     def __init__(self, append_limit: int) -> None:
-        super().__init__("S", LINE_BEFORE_LOGIN)
+        super().__init__(LINE_BEFORE_LOGIN)
         self.append_limit = append_limit
         self.state = State.NOT_AUTHENTICATED
         self._command = Command(bytearray())

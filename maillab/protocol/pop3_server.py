@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol.commands import Commands
-from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol.engine import Event, Question, StartTLS
 from maillab.protocol.pop3_maildrop import Maildrop
 from maillab.protocol.pop3_server_events import (
     Answered,
@@ -26,6 +26,7 @@ from maillab.protocol.pop3_server_events import (
     Retrieved,
     Update,
 )
+from maillab.protocol.server import Server
 from maillab.wire import sasl
 from maillab.wire.lines import CRLF, LineTooLong
 from maillab.wire.pop3 import (
@@ -79,13 +80,15 @@ TLS_REQUIRED = Reply(False, "No passwords in plain text: use STLS")
 TOO_LONG = Reply(False, "Line too long")
 
 
-class POP3Server(Engine):
+class POP3Server(Server):
     """One session, seen from the server; `user` is who has logged in, or ""."""
+
+    language = "pop3"
 
     def __init__(
         self, options: POP3ServerOptions, *, implicit_tls: bool = False
     ) -> None:
-        super().__init__("S", AUTH_LINE_LIMIT)
+        super().__init__(AUTH_LINE_LIMIT)
         self.options = options
         self.tls_active = implicit_tls
         self.state = State.AUTHORIZATION
@@ -95,19 +98,9 @@ class POP3Server(Engine):
         self._mechanism: tuple[str, sasl.ServerMechanism] = ("PLAIN", sasl.Plain())
         self._maildrop = Maildrop()
         self._retrieved = DropMessage("", b"")
-        self._question: Question | None = None
         self._ref = "RFC 1939 §4"  # of what is being answered
-        self._reply(Reply(True, f"{options.hostname} POP3 maillab"))
 
     # For the agent --------------------------------------------------------------------
-
-    def next_event(self) -> Event | None:
-        """Give the next question, or what was answered without one."""
-        if self._question is not None:
-            raise LocalProtocolError(f"answer {self._question} first")
-        if self.closed or self.state is State.TLS:
-            return None
-        return self._next_line()
 
     def open_maildrop(self, messages: Sequence[DropMessage]) -> None:
         """The answer to a right `Login`. The maildrop must be locked (RFC 1939 §4)."""
@@ -257,6 +250,14 @@ class POP3Server(Engine):
 
     # Lines ----------------------------------------------------------------------------
 
+    def _say_greeting(self, refusal: Reply | None) -> None:
+        if refusal:
+            self.state = State.CLOSED
+        self._reply(refusal or Reply(True, f"{self.options.hostname} POP3 maillab"))
+
+    def _go_on_reading(self) -> Event | None:
+        return None if self.closed or self.state is State.TLS else self._next_line()
+
     def _next_line(self) -> Event | None:
         try:
             line = self._lines.next_line()
@@ -306,7 +307,7 @@ class POP3Server(Engine):
             raise Refused(Reply(False, f"{verb} is not legal in {self.state.name}"))
         if argument and verb in NO_ARGUMENT:
             raise Refused(Reply(False, f"{verb} has no argument"))
-        return handler(self, argument)
+        return self.overrule(verb, argument) or handler(self, argument)
 
     # Inside ---------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from maillab.errors import LocalProtocolError, Refused
 from maillab.protocol import smtp_server_limits as limits
 from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.commands import Commands
-from maillab.protocol.engine import Engine, Event, Question, StartTLS
+from maillab.protocol.engine import Event, Question, StartTLS
+from maillab.protocol.server import Server
 from maillab.protocol.smtp_server_auth import AuthExchange, secrets_of
 from maillab.protocol.smtp_server_events import (
     Answered,
@@ -72,17 +73,19 @@ HANDLERS = command.handlers
 RFC_OF = command.rfc_of
 
 
-class SMTPServer(Engine):
+class SMTPServer(Server):
     """One session, seen from the server.
 
     client_name  what EHLO or HELO said
     user         who has logged in, "" for nobody
     """
 
+    language = "smtp"
+
     def __init__(
         self, options: SMTPServerOptions, *, implicit_tls: bool = False
     ) -> None:
-        super().__init__("S", AUTH_LINE_LIMIT)
+        super().__init__(AUTH_LINE_LIMIT)
         self.options = options
         self.tls_active = implicit_tls
         self.state = State.CONNECTED
@@ -92,10 +95,8 @@ class SMTPServer(Engine):
         self._last_verb = ""
         self._extended = False  # greeted with EHLO
         self._exchange = AuthExchange("PLAIN")
-        self._question: Question | None = None
         self._ref = "RFC 5321 §4.3.1"  # of what is being answered
         self._forget_transaction()
-        self._reply(replies.banner(options.hostname))
 
     @property
     def protocol(self) -> str:
@@ -104,15 +105,11 @@ class SMTPServer(Engine):
             return "SMTP"
         return "ESMTP" + "S" * self.tls_active + "A" * bool(self.user)
 
-    def next_event(self) -> Event | None:
-        """Give the next question, or what was answered without one."""
-        if self._question is not None:
-            raise LocalProtocolError(f"answer {self._question} first")
-        if self.closed or self.state is State.TLS:
-            return None
-        if self.state is State.DATA:
-            return self._next_content()
-        return self._next_line()
+    @property
+    def envelope(self) -> Envelope:
+        """The mail transaction so far (RFC 5321 §3.3); null before MAIL."""
+        paths = tuple(self._forward_paths)
+        return Envelope(self._reverse_path, paths, self._parameters)
 
     def answer(self, reply: Reply) -> None:
         """Answer the last question. A positive reply moves the state forward."""
@@ -186,7 +183,6 @@ class SMTPServer(Engine):
 
     @command("RCPT", rfc="RFC 5321 §4.1.1.3")
     def _rcpt(self, argument: str) -> Question:
-        self._tried_recipient = True
         path, parameters = limits.path_after("TO:", argument, "5.1.3")
         if path.is_null:
             raise Refused(Reply(501, "5.1.3", "A recipient may not be <>"))
@@ -268,6 +264,16 @@ class SMTPServer(Engine):
 
     # Lines ----------------------------------------------------------------------------
 
+    def _say_greeting(self, refusal: Reply | None) -> None:
+        if refusal:  # deviation: after 554, RFC 5321 §3.1 would still wait for QUIT
+            self.state = State.CLOSED
+        self._reply(refusal or replies.banner(self.options.hostname))
+
+    def _go_on_reading(self) -> Event | None:
+        if self.closed or self.state is State.TLS:
+            return None
+        return self._next_content() if self.state is State.DATA else self._next_line()
+
     def _next_line(self) -> Event | None:
         verb, outcome = "", None
         try:
@@ -308,7 +314,8 @@ class SMTPServer(Engine):
             raise Refused(replies.out_of_sequence(verb, self.state.name))
         if argument and verb in NO_ARGUMENT:
             raise Refused(Reply(501, "5.5.4", f"{verb} has no argument"))
-        return handler(self, argument)
+        self._tried_recipient |= verb == "RCPT"
+        return self.overrule(verb, argument) or handler(self, argument)
 
     def _hear_response(self, line: bytes) -> Reply | Question:
         span = (0, len(line))
@@ -345,15 +352,14 @@ class SMTPServer(Engine):
             return None
         self._ref = RFC_OF["DATA"]
         fault = limits.fault_of(self._reader, self.options)
+        fault = fault or self.overrule("message", "")
         content = b"" if fault else self._reader.content
         self._hear_content()
         if fault:
             self._reset()
             self._reply(fault)
             return Answered("DATA", fault)
-        paths = tuple(self._forward_paths)
-        envelope = Envelope(self._reverse_path, paths, self._parameters)
-        self._question = Message(envelope, content)
+        self._question = Message(self.envelope, content)
         return self._question
 
     def _hear_content(self) -> None:

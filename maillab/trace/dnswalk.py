@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from maillab.dns.answers import Answer, text_of
+from maillab.dns.resolver import Step, said
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
 from maillab.trace.view import Table, View, join, milliseconds, plural
@@ -49,4 +51,46 @@ def _row(event: Event) -> tuple[str, ...]:
         answer or clean(event["rcode"]),
         clean(event["server"]),
         "cache" if event["cached"] else clean(event["transport"]),
+    )
+
+
+class FreshWalk(View):
+    """One question asked from the root down, server by server."""
+
+    def __init__(self, host: str, answer: Answer, steps: Sequence[Step]) -> None:
+        self.host = host
+        self.answer = answer
+        self.steps = steps
+
+    def describe(self) -> str:
+        """One sentence: the alt text."""
+        answer = self.answer
+        took = self.steps[-1].ended - self.steps[0].began if self.steps else 0.0
+        return (
+            f"{clean(self.host)} looked {clean(answer.question)} {answer.rdtype} up "
+            f"from the root down: {answer.status} after "
+            f"{plural(len(self.steps), 'question')}, {took * 1000:.1f} ms."
+        )
+
+    def table(self) -> Table:
+        """A row for each question."""
+        began = self.steps[0].began if self.steps else 0.0
+        columns = ("time (ms)", "took (ms)", "zone", "server", "question", "said")
+        rows = [_step_row(step, began) for step in self.steps]
+        return Table("A walk down the DNS", columns, rows)
+
+    def text(self) -> str:
+        """All of it for a terminal."""
+        found = "".join(f"\n  {clean(record)}" for record in self.answer.records)
+        return f"{self.describe()}{found}\n\n{self.table().text()}"
+
+
+def _step_row(step: Step, began: float) -> tuple[str, ...]:
+    return (
+        f"{(step.began - began) * 1000:.3f}",
+        f"{(step.ended - step.began) * 1000:.3f}",
+        clean(text_of(step.zone)),
+        f"{clean(step.server)} ({step.address})",
+        f"{clean(step.question)} {step.type}",
+        clean(said(step)),
     )

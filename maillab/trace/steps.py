@@ -181,4 +181,5 @@ _MARKS = {
     "unreachable": "unreachable: {reason}",
     "tls_failed": "TLS failed: {reason}",
     "failure": "error: {error}",
+    "fault": "planned fault: {what}",
 }

@@ -183,6 +183,7 @@ _TOLD = {
     "auth": "{did}",
     "policy": "policy at the {who} says {verdict}: {subject}",
     "failure": "error at the {who}: {error}",
+    "fault": "planned fault at {stage}: {what}",
     "note": "{text}",
 }
 _REFS = {
@@ -195,6 +196,9 @@ _REFS = {
 }
 
 
+_REASONS = {"policy": "reason", "auth": "reason", "fault": "comment"}
+
+
 def _did(event: Event) -> str:
     if event.kind != "auth":
         return ""
@@ -203,7 +207,7 @@ def _did(event: Event) -> str:
 
 
 def _why(event: Event) -> str:
-    return clean(event.get("reason")) if event.kind in ("policy", "auth") else ""
+    return clean(event.get(_REASONS.get(event.kind, "")))
 
 
 def _ending(session: Session) -> str:

@@ -42,7 +42,7 @@ def complaint(
 
 def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
     """What was given, what was expected."""
-    where = ".".join(path)
+    where = ".".join(path) or "here"
     given = item.get("input")
     match item["type"]:
         case "extra_forbidden":
@@ -59,6 +59,13 @@ def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
             return f"{where}: found {given!r}, expected {EXPECTED[kind]}"
         case _:
             return f"{where}: found {given!r}; {item['msg']}"
+
+
+def first_sentence(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first mistake, for what was typed rather than written in a file."""
+    item = error.errors()[0]
+    path = tuple(str(part) for part in item["loc"] if part != "[key]")
+    return sentence(item, path, model)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -6,33 +6,25 @@ Goes in: a loaded scenario. Comes out: everything that cannot work, with its lin
 from collections.abc import Iterator
 
 from maillab.errors import ScenarioError
+from maillab.world.faults import mistakes
+from maillab.world.name_checks import bad_dns_faults, bad_resolvers
+from maillab.world.network_checks import network_mistakes
 from maillab.world.scenario import LoadedScenario
 
 
 def inconsistencies(loaded: LoadedScenario) -> list[ScenarioError]:
     """All mistakes between the tables."""
     found = [
-        *duplicate_addresses(loaded),
+        *network_mistakes(loaded),
         *duplicate_domains(loaded),
         *bad_zones(loaded),
         *homeless_users(loaded),
         *servers_without_domains(loaded),
+        *bad_faults(loaded),
+        *bad_resolvers(loaded),
+        *bad_dns_faults(loaded),
     ]
     return sorted(found, key=lambda error: (str(error.file), error.line or 0))
-
-
-def duplicate_addresses(loaded: LoadedScenario) -> Iterator[ScenarioError]:
-    """Two hosts with one address."""
-    owner: dict[str, str] = {}
-    for name, host in loaded.scenario.hosts.items():
-        for address in host.address:
-            first = owner.setdefault(address, name)
-            if first != name:
-                yield loaded.complaint(
-                    ("hosts", name, "address"),
-                    f"{name} and {first} both have the address {address}: give one of "
-                    f"them another",
-                )
 
 
 def duplicate_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
@@ -83,15 +75,24 @@ def homeless_users(loaded: LoadedScenario) -> Iterator[ScenarioError]:
 def servers_without_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
     """Mail services with nobody to serve, and domains without a service."""
     for name, host in loaded.scenario.hosts.items():
-        if host.serves and not host.domains:
+        mail = [role for role in host.serves if role != "resolver"]
+        if mail and not host.domains:
             yield loaded.complaint(
                 ("hosts", name, "serves"),
-                f"{name} serves {', '.join(host.serves)} for no domain: add "
+                f"{name} serves {', '.join(mail)} for no domain: add "
                 f'domains = ["name.example"]',
             )
-        if host.domains and not host.serves:
+        if host.domains and not mail:
             yield loaded.complaint(
                 ("hosts", name, "domains"),
-                f"{name} has mailboxes but serves nothing: add "
+                f"{name} has mailboxes but serves no mail: add "
                 f'serves = ["smtp", "submission", "pop3", "imap"]',
             )
+
+
+def bad_faults(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Planned faults that can never strike, or that cannot be meant."""
+    serving = [name for name, host in loaded.scenario.hosts.items() if host.serves]
+    for number, table in enumerate(loaded.scenario.faults):
+        for key, message in mistakes(table.fault, serving):
+            yield loaded.complaint(("faults", str(number), key), f"{key}: {message}")

@@ -6,89 +6,55 @@ Rule: whatever is wrong is said with the file, the line, what was found and what
 expected, before anything runs. `maillab check FILE` shows all of it at once.
 """
 
-import ipaddress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-)
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from maillab.dns.faults import DnsFault
 from maillab.dns.zones import Zone
 from maillab.errors import ScenarioError
-from maillab.net.ca import RESERVED_NAMES
 from maillab.net.network import EPOCH
+from maillab.net.subnet import INTERNET
+from maillab.policy.fault_plan import Fault
+from maillab.policy.fault_words import stage_name
+from maillab.world.fields import (
+    Domain,
+    Length,
+    MailAddress,
+    Names,
+    SomeAddresses,
+    Table,
+    as_list,
+)
 from maillab.world.positions import line_of
+from maillab.world.topology import GatewayTable, Line, NetworkTable, TimelineTable
 
-Service = Literal["smtp", "submission", "pop3", "imap"]
-
-
-def check_address(text: str) -> str:
-    """An IP address in its canonical form."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is not an IP address; write one such as 192.0.2.25 or "
-            f"2001:db8::25"
-        ) from None
+Service = Literal["smtp", "submission", "pop3", "imap", "resolver"]
 
 
-def check_domain(text: str) -> str:
-    """A domain name that no real site has (RFC 2606 §2, RFC 6761)."""
-    name = text.rstrip(".").lower()
-    if any(name == top or name.endswith("." + top) for top in RESERVED_NAMES):
-        return name
-    raise ValueError(
-        f"{text!r} may belong to somebody; a world uses names that are reserved for "
-        f"examples (RFC 2606): end it in .example or .test"
-    )
+class SmartHostTable(Table):
+    """`smart_host = { … }`: the server that takes all mail for elsewhere."""
+
+    host: str
+    user: str
+    password: str
+    port: int = Field(default=587, ge=1, le=65535)
 
 
-def check_mailbox_name(text: str) -> str:
-    """user@domain."""
-    local, at, domain = text.rpartition("@")
-    if not (local and at and domain) or " " in text:
-        raise ValueError(f"{text!r} is not a mail address; write user@domain")
-    check_domain(domain)
-    return text
-
-
-def as_list(value: Any) -> Any:
-    """One value may stand for a list of one."""
-    return [value] if isinstance(value, str) else value
-
-
-Addresses = Annotated[
-    list[Annotated[str, AfterValidator(check_address)]],
-    BeforeValidator(as_list),
-    Field(min_length=1),
-]
-Domain = Annotated[str, AfterValidator(check_domain)]
-MailAddress = Annotated[str, AfterValidator(check_mailbox_name)]
-
-
-class Table(BaseModel):
-    """A TOML table in which unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HostTable(Table):
+class HostTable(Line):
     """`[hosts.NAME]`: one computer. NAME is its host name, or a word for a PC."""
 
-    address: Addresses
-    latency_ms: float = Field(default=5.0, ge=0, le=10_000)
+    address: SomeAddresses
+    network: str = INTERNET
     serves: Annotated[list[Service], BeforeValidator(as_list)] = []
     domains: Annotated[list[Domain], BeforeValidator(as_list)] = []
     tls: bool = True  # offers STARTTLS, and TLS on ports of its own
     plain_login: bool = False  # passwords may be sent without TLS
+    smart_host: SmartHostTable | None = None
     zones: dict[str, str] = {}
+    resolver: Names = []  # whom it asks; none: it walks from the root itself
     comment: str = ""
 
 
@@ -100,6 +66,52 @@ class UserTable(Table):
     host: str = ""
 
 
+class FaultTable(Table):
+    """`[[faults]]`: something that goes wrong as planned (`policy.fault_plan`)."""
+
+    stage: Annotated[str, AfterValidator(stage_name)]
+    host: str = "*"
+    client: str = "*"
+    protocol: Annotated[str, AfterValidator(str.lower)] = "*"
+    port: int = Field(default=0, ge=0, le=65535)
+    sender: str = ""
+    recipient: str = ""
+    times: int = 0
+    every: int = 1
+    chance: float = 1.0
+    reply: str = ""
+    delay: Length = 0.0
+    disconnect: bool = False
+    reset: bool = False
+    half_reply: bool = False
+    truncated_tls: bool = False
+    comment: str = ""
+
+    @property
+    def fault(self) -> Fault:
+        """What the servers' plan wants."""
+        return Fault(**self.model_dump())
+
+
+class DnsFaultTable(Table):
+    """`[[dns_faults]]`: something that a DNS server does wrong (`dns.faults`)."""
+
+    host: str
+    kind: str
+    name: str = "*"
+    type: str = ""
+    seconds: Length = 0.0
+    address: str = ""
+    times: int | None = None
+    chance: float = 1.0
+    comment: str = ""
+
+    @property
+    def fault(self) -> DnsFault:
+        """What the server is told. Raises LabError."""
+        return DnsFault(**self.model_dump(exclude={"host"}))
+
+
 class Scenario(Table):
     """A whole world, as its file describes it."""
 
@@ -107,8 +119,14 @@ class Scenario(Table):
     story: str = ""
     seed: str = "0"
     epoch: datetime = EPOCH
+    resolver: Names = []  # for hosts that name none
+    networks: dict[str, NetworkTable] = {}
+    gateways: dict[str, GatewayTable] = {}
     hosts: dict[str, HostTable] = Field(min_length=1)
     users: dict[MailAddress, UserTable] = {}
+    timeline: list[TimelineTable] = []
+    faults: list[FaultTable] = []
+    dns_faults: list[DnsFaultTable] = []
 
     @property
     def roots(self) -> list[tuple[str, str]]:

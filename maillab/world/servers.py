@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from maillab.agents.faults import Faults
 from maillab.agents.imap_access import ImapAccess
 from maillab.agents.mta import MTA
 from maillab.agents.pop3_access import Pop3Access
 from maillab.agents.reception import SMTPReception
-from maillab.agents.relay import Relay
+from maillab.agents.relay import Relay, SmartHost
 from maillab.agents.serving import Security, Service
-from maillab.dns.resolver import Resolver
+from maillab.dns.answers import Lookups
 from maillab.net.ca import LabCA
 from maillab.net.host import Host
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from maillab.store.accounts import Directory
 
 RELAY_PORT = 25
+MAX_SIZE = 36_700_160  # octets: 25 MB of attachments in base64, as large providers take
 
 
 class Port(NamedTuple):
@@ -38,6 +40,7 @@ PORTS: dict[str, tuple[Port, ...]] = {
     "submission": (Port(587, "SMTP"), Port(465, "SMTP", implicit_tls=True)),
     "pop3": (Port(110, "POP3"), Port(995, "POP3", implicit_tls=True)),
     "imap": (Port(143, "IMAP"), Port(993, "IMAP", implicit_tls=True)),
+    "resolver": (),  # port 53, with the zones of the host: dns/nameserver.py
 }
 
 
@@ -60,37 +63,52 @@ class MailServer:
         """Its host name."""
         return self.host.name
 
-    async def start(self, roles: Sequence[str]) -> None:
-        """Open the ports of these roles."""
+    def use_smart_host(self, host: SmartHost | None) -> None:
+        """Send everything that goes elsewhere to one server; None: to whom it is for."""
+        self.mta.relay.smart_host = host
+
+    async def start(self, roles: Sequence[str], faults: Faults | None = None) -> None:
+        """Open the ports of these roles. `faults`: what shall go wrong there."""
         for role in roles:
             for port in PORTS[role]:
                 if self.tls is not None or not port.implicit_tls:
-                    await self._start_port(port)
+                    await self.host.listen(
+                        port.number, self._service(port, faults).serve
+                    )
 
-    async def _start_port(self, port: Port) -> None:
+    def _service(self, port: Port, faults: Faults | None) -> Service:
         security = Security(self.tls, port.implicit_tls)
-        await self.host.listen(port.number, self._service(port, security).serve)
-
-    def _service(self, port: Port, security: Security) -> Service:
         match port.protocol:
             case "SMTP":
                 plain = self.plain_login
-                options = SMTPServerOptions(self.name, auth_needs_tls=not plain)
+                options = SMTPServerOptions(
+                    self.name, MAX_SIZE, auth_needs_tls=not plain
+                )
                 submission = port.number != RELAY_PORT
                 return SMTPReception(
-                    self.mta, security, submission=submission, options=options
+                    self.mta,
+                    security,
+                    submission=submission,
+                    options=options,
+                    faults=faults,
                 )
             case "POP3":
                 agent = Pop3Access
             case _:
                 agent = ImapAccess
-        return agent(self.host, self.directory, security, plain_login=self.plain_login)
+        return agent(
+            self.host,
+            self.directory,
+            security,
+            plain_login=self.plain_login,
+            faults=faults,
+        )
 
 
 def make_mail_server(
     host: Host,
     directory: Directory,
-    resolver: Resolver,
+    resolver: Lookups,
     ca: LabCA | None,
     plain_login: bool,
 ) -> MailServer:

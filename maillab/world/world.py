@@ -8,34 +8,39 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
-from maillab.dns.resolver import Answer, Resolver
-from maillab.dns.server import AuthoritativeServer
+from maillab.agents.faults import Faults
+from maillab.agents.relay import SmartHost
 from maillab.errors import LabError
 from maillab.net.ca import LabCA
 from maillab.net.driver import Driver
 from maillab.net.host import Host
 from maillab.net.network import Network
 from maillab.net.sockets import WorldLoop
+from maillab.policy.fault_plan import Planned
 from maillab.store.accounts import Account, Directory
 from maillab.store.mailboxes import Mailbox
 from maillab.trace.recorder import Trace
 from maillab.world.choices import pick
 from maillab.world.console import Console
 from maillab.world.duration import seconds_of
+from maillab.world.faults import new_fault
+from maillab.world.names import Names
 from maillab.world.scenario import LoadedScenario
 from maillab.world.servers import MailServer, make_mail_server
 from maillab.world.user import User
+from maillab.world.wiring import Wiring, lay_line, subnet_of
 
 Result = TypeVar("Result")
 
 SETTLE_STEP = 0.05  # seconds
 
 
-class World:
+class World(Names, Wiring):
     """A virtual internet of mail, running.
 
     trace    everything that happened so far
     hosts    name -> `Host`
+    gateways name -> `Gateway`
     servers  host name -> `MailServer`
     users    address -> `User`
     """
@@ -51,11 +56,12 @@ class World:
         )
         self.trace = Trace(epoch_ns=int(scenario.epoch.timestamp()) * 1_000_000_000)
         self.network.observer = self.trace.emit
-        self.ca = LabCA()
+        self.ca = self.network.ca = LabCA()
         self.hosts: dict[str, Host] = {}
-        self.resolvers: dict[str, Resolver] = {}
+        self._begin_names()
         self.servers: dict[str, MailServer] = {}
         self.users: dict[str, User] = {}
+        self.faults = Faults()
         try:
             self._build(loaded)
         except BaseException:
@@ -65,9 +71,15 @@ class World:
     # Building -------------------------------------------------------------------------
 
     def _build(self, loaded: LoadedScenario) -> None:
+        self._lay_networks()
+        for gateway in self.gateways.values():
+            self._add_resolver(gateway)
         for name in self.scenario.hosts:
             self._add_host(name)
         self._add_users()
+        self._set_up_filters()
+        for table in self.scenario.faults:
+            self.faults.plan.add(table.fault)
         self.driver.run(self._start(loaded))
 
     def _add_host(self, name: str) -> None:
@@ -79,6 +91,8 @@ class World:
             self.servers[name] = make_mail_server(
                 host, directory, self.resolvers[name], ca, table.plain_login
             )
+            if table.smart_host is not None:
+                self.use_smart_host(name, **table.smart_host.model_dump())
 
     def _add_users(self) -> None:
         for address, table in self.scenario.users.items():
@@ -89,25 +103,19 @@ class World:
 
     async def _start(self, loaded: LoadedScenario) -> None:
         for name, table in self.scenario.hosts.items():
-            host = self.hosts[name]
-            if table.zones:
-                zones = loaded.zones_of(name)
-                await host.spawn(AuthoritativeServer(zones).start())
+            await self._start_names(name, loaded)
             if name in self.servers:
-                await self.servers[name].start(table.serves)
+                await self.servers[name].start(table.serves, self.faults)
 
     def add_host(self, name: str, *addresses: str, latency: float = 0.005) -> Host:
         """Plug one more computer in; `latency` in seconds to the core of the net."""
-        host = Host(self.network, name, addresses, latency)
-        resolver = Resolver(
-            self.scenario.roots,
-            emit=host.emit,
-            generator=host.random("dns"),
-            can_reach=lambda address: host.address_for(address) != "",
-        )
-        host.resolve = resolver.addresses
+        table = self.scenario.hosts.get(name)
+        subnet = subnet_of(self.network, table)
+        host = Host(self.network, name, addresses, latency, subnet)
+        if table is not None:
+            lay_line(host, table)
         self.hosts[name] = host
-        self.resolvers[name] = resolver
+        self._add_resolver(host)
         return host
 
     # Driving --------------------------------------------------------------------------
@@ -151,8 +159,8 @@ class World:
     # Looking things up ----------------------------------------------------------------
 
     def host(self, name: str | Host) -> Host:
-        """A host by its name. Raises LabError."""
-        return name if isinstance(name, Host) else pick(name, self.hosts, "host")
+        """A host or a gateway by its name. Raises LabError."""
+        return self.place(name)
 
     def user(self, name: str) -> User:
         """A user by address, or by local part when only one has it. Raises LabError."""
@@ -193,15 +201,27 @@ class World:
         """Let a user fetch the letters of the INBOX, by "IMAP" or "POP3"."""
         return self.user(reader).read(protocol)
 
+    def use_smart_host(
+        self, server: str, host: str, user: str, password: str, port: int = 587
+    ) -> None:
+        """Let a mail server send everything that goes elsewhere to one other server.
+
+        It logs in there as `user`, inside TLS. Raises LabError.
+        """
+        smart = SmartHost(host, user, password, self.ca.client_context, port)
+        self.server(server).use_smart_host(smart)
+
     def console(self, host: str, server: str, port: int) -> Console:
         """Open a connection by hand from a host: type the protocol yourself."""
         return Console(self, self.host(host), server, port)
 
-    def dig(self, name: str, rdtype: str = "A", *, host: str = "") -> Answer:
-        """Ask the DNS, from a host (the first one if none is named)."""
-        place = self.host(host) if host else next(iter(self.hosts.values()))
-        resolver = self.resolvers[place.name]
-        return self.run(resolver.resolve(name, rdtype), on=place)
+    def fault(self, stage: str, **keys: Any) -> Planned:
+        """Plan that something goes wrong at a server: docs/faults.md has all keys.
+
+        `world.fault("RCPT", host="mx.beta.example", reply="451 4.3.0 Later", times=2)`
+        Returns it, with its `hits` and `remove()`. Raises LabError.
+        """
+        return self.faults.plan.add(new_fault({"stage": stage, **keys}, self.servers))
 
     # The end --------------------------------------------------------------------------
 

@@ -1,0 +1,238 @@
+"""A real program in a namespace lives on the virtual internet (Linux, as root)."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from maillab import open_world
+from maillab.errors import LabError
+from maillab.gateway.live import Live
+from maillab.gateway.namespace import Namespace
+from maillab.gateway.netns import Netns
+from tests.worlds import Journal
+
+MX, MX_ADDRESS = "mx.beta.example", "203.0.113.25"
+SEAT = "alice-pc"
+
+
+def namespaces_work():
+    namespace = Namespace()
+    try:
+        namespace.open()
+    except LabError:
+        return False
+    finally:
+        namespace.close()
+    return True
+
+
+pytestmark = pytest.mark.skipif(
+    not namespaces_work(), reason="this system lets us make no namespaces"
+)
+
+
+@pytest.fixture(scope="module")
+def world():
+    with open_world("two-domains") as world:
+        yield world
+        assert Journal(world).failures == []
+
+
+@pytest.fixture(scope="module")
+def netns(world):
+    with Live(world, usual_doors=False) as live, Netns(live, SEAT) as netns:
+        yield netns
+
+
+@pytest.fixture
+def python(netns, tmp_path):
+    """Runs Python code there; returns what it printed."""
+
+    def run(code, *words):
+        out = tmp_path / "out"
+        script = f"import sys; sys.stdout = open({str(out)!r}, 'w')\n{code}"
+        status = netns.run(sys.executable, "-c", script, *map(str, words))
+        assert status == 0
+        return out.read_text().strip()
+
+    return run
+
+
+CONNECT = """
+import errno, socket, time
+began = time.monotonic()
+try:
+    host, port = sys.argv[1], int(sys.argv[2])
+    with socket.create_connection((host, port), timeout=1.5) as real:
+        print(real.getsockname()[0], real.recv(100).decode().split()[0])
+except TimeoutError:
+    print("silence")
+except OSError as error:
+    print(errno.errorcode.get(error.errno, error.errno))
+"""
+
+
+def until(python, answer, *place):
+    """The namespace follows the world, a moment later."""
+    for _ in range(50):
+        said = python(CONNECT, *place)
+        if said == answer:
+            return
+        time.sleep(0.05)
+    raise AssertionError(said)
+
+
+# What programs see --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", [MX, MX_ADDRESS, "smtp.beta.example"])
+def test_a_server_is_at_its_own_address_and_port(python, world, host):
+    assert python(CONNECT, host, 25) == "192.0.2.101 220"
+    session = world.trace.find_sessions(client=SEAT)[-1]
+    assert (session.server, session.port) == (MX, 25)
+
+
+def test_a_closed_port_refuses(python):
+    assert python(CONNECT, MX, 26) == "ECONNREFUSED"
+    assert python(CONNECT, MX, 53) == "ECONNREFUSED"
+
+
+def test_an_address_that_nobody_has_is_unreachable(python):
+    assert python(CONNECT, "203.0.113.99", 25) == "EHOSTUNREACH"
+    assert python(CONNECT, "2001:db8::25", 25) == "ENETUNREACH"
+
+
+def test_a_name_that_nobody_has_is_not_found(python):
+    code = """
+import socket
+try:
+    socket.getaddrinfo("nobody.beta.example", 25)
+except socket.gaierror as error:
+    print(error.errno == socket.EAI_NONAME)
+"""
+    assert python(code) == "True"
+
+
+def test_the_seat_has_its_own_name_and_addresses(python):
+    code = "import socket; print(socket.gethostname(), socket.gethostbyname('alice-pc'))"
+    assert python(code) == "alice-pc 192.0.2.101"
+    assert socket.gethostname() != SEAT
+
+
+def test_the_real_network_is_not_there(python):
+    code = "import socket; print(socket.if_nameindex())"
+    assert python(code) == "[(1, 'lo')]"
+
+
+def test_python_trusts_the_authority_of_the_world(python):
+    code = """
+import imaplib, ssl
+with imaplib.IMAP4_SSL("imap.beta.example", ssl_context=ssl.create_default_context()) as c:
+    print(c.login("bob@beta.example", "sponge")[0])
+"""
+    assert python(code) == "OK"
+
+
+# It follows the world -----------------------------------------------------------------
+
+
+def test_ports_open_and_close(python, world, netns):
+    async def greet(stream):
+        stream.write(b"hello there\r\n")
+
+    server = netns.live.call(world.host(MX).listen(4000, greet))
+    until(python, "192.0.2.101 hello", MX, 4000)
+
+    async def close():
+        server.close()
+
+    netns.live.call(close())
+    until(python, "ECONNREFUSED", MX, 4000)
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"),
+    [("drop", "silence"), ("reject", "ECONNREFUSED"), ("prohibit", "EHOSTUNREACH")],
+)
+def test_a_firewall_does_what_it_does(python, world, action, answer):
+    rule = world.add_rule(SEAT, action=action, direction="out", protocol="tcp", ports=25)
+    until(python, answer, MX, 25)
+    assert python(CONNECT, "mail.alpha.example", 25) == answer
+    assert python(CONNECT, MX, 587) == "192.0.2.101 220"
+    world.remove_rule(SEAT, rule)
+    until(python, "192.0.2.101 220", MX, 25)
+
+
+def test_a_computer_without_power_is_silent(python, world):
+    world.host(MX).up = False
+    until(python, "silence", MX_ADDRESS, 25)
+    world.host(MX).up = True
+    until(python, "192.0.2.101 220", MX_ADDRESS, 25)
+
+
+def test_the_kernel_gives_up_after_127_seconds_as_virtual_hosts_do(python):
+    code = """
+for name in ("tcp_syn_retries", "tcp_syn_linear_timeouts"):
+    try:
+        print(open("/proc/sys/net/ipv4/" + name).read().strip())
+    except FileNotFoundError:
+        print(0)
+"""
+    assert python(code).split() == ["6", "0"]
+
+
+# The command --------------------------------------------------------------------------
+
+
+def test_the_exit_status_is_that_of_the_program(netns):
+    assert netns.run("sh", "-c", "exit 7") == 7
+    assert netns.run("sh", "-c", "kill -TERM $$") == 128 + signal.SIGTERM
+    with pytest.raises(LabError, match="nonesuch"):
+        netns.run("nonesuch")
+
+
+def test_a_signal_is_passed_on(netns):
+    killer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    killer.start()
+    assert netns.run("sleep", "30") == 128 + signal.SIGTERM
+
+
+def maillab(*words, before=()):
+    command = [*before, sys.executable, "-m", "maillab", "world", "two-domains"]
+    return subprocess.run([*command, *words], capture_output=True, text=True)
+
+
+def test_the_command_line_runs_a_command_there():
+    done = maillab("--netns", "--seat", "bob-pc", "--", "sh", "-c", "hostname; exit 3")
+    assert (done.stdout, done.returncode) == ("bob-pc\n", 3)
+    assert maillab("--", "hostname").returncode == 2
+    two = maillab("--netns", "--seat", "bob-pc", "--seat", "alice-pc")
+    assert "one --seat" in two.stderr
+
+
+def test_who_may_not_is_told_what_to_do():
+    done = maillab("--netns", "--", "true", before=["setpriv", "--bounding-set=-all"])
+    if "setpriv" in done.stderr:
+        pytest.skip("setpriv is not there")
+    assert done.returncode == 2
+    assert "sudo" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_left_of_it():
+    with open_world("hello") as world, Live(world, usual_doors=False) as live:
+        with Netns(live) as netns:
+            folder = netns.ca_file.parent
+            assert netns.run("true") == 0
+        assert not folder.exists()
+        assert not live.visits
+    with pytest.raises(OSError) as caught:
+        socket.create_server(("192.0.2.25", 25))
+    assert caught.value.errno == errno.EADDRNOTAVAIL
