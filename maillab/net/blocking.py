@@ -202,11 +202,11 @@ class TLSOnHost:
     """
 
     def __init__(self, host: Host, context: ssl.SSLContext | None = None) -> None:
-        if isinstance(context, TLSOnHost):
-            context = context.context
-        if context is None and host.network.ca is None:
-            raise LabError("this world has no authority: give a context=")
-        self.context = context or host.network.ca.client_context()
+        if context is None:
+            if host.network.ca is None:
+                raise LabError("this world has no authority: give a context=")
+            context = host.network.ca.client_context()
+        self.context = context
 
     def wrap_socket(
         self, sock: BlockingSocket, *, server_hostname: str | None = None, **_: object
@@ -221,7 +221,7 @@ class TLSOnHost:
             )
 
         try:
-            secured._run(shake_hands)
+            run_on(sock.host, shake_hands, sock.gettimeout())
         except BaseException:
             secured.close()
             raise
@@ -247,8 +247,9 @@ def run_on(
     """Run the world until `action` on a host is done. Raises what it raises."""
 
     async def act() -> Result:
+        limit = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as limit:
+            async with limit:
                 return await action()
         except TimeoutError:
             if not limit.expired():  # TCP itself gave up

@@ -202,7 +202,7 @@ class Dial:
     def _arrives(self, node: "Host", path: Path, transit: Transit) -> None:
         """At a host: SYN-ACK, or RST when the port is closed."""
         tarpit = path.fate == "tarpit"
-        server = node.tcp_ports.get(path.arrives.dst[1])
+        server = None if tarpit else node.tcp_ports.get(path.arrives.dst[1])
         if tarpit:  # the answer is forged where the SYN was caught
             back = path.backwards()
         else:

@@ -46,8 +46,10 @@ class FiveTuple(NamedTuple):
 
 
 def shown(address: Address) -> str:
-    """`192.0.2.25:25`, `[2001:db8::25]:25`."""
+    """`192.0.2.25:25`, `[2001:db8::25]:25`; without a port only the address."""
     ip, port = address
+    if not port:
+        return ip
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
