@@ -92,61 +92,73 @@ def demo() -> None:
         print(part, flush=True)
 
 
+# The options of `world` --------------------------------------------------------------
+
 Words = list[str] | None
+
+World = Annotated[str, typer.Argument(help="A lab, such as hello, or a file.")]
+Command = Annotated[
+    Words,
+    typer.Argument(
+        help="With --netns, after --: what to run there; else a shell.",
+        show_default=False,
+    ),
+]
+IsLive = Annotated[
+    bool, typer.Option("--live", help="Open real loopback ports until Ctrl-C.")
+]
+InNetns = Annotated[
+    bool,
+    typer.Option(
+        "--netns", help="Run a command, or a shell, inside the world (Linux, root)."
+    ),
+]
+Rate = Annotated[float, typer.Option(help="Seconds of the world for each real one.")]
+Doors = Annotated[
+    Words,
+    typer.Option(
+        metavar="HOST:PORT[=REALPORT][@SEAT]",
+        help="One more real port, to any port of a virtual host. Repeatable.",
+        show_default=False,
+    ),
+]
+Seats = Annotated[
+    Words,
+    typer.Option(
+        metavar="HOST",
+        help="Where SOCKS5 clients, or the command, sit: they meet the firewall and "
+        "the provider of that virtual host. Repeatable.",
+        show_default=False,
+    ),
+]
+Outsides = Annotated[
+    Words,
+    typer.Option(
+        metavar="HOST:PORT=127.0.0.1:REALPORT",
+        help="A virtual port that leads to a real server on this computer. Repeatable.",
+        show_default=False,
+    ),
+]
+Listen = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Where real ports listen. Beyond loopback, other computers come in.",
+    ),
+]
 
 
 @app.command()
 def world(  # noqa: PLR0913  (one for each option)
-    name: Annotated[str, typer.Argument(help="A lab, such as hello, or a file.")],
-    command: Annotated[
-        Words,
-        typer.Argument(
-            help="With --netns, after --: what to run there (a shell).",
-            show_default=False,
-        ),
-    ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Open real loopback ports until Ctrl-C.")
-    ] = False,
-    netns: Annotated[
-        bool,
-        typer.Option(
-            "--netns", help="Run a command inside the world (Linux, as root)."
-        ),
-    ] = False,
-    rate: Annotated[
-        float, typer.Option(help="Seconds of the world for each real second.")
-    ] = 1.0,
-    door: Annotated[
-        Words,
-        typer.Option(
-            metavar="HOST:PORT[=REALPORT][@SEAT]",
-            help="One more real port, to any port of a virtual host. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    seat: Annotated[
-        Words,
-        typer.Option(
-            metavar="HOST",
-            help="The virtual host that SOCKS5 clients, or the command, sit on: its "
-            "firewall and provider are theirs. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    outside: Annotated[
-        Words,
-        typer.Option(
-            metavar="HOST:PORT=127.0.0.1:REALPORT",
-            help="A virtual port that leads to a real server on this computer. "
-            "Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    listen: Annotated[
-        str,
-        typer.Option(help="Where real ports listen; beyond loopback others come in."),
-    ] = "127.0.0.1",
+    name: World,
+    command: Command = None,
+    live: IsLive = False,
+    netns: InNetns = False,
+    rate: Rate = 1.0,
+    door: Doors = None,
+    seat: Seats = None,
+    outside: Outsides = None,
+    listen: Listen = "127.0.0.1",
 ) -> None:
     """Show a world; with --live or --netns, let real mail programs in."""
     from maillab import open_world
@@ -154,8 +166,10 @@ def world(  # noqa: PLR0913  (one for each option)
     from maillab.gateway.hosting import Wishes, host_live, host_netns
     from maillab.world.describe import describe
 
-    if not netns and command:
+    if command and not netns:
         raise LabError("a command needs --netns: maillab world NAME --netns -- COMMAND")
+    if (door or seat or outside) and not (live or netns):
+        raise LabError("--door, --seat and --outside need --live or --netns")
     doors, outsides = map(parse_door, door or ()), map(parse_outside, outside or ())
     wishes = Wishes(rate, listen, [*doors], [*outsides], seat or ())
     opened = open_world(name)

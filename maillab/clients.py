@@ -17,10 +17,7 @@ Rule 3: TLS trusts the world's own authority unless a `context` is given.
 """
 
 # The hooks are those by which the standard library's own subclasses differ.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportArgumentType=false, reportPrivateUsage=false
+# pyright: reportIncompatibleMethodOverride=false
 
 import imaplib
 import poplib
@@ -37,9 +34,7 @@ __all__ = ["IMAP4", "IMAP4_SSL", "LMTP", "POP3", "POP3_SSL", "SMTP", "SMTP_SSL"]
 class SMTP(smtplib.SMTP):
     """`smtplib.SMTP` on a virtual host; it calls itself by the name of the host."""
 
-    def __init__(
-        self, on: Host, host: str = "", port: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, on: Host, host: str = "", port: int = 0, **options: Any) -> None:
         self.on = on
         options.setdefault("local_hostname", on.name)
         super().__init__(host, port, **options)
@@ -49,7 +44,7 @@ class SMTP(smtplib.SMTP):
 
     def starttls(self, *, context: ssl.SSLContext | None = None) -> Any:
         """Upgrade the connection (RFC 3207)."""
-        return super().starttls(context=TLSOnHost(self.on, context))
+        return super().starttls(context=look_alike(self.on, context))
 
 
 class LMTP(smtplib.LMTP):
@@ -62,8 +57,12 @@ class LMTP(smtplib.LMTP):
         options.setdefault("local_hostname", on.name)
         super().__init__(host, port, **options)
 
-    _get_socket = SMTP._get_socket
-    starttls = SMTP.starttls
+    def _get_socket(self, host: str, port: int, timeout: Any) -> BlockingSocket:
+        return connect(self.on, (host, port), timeout)
+
+    def starttls(self, *, context: ssl.SSLContext | None = None) -> Any:
+        """Upgrade the connection (RFC 3207)."""
+        return super().starttls(context=look_alike(self.on, context))
 
 
 class SMTP_SSL(smtplib.SMTP_SSL):  # noqa: N801  (the standard library's name)
@@ -80,11 +79,12 @@ class SMTP_SSL(smtplib.SMTP_SSL):  # noqa: N801  (the standard library's name)
     ) -> None:
         self.on = on
         options.setdefault("local_hostname", on.name)
-        super().__init__(host, port, context=TLSOnHost(on, context), **options)
+        self.trust = look_alike(on, context)
+        super().__init__(host, port, context=self.trust, **options)
 
     def _get_socket(self, host: str, port: int, timeout: Any) -> BlockingSocket:
         plain = connect(self.on, (host, port), timeout)
-        return self.context.wrap_socket(plain, server_hostname=self._host)
+        return self.trust.wrap_socket(plain, server_hostname=host)
 
 
 class POP3(poplib.POP3):
@@ -101,7 +101,7 @@ class POP3(poplib.POP3):
 
     def stls(self, context: ssl.SSLContext | None = None) -> Any:
         """Upgrade the connection (RFC 2595 §4)."""
-        return super().stls(context=TLSOnHost(self.on, context))
+        return super().stls(context=look_alike(self.on, context))
 
 
 class POP3_SSL(poplib.POP3_SSL):  # noqa: N801
@@ -117,19 +117,18 @@ class POP3_SSL(poplib.POP3_SSL):  # noqa: N801
         **options: Any,
     ) -> None:
         self.on = on
-        super().__init__(host, port, context=TLSOnHost(on, context), **options)
+        self.trust = look_alike(on, context)
+        super().__init__(host, port, context=self.trust, **options)
 
     def _create_socket(self, timeout: Any) -> BlockingSocket:
         plain = connect(self.on, (self.host, self.port), timeout)
-        return self.context.wrap_socket(plain, server_hostname=self.host)
+        return self.trust.wrap_socket(plain, server_hostname=self.host)
 
 
 class IMAP4(imaplib.IMAP4):
     """`imaplib.IMAP4` on a virtual host."""
 
-    def __init__(
-        self, on: Host, host: str, port: int = imaplib.IMAP4_PORT, **options: Any
-    ) -> None:
+    def __init__(self, on: Host, host: str, port: int = 143, **options: Any) -> None:
         self.on = on
         super().__init__(host, port, **options)
 
@@ -138,7 +137,7 @@ class IMAP4(imaplib.IMAP4):
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
         """Upgrade the connection (RFC 3501 §6.2.1)."""
-        return super().starttls(ssl_context=TLSOnHost(self.on, ssl_context))
+        return super().starttls(ssl_context=look_alike(self.on, ssl_context))
 
 
 class IMAP4_SSL(imaplib.IMAP4_SSL):  # noqa: N801
@@ -148,15 +147,20 @@ class IMAP4_SSL(imaplib.IMAP4_SSL):  # noqa: N801
         self,
         on: Host,
         host: str,
-        port: int = imaplib.IMAP4_SSL_PORT,
+        port: int = 993,
         *,
         ssl_context: ssl.SSLContext | None = None,
         **options: Any,
     ) -> None:
         self.on = on
-        context = TLSOnHost(on, ssl_context)
-        super().__init__(host, port, ssl_context=context, **options)
+        self.trust = look_alike(on, ssl_context)
+        super().__init__(host, port, ssl_context=self.trust, **options)
 
     def _create_socket(self, timeout: Any) -> BlockingSocket:
         plain = connect(self.on, (self.host, self.port), timeout)
-        return self.ssl_context.wrap_socket(plain, server_hostname=self.host)
+        return self.trust.wrap_socket(plain, server_hostname=self.host)
+
+
+def look_alike(on: Host, context: ssl.SSLContext | None) -> Any:
+    """What the standard library may take for an `ssl.SSLContext`."""
+    return TLSOnHost(on, context)

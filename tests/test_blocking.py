@@ -202,7 +202,9 @@ def test_failures_are_those_of_a_real_network(world, pc, target, failure):
 
 
 def test_a_wrong_name_and_an_unknown_authority_are_refused(world, pc):
-    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|unable to get"):
+    with pytest.raises(
+        ssl.SSLCertVerificationError, match=r"self-signed|unable to get"
+    ):
         SMTP_SSL(pc, MX, 465, context=ssl.create_default_context())
     plain = blocking.connect(pc, (MX, 465), 30)
     with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):

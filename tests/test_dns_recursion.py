@@ -4,10 +4,13 @@ import asyncio
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
+import dns.rrset
 import pytest
 
 from maillab.dns.client import ask
+from maillab.dns.ports import open_ports
 from maillab.dns.resolver import MAX_QUERIES
 from tests.dns_worlds import asked, dns_world
 
@@ -161,35 +164,41 @@ def test_when_all_servers_are_silent_the_client_is_told_in_ten_seconds(world):
     assert 9 < world.time - began < 12
 
 
+class Liar:
+    """A name server that delegates, and gives an address of its own for a stranger."""
+
+    def take(self, wire, reply, *, by_udp):
+        query = dns.message.from_wire(wire)
+        response = dns.message.make_response(query)
+        name = dns.name.from_text("sub.wicked.example")
+        response.authority = [rrset(name, "NS", "www.alpha.example.")]
+        response.additional = [rrset("www.alpha.example.", "A", "203.0.113.67")]
+        reply(response.to_wire())
+
+
+def rrset(name, rdtype, data):
+    return dns.rrset.from_text(name, 3600, "IN", rdtype, data)
+
+
 def test_glue_of_a_foreign_zone_is_not_believed(tmp_path):
-    """RFC 5452 §6: who delegates wicked.example says nothing about alpha.example."""
-    wicked = """
-[hosts."ns.wicked.example"]
-address = "203.0.113.66"
-zones = { "wicked.example" = "wicked.example.zone", "alpha.example" = "fake.zone" }
-"""
-    fake = "@ NS ns\nns A 203.0.113.66\nwww A 203.0.113.66\n"
-    with dns_world(
-        tmp_path,
-        wicked,
-        example="wicked NS ns.wicked\nns.wicked A 203.0.113.66\n",
-        wicked_example="@ NS ns\nns A 203.0.113.66\nsub NS www.alpha.example.\n",
-        fake=fake,
-    ) as world:
-        fault = {"kind": "wrong-glue", "address": "203.0.113.66"}
-        world.dns_fault("ns.wicked.example", **fault)
-        world.dig("x.sub.wicked.example", host="pc")
+    """RFC 5452 §6: who has wicked.example says nothing about alpha.example."""
+    wicked = "wicked NS ns.wicked\nns.wicked A 203.0.113.66\n"
+    with dns_world(tmp_path, example=wicked) as world:
+        host = world.add_host("ns.wicked.example", "203.0.113.66")
+        world.run(open_ports(Liar()), on=host)
+        assert world.dig("x.sub.wicked.example", host="pc").status == "SERVFAIL"
         assert world.dig("www.alpha.example", host="pc").records == ["192.0.2.80"]
-        assert "192.0.2.80" in [server for _, server, _ in asked(world, "resolver")]
+        servers = [server for _, server, _ in asked(world, "resolver")]
+        assert "192.0.2.80" in servers  # the address that alpha.example gives
+        assert "203.0.113.67" not in servers
 
 
-def test_an_answer_without_authority_is_not_believed(tmp_path):
-    """RFC 2181 §5.4.1: the registry's own resolver is no server of the zone."""
-    with dns_world(tmp_path) as world:
-        world.delegate("beta.example", {"resolver.alpha.example": ["192.0.2.54"]})
-        world.dig("beta.example", "MX", host="walker", server="resolver")
-        answer = world.dig("beta.example", "MX", host="walker")
-        assert answer.status == "SERVFAIL"
+def test_an_answer_without_authority_is_not_believed(world):
+    """RFC 2181 §5.4.1: what a resolver remembers is not what a zone's server says."""
+    world.dig("beta.example", "MX", host="pc")  # now the resolver has it in its cache
+    world.delegate("beta.example", {"resolver.alpha.example": ["192.0.2.54"]})
+    assert world.dig("beta.example", "MX", host="walker").status == "SERVFAIL"
+    assert asked(world, "walker")[-1] == ("beta.example", RESOLVER, "lame")
 
 
 def test_aliases_that_go_round_are_a_failure(tmp_path):
@@ -291,132 +300,6 @@ resolver = "ns.gamma.example"
         assert below.status == "referral"
         second = world.dig("ns.gamma.example", host="pc", server="198.51.100.71")
         assert second.records == ["198.51.100.70"]
-
-
-# Stub resolvers -----------------------------------------------------------------------
-
-TWO = """
-[hosts.second]
-address = "192.0.2.55"
-serves = ["resolver"]
-[hosts.phone]
-address = "192.0.2.110"
-resolver = ["resolver", "second"]
-"""
-
-
-@pytest.fixture
-def two(tmp_path):
-    with dns_world(tmp_path, TWO) as world:
-        yield world
-
-
-def test_a_stub_asks_its_second_resolver_after_five_seconds(two):
-    two.hosts["resolver"].up = False
-    began = two.time
-    assert two.dig("beta.example", "MX", host="phone").status == "NOERROR"
-    assert 5.0 < two.time - began < 5.5
-    heard = [(server, said) for _, server, said in asked(two, "phone")]
-    assert heard == [(RESOLVER, "timeout"), ("192.0.2.55", "NOERROR")]
-
-
-def test_a_stub_asks_its_second_resolver_at_once_when_the_first_fails(two):
-    two.dns_fault("resolver", kind="servfail")
-    began = two.time
-    assert two.dig("beta.example", "MX", host="phone").status == "NOERROR"
-    assert two.time - began < 1
-
-
-def test_a_stub_believes_the_first_that_says_there_is_no_such_name(two):
-    assert two.dig("nobody.beta.example", host="phone").status == "NXDOMAIN"
-    assert len(asked(two, "phone")) == 1
-
-
-def test_a_stub_gives_up_after_two_rounds(two):
-    for name in ("resolver", "second"):
-        two.hosts[name].up = False
-    began = two.time
-    assert two.dig("beta.example", "MX", host="phone").status == "timeout"
-    assert two.time - began == pytest.approx(20)
-    assert len(asked(two, "phone")) == 4
-
-
-def test_a_refusal_is_a_failure_that_may_pass(two):
-    for name in ("resolver", "second"):
-        two.dns_fault(name, kind="refused")
-    resolver = two.resolvers["phone"]
-    answer = two.run(resolver.resolve("beta.example", "MX"), on="phone")
-    assert (answer.status, answer.temporary) == ("SERVFAIL", True)
-
-
-# Who asks whom ------------------------------------------------------------------------
-
-SITES = """
-[networks.site]
-prefix = "10.0.0.0/24"
-resolver = "second"
-[gateways.router]
-inside = "site"
-inside_address = "10.0.0.1"
-address = "198.51.100.90"
-nat = true
-[hosts.desk]
-address = "10.0.0.5"
-network = "site"
-[hosts.lab]
-address = "10.0.0.6"
-network = "site"
-resolver = "resolver"
-[hosts.second]
-address = "192.0.2.55"
-serves = ["resolver"]
-[hosts.third]
-address = "192.0.2.56"
-serves = ["resolver"]
-"""
-
-
-def test_a_host_asks_its_own_resolver_then_its_networks_then_the_worlds(tmp_path):
-    file = tmp_path / "world.toml"
-    world = dns_world(tmp_path, SITES)
-    world.close()
-    file.write_text(file.read_text().replace("seed", 'resolver = "third"\nseed', 1))
-    from maillab.world.files import load
-    from maillab.world.world import World
-
-    with World(load(file)) as world:
-        for host in ("lab", "desk", "walker", "third"):
-            assert world.dig("www.alpha.example", host=host).status == "NOERROR"
-        servers = {host: asked(world, host)[0][1] for host in ("lab", "desk", "walker")}
-    assert servers == {"lab": RESOLVER, "desk": "192.0.2.55", "walker": "192.0.2.56"}
-
-
-# What is remembered, printed ----------------------------------------------------------
-
-
-def test_the_cache_prints_as_a_table(world):
-    world.dig("www.beta.example", host="pc")
-    world.advance(10)
-    text = str(world.resolver("resolver").cache())
-    assert "beta.example" in text
-    assert "(delegation) ns1.beta.example 203.0.113.53" in text
-    row = next(line for line in text.splitlines() if line.startswith("mx.beta"))
-    assert row.split() == ["mx.beta.example", "A", "3590", "203.0.113.25"]
-
-
-def test_a_flushed_cache_is_empty(world):
-    world.dig("beta.example", "MX", host="pc")
-    world.resolver("resolver").flush()
-    assert world.resolver("resolver").cache().rows == []
-    world.dig("beta.example", "MX", host="pc")
-    assert len(asked(world, "resolver")) == 6
-
-
-def test_a_host_without_a_cache_says_where_to_look(world):
-    from maillab.errors import LabError
-
-    with pytest.raises(LabError, match="pc remembers nothing: it asks resolver"):
-        world.resolver("pc")
 
 
 def test_two_runs_are_identical(tmp_path):

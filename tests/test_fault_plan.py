@@ -161,6 +161,12 @@ def test_a_fault_that_was_removed_strikes_no_more():
         ({"stage": "RCPT", "reset": True, "client": "1/33"}, "client", "is no address"),
         ({"stage": "EHLO", "reset": True, "sender": "a@b"}, "sender", "not at EHLO"),
         ({"stage": "MAIL", "reset": True, "recipient": "a@b"}, "recipient", "at MAIL"),
+        ({"stage": "RETR", "reset": True, "sender": "a@b"}, "sender", "not at RETR"),
+        (
+            {"stage": "*", "reset": True, "sender": "a@b", "protocol": "imap"},
+            "sender",
+            "known in SMTP only, not in imap",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_said(keys, key, message):

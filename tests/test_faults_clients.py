@@ -53,7 +53,7 @@ def test_a_relay_defers_with_the_reason_and_tries_again(world, stage, effect):
     deferred = [] if ours or not strikes else [reason]
     assert Journal(world).reasons("deferred") == deferred
     world.advance("2 h")
-    lost_250 = stage == "message" and effect != "reply"  # RFC 1047 §2.2
+    lost_250 = stage == "message" and effect != "reply"  # RFC 1047
     assert copies(world) == (2 if lost_250 else 1)
     assert queued(world, "mail.alpha.example") == 0
     assert not Journal(world).reasons("bounced")

@@ -77,7 +77,7 @@ def send(server):
     ("stage", "effect", "error"),
     [
         ("greeting", {"disconnect": True}, NOT_THERE),
-        ("greeting", {"reset": True}, NOT_THERE),
+        ("EHLO", {"reset": True}, NOT_THERE),
         ("greeting", {"reply": "554 5.3.2 No"}, smtplib.SMTPConnectError),
         ("EHLO", {"half_reply": True}, NOT_THERE),
         ("MAIL", {"reply": "451 4.3.0 No"}, smtplib.SMTPSenderRefused),

@@ -1,12 +1,10 @@
 """A real program in a namespace lives on the virtual internet (Linux, as root)."""
 
 import errno
-import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -55,14 +53,19 @@ def netns(world):
 def python(netns, tmp_path):
     """Runs Python code there; returns what it printed."""
 
-    def run(code, *words):
-        out = tmp_path / "out"
-        script = f"import sys; sys.stdout = open({str(out)!r}, 'w')\n{code}"
-        status = netns.run(sys.executable, "-c", script, *map(str, words))
-        assert status == 0
-        return out.read_text().strip()
+    return lambda code, *words: run_python(netns, tmp_path, code, *words)
 
-    return run
+
+def run_python(netns, folder, code, *words):
+    out = folder / "out"
+    script = f"import sys; sys.stdout = open({str(out)!r}, 'w')\n{code}"
+    assert netns.run(sys.executable, "-c", script, *map(str, words)) == 0
+    return out.read_text().strip()
+
+
+def talk(netns, folder, *place):
+    """Who a server thinks we are, and its first word; or what went wrong."""
+    return run_python(netns, folder, CONNECT, *place)
 
 
 CONNECT = """
@@ -121,7 +124,9 @@ except socket.gaierror as error:
 
 
 def test_the_seat_has_its_own_name_and_addresses(python):
-    code = "import socket; print(socket.gethostname(), socket.gethostbyname('alice-pc'))"
+    code = (
+        "import socket; print(socket.gethostname(), socket.gethostbyname('alice-pc'))"
+    )
     assert python(code) == "alice-pc 192.0.2.101"
     assert socket.gethostname() != SEAT
 
@@ -134,10 +139,31 @@ def test_the_real_network_is_not_there(python):
 def test_python_trusts_the_authority_of_the_world(python):
     code = """
 import imaplib, ssl
-with imaplib.IMAP4_SSL("imap.beta.example", ssl_context=ssl.create_default_context()) as c:
+trust = ssl.create_default_context()
+with imaplib.IMAP4_SSL("imap.beta.example", ssl_context=trust) as c:
     print(c.login("bob@beta.example", "sponge")[0])
 """
     assert python(code) == "OK"
+
+
+def test_a_seat_with_ipv6_has_ipv6(world, netns, tmp_path):
+    six = world.add_host("six", "192.0.2.200", "2001:db8::200")
+    world.add_host("server6", "2001:db8::25")
+
+    async def greet(stream):
+        stream.write(b"hello there\r\n")
+
+    netns.live.call(world.host("server6").listen(25, greet))
+    place = ("2001:db8::25", 25)
+    with Netns(netns.live, "six") as other:
+        assert talk(other, tmp_path, *place) == "2001:db8::200 hello"
+        assert talk(other, tmp_path, "2001:db8::25", 26) == "ECONNREFUSED"
+        assert talk(other, tmp_path, "2001:db8::99", 25) == "EHOSTUNREACH"
+        assert talk(other, tmp_path, MX, 25) == "192.0.2.200 220"
+        for action, answer in (("drop", "silence"), ("prohibit", "EHOSTUNREACH")):
+            rule = world.add_rule(six, action=action, direction="out", ports=25)
+            until(lambda *there: talk(other, tmp_path, *there[1:]), answer, *place)
+            world.remove_rule(six, rule)
 
 
 # It follows the world -----------------------------------------------------------------
@@ -162,7 +188,9 @@ def test_ports_open_and_close(python, world, netns):
     [("drop", "silence"), ("reject", "ECONNREFUSED"), ("prohibit", "EHOSTUNREACH")],
 )
 def test_a_firewall_does_what_it_does(python, world, action, answer):
-    rule = world.add_rule(SEAT, action=action, direction="out", protocol="tcp", ports=25)
+    rule = world.add_rule(
+        SEAT, action=action, direction="out", protocol="tcp", ports=25
+    )
     until(python, answer, MX, 25)
     assert python(CONNECT, "mail.alpha.example", 25) == answer
     assert python(CONNECT, MX, 587) == "192.0.2.101 220"
@@ -199,9 +227,8 @@ def test_the_exit_status_is_that_of_the_program(netns):
 
 
 def test_a_signal_is_passed_on(netns):
-    killer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
-    killer.start()
-    assert netns.run("sleep", "30") == 128 + signal.SIGTERM
+    script = "sleep 0.3; kill -TERM $PPID; exec sleep 30"
+    assert netns.run("sh", "-c", script) == 128 + signal.SIGTERM
 
 
 def maillab(*words, before=()):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from maillab import open_world
+from maillab.net.effects import Loss
 from tests.worlds import plain_world
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,40 @@ def test_two_plain_runs_are_identical():
     for host in ("alice-pc", "mx.beta.example", "ns.alpha.example"):
         pairs = [world.trace.capture(host).to_bytes() for world in (first, second)]
         assert pairs[0] == pairs[1]
+
+
+def play_badly(seed):
+    """A bad line, planned faults, a power cut, a new address: all at once."""
+    world = plain_world("home-server", seed)
+    world.firewall("provider").clear()
+    for effects in (world.host("home-router").uplink, world.host("bob-pc").downlink):
+        effects.append(Loss(0.05))
+    world.add_rule("provider", action="lose", probability=0.03, ports=25)
+    mx = "mx.bigmail.example"
+    world.fault("RCPT", host=mx, port=25, reply="451 4.3.0 Later", chance=0.5)
+    world.fault("DATA", host=mx, port=25, delay="2 s", chance=0.5)
+    ns = "ns.bigmail.example"
+    world.dns_fault(ns, name="bigmail.example", kind="timeout", chance=0.3)
+    for number in range(5):
+        world.send("alice", "bob@bigmail.example", f"Hello {number}", "x" * 20_000)
+        world.send("bob", "alice@home.example", f"Hello {number}")
+    world.power_off(mx)
+    world.advance("10 min")
+    world.power_on(mx)
+    world.change_address("home-router", "203.0.113.99")
+    world.advance("1 day")
+    world.close()
+    return world
+
+
+def test_two_runs_with_loss_and_faults_are_identical():
+    first, second, other = (play_badly(seed) for seed in ("1", "1", "2"))
+    kinds = {event.kind for event in first.trace}
+    assert {"fault", "rule", "nat", "power", "address", "deferred"} <= kinds
+    assert any(e["latency"] < 0 for e in first.trace.of_kind("bytes"))
+    assert len(first.mailbox("bob").messages) == 5
+    assert first.trace.to_jsonl() == second.trace.to_jsonl()
+    assert first.trace.to_jsonl() != other.trace.to_jsonl()
 
 
 def shape(trace):

@@ -14,7 +14,6 @@ import re
 import ssl
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
 
 from maillab.agents.conversation import Conversation
 from maillab.agents.machine import Machine, Stream
@@ -109,7 +108,7 @@ class FaultyConversation(Conversation):
 
     # When -----------------------------------------------------------------------------
 
-    def _overrule(self, stage: str, argument: str) -> Any:
+    def _overrule(self, stage: str, argument: str) -> words.PlannedReply | None:
         """The engine asks before it says anything (`protocol.server.Overrule`)."""
         entry = self._find_strike(stage, argument, secure=self.engine.tls_active)
         if entry is None:
@@ -121,7 +120,9 @@ class FaultyConversation(Conversation):
         self._tell_fault(stage, fault)
         return words.reply_in(self._protocol, fault.reply, why_of(fault))
 
-    def _find_strike(self, stage: str, argument: str, *, secure: bool) -> Any:
+    def _find_strike(
+        self, stage: str, argument: str, *, secure: bool
+    ) -> Planned | None:
         if not self._faults.plan.planned:
             return None
         moment = Moment(

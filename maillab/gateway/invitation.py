@@ -63,7 +63,7 @@ def socks_table(live: Live) -> Iterator[str]:
     """One row for each SOCKS port, and a line to copy."""
     if not live.socks:
         return
-    yield "\nSOCKS5, to every server by its name; you sit on the host that you choose:\n"
+    yield "\nSOCKS5, to every server by its name; each port has you sit on a host:\n"
     width = max(len(socks.seat) for socks in live.socks)
     for socks in live.socks:
         yield f"  {socks.seat:<{width}}  {place(socks)}"

@@ -202,7 +202,9 @@ class Live:
         if port == DNS_PORT:
             number = self._listen_both(seat, there, wishes)
         else:
-            number = self._listen(lambda: DoorVisit(seat, visits, (there, port)), wishes)
+            number = self._listen(
+                lambda: DoorVisit(seat, visits, (there, port)), wishes
+            )
         opened = Door(door.host, door.port, number, door.real_host, door.seat)
         self.doors.append(opened)
         return opened

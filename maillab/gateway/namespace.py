@@ -115,6 +115,8 @@ def open_port(
     try:
         level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
         sock.setsockopt(level, IPV6_FREEBIND if v6 else IP_FREEBIND, 1)
+        if kind == socket.SOCK_STREAM:  # old connections need not be forgotten first
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         sock.setblocking(False)
         set_silent(sock, silent)

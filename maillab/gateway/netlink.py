@@ -144,9 +144,7 @@ def number(kind: int, value: int) -> bytes:
 
 def route(family: int, bits: int, table: int, scope: int, kind: int) -> bytes:
     """The head of a route: a prefix of so many bits."""
-    return struct.pack(
-        "=BBBBBBBBI", family, bits, 0, 0, table, BY_BOOT, scope, kind, 0
-    )
+    return struct.pack("=BBBBBBBBI", family, bits, 0, 0, table, BY_BOOT, scope, kind, 0)
 
 
 def rule(family: int, table: int, bits: int = 0) -> bytes:

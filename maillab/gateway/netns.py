@@ -9,16 +9,17 @@ Rule 1: nothing of this is seen outside the namespace, and nothing of the real n
 Rule 2: programs meet what the seat would meet; see `virtual_ports`.
 """
 
-import asyncio
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from tempfile import TemporaryDirectory
 from types import FrameType, TracebackType
-from typing import Any
 
 from maillab.dns.nameserver import NameServer
 from maillab.dns.ports import TCPPort, UDPPort
@@ -65,18 +66,16 @@ class Netns:
 
     def run(self, *command: str) -> int:
         """Run a program there and wait for it. Returns its exit status."""
-        process = self._namespace.start(command, self.environment)
+        running: list[Popen[bytes]] = []
 
         def pass_on(number: int, frame: FrameType | None) -> None:
             if number != signal.SIGINT:  # which the terminal sends to both
-                process.send_signal(number)
+                for process in running:
+                    process.send_signal(number)
 
-        before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-        try:
-            status = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with signals_handled(pass_on):
+            running.append(self._namespace.start(command, self.environment))
+            status = running[0].wait()
         return status if status >= 0 else KILLED - status
 
     def close(self) -> None:
@@ -155,7 +154,21 @@ class Netns:
         self._namespace.replace_file(NAME_SERVICE_CACHE, folder / "empty")
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if os.name == "posix" else []))
+@contextmanager
+def signals_handled(
+    handler: Callable[[int, FrameType | None], None],
+) -> Generator[None]:
+    """Who waits for a program does not end before it. Works in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def own_names(seat: Host) -> str:

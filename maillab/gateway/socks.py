@@ -105,7 +105,7 @@ def find_request(data: bytearray) -> Request | None:
 
 
 def host_text(kind: int, octets: bytes) -> str:
-    """An address or a name as text. A name that can be none is nobody's: host unreachable.
+    """An address or a name as text. What can be no name is nobody's. Raises Broken.
 
     >>> host_text(DOMAIN_NAME, b"mx.beta.example."), host_text(IPV6, bytes(15) + b"1")
     ('mx.beta.example.', '::31')
@@ -152,7 +152,7 @@ class SocksVisit(Visit):
             self._hang_up(broken.answer)
 
     def eof_received(self) -> bool:
-        """A client that has its answer may half-close; one that waits for it is gone."""
+        """Who has an answer may half-close; who still waits for it is gone."""
         if self._other is None:
             self.transport.abort()
             return False

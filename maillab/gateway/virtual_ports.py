@@ -32,6 +32,7 @@ from maillab.gateway.netlink import Netlink
 from maillab.gateway.visit import DoorVisit
 from maillab.net.host import EPHEMERAL_PORTS, Host
 from maillab.net.path import FiveTuple
+from maillab.net.sockets import WorldLoop
 
 Place = tuple[str, str, int]  # "tcp" or "udp", address, port
 Answer = Literal["open", "silent", "prohibited", "closed", "no host"]
@@ -92,7 +93,11 @@ class VirtualPorts:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AGAIN * self._live.rate)
-            await self._look()
+            try:
+                await self._look()
+            except OSError as error:  # too many open files, for one
+                text = f"the namespace cannot follow the world: {error.strerror}"
+                self._seat.emit("note", text=text)
 
     async def _look(self) -> None:
         """Has anything changed? Then change the namespace too."""
@@ -110,7 +115,9 @@ class VirtualPorts:
         """Every address of the seat's IP versions, with every port that matters."""
         hosts = list(self._live.world.network.hosts.values())
         ports = {
-            "tcp": sorted({*KNOWN, *(port for host in hosts for port in host.tcp_ports)}),
+            "tcp": sorted(
+                {*KNOWN, *(port for host in hosts for port in host.tcp_ports)}
+            ),
             "udp": sorted({port for host in hosts for port in udp_ports(host)}),
         }
         found = dict.fromkeys(text for host in hosts for text in host.addresses)
@@ -127,7 +134,9 @@ class VirtualPorts:
         match path.fate:
             case "delivered":
                 assert path.node is not None, "a path that delivers ends at a host"
-                there = path.node.tcp_ports if protocol == "tcp" else path.node.udp_ports
+                there = (
+                    path.node.tcp_ports if protocol == "tcp" else path.node.udp_ports
+                )
                 return "open" if path.arrives.dst[1] in there else "closed"
             case "tarpit":
                 return "open"
@@ -187,8 +196,8 @@ class VirtualPorts:
 
     async def _serve(self, place: Place) -> Any:
         loop, seat, visits = self._live.loop, self._seat, self._live.visits
-        protocol, *target = place
-        there, sock = (target[0], target[1]), self._sockets[place]
+        protocol, address, port = place
+        there, sock = (address, port), self._sockets[place]
         if protocol == "udp":
             door = DatagramDoor(seat, there)
             return (await real_datagram_endpoint(loop, lambda: door, sock))[0]
@@ -197,12 +206,12 @@ class VirtualPorts:
         )
 
     def _close_port(self, place: Place) -> None:
-        self._servers.pop(place).close()
-        del self._sockets[place]
+        sock = self._sockets.pop(place)
+        self._servers.pop(place, sock).close()
 
 
 async def real_datagram_endpoint(
-    loop: asyncio.AbstractEventLoop,
+    loop: WorldLoop,
     factory: Callable[[], asyncio.DatagramProtocol],
     sock: socket.socket,
 ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
@@ -215,10 +224,16 @@ def open_ports(
     places: Iterable[Place], silent: set[Place]
 ) -> dict[Place, socket.socket]:
     """Open sockets, some of which throw away what comes. In the namespace."""
-    return {
-        place: open_port(KINDS[place[0]], *place[1:], silent=place in silent)
-        for place in places
-    }
+    opened: dict[Place, socket.socket] = {}
+    try:
+        for place in places:
+            kind, address, port = KINDS[place[0]], place[1], place[2]
+            opened[place] = open_port(kind, address, port, silent=place in silent)
+    except OSError:
+        for sock in opened.values():
+            sock.close()
+        raise
+    return opened
 
 
 def tcp_ports(host: Host) -> tuple[int, ...]:

@@ -241,6 +241,8 @@ class Dial:
         ours = Endpoint(self.host, "C", self.id, self.source, self.target)
         theirs = Endpoint(node, "S", self.id, arrived.dst, arrived.src)
         ours.join(theirs)
+        ours.sender.knows_way(self._points["C"])
+        theirs.sender.knows_way(self._points["S"])
         loop = self.host.loop
         if server is None:
             theirs.hold()  # a tarpit: no window, for ever

@@ -74,6 +74,10 @@ class Sender:
             self._tell_way(path)
         return path
 
+    def knows_way(self, points: tuple[PointFacts, ...]) -> None:
+        """The observer has been told of this way already."""
+        self._points = points
+
     def _tell_way(self, path: Path) -> None:
         """Tell the observer when it is another way than the handshake's."""
         facts = path.facts
@@ -279,8 +283,8 @@ class Sender:
         elif path.fate == "refused" and path.node is not None:
             back = round(latency * 1e9)
             sides = (back, NEVER) if end.side == "C" else (NEVER, back)
-            self._tell_cut(path.node.name, *sides)
             self.forget()
+            end.at(self._loop.time() + latency, self._tell_cut, path.node.name, *sides)
             end.at(self._loop.time() + 2 * latency, end.receive_reset)
 
     def _stray(self, path: Path, latency: float) -> None:

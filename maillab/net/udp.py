@@ -111,15 +111,19 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         port = path.fate == "refused"
         back = replace(path, source=node, points=(), latency=path.latency)
         kind = "port_unreachable" if port else "prohibited"
-        self._tell_icmp(kind, back, path.arrives, data)
+        router = node.address_for(path.sent.src[0])
+        self._tell_icmp(kind, back, path.arrives, data, router)
         error = os_error(errno.ECONNREFUSED if port else errno.EHOSTUNREACH)
         node.loop.call_later(path.latency, self._refused, error, context=self._context)
 
-    def _tell_icmp(self, kind: str, back: Path, flow: FiveTuple, data: bytes) -> None:
+    def _tell_icmp(  # noqa: PLR0913 — the facts of ICMP
+        self, kind: str, back: Path, flow: FiveTuple, data: bytes, router: str = ""
+    ) -> None:
+        """`router`: the address of the gateway that answers in place of the host."""
         facts: dict[str, Any] = {"points": back.facts} if back.points else {}
-        latency = round(back.latency * 1e9)
-        src, dst = flow.src, flow.dst
-        back.source.emit(kind, src=src, dst=dst, data=data, latency=latency, **facts)
+        facts |= {"router": router} if router else {}
+        facts |= {"src": flow.src, "dst": flow.dst, "data": data}
+        back.source.emit(kind, latency=round(back.latency * 1e9), **facts)
 
     def receive(self, data: bytes, source: Address, local: str = "") -> None:
         """A datagram arrived. A connected socket takes those of its peer only.

@@ -82,6 +82,7 @@ class Fault:
         """What cannot be meant: the key, and what to say about it."""
         yield from _bad_effect(self)
         yield from _bad_place(self)
+        yield from _bad_letter(self)
         yield from _bad_count(self)
 
 
@@ -108,19 +109,23 @@ def _bad_place(fault: Fault) -> Iterator[tuple[str, str]]:
         every = words.STAGES.values() if protocol == "*" else [words.STAGES[protocol]]
         known = dict.fromkeys(stage for stages in every for stage in stages)
         yield "stage", f"no stage {fault.stage!r}{words.advice(fault.stage, known)}"
-    for key, stages in (
-        ("sender", words.SENDER_STAGES),
-        ("recipient", words.RECIPIENT_STAGES),
-    ):
-        other = fault.stage not in (*stages, "*") and fault.protocols
-        if getattr(fault, key) and other:
-            yield key, f"is known at {', '.join(stages)} only, not at {fault.stage}"
     if not _is_client(fault.client):
         yield (
             "client",
             f"{fault.client!r} is no address: write one, a network such as "
             f"192.0.2.0/24, or a pattern such as 192.0.2.*",
         )
+
+
+def _bad_letter(fault: Fault) -> Iterator[tuple[str, str]]:
+    known = words.protocols_of(fault.protocol, fault.stage)
+    places = {"sender": words.SENDER_STAGES, "recipient": words.RECIPIENT_STAGES}
+    for key, stages in places.items():
+        if known and getattr(fault, key):
+            if fault.stage not in (*stages, words.ANY):
+                yield key, f"known at {', '.join(stages)} only, not at {fault.stage}"
+            elif "smtp" not in known:
+                yield key, f"known in SMTP only, not in {fault.protocol}"
 
 
 def _bad_count(fault: Fault) -> Iterator[tuple[str, str]]:

@@ -1,25 +1,28 @@
 """Packets for Wireshark, from one vantage point.
 
-Goes in: a trace and the name of a host. Comes out: a pcapng file with all packets that
-passed this host, the names of its peers, comments, and the keys that open TLS.
+Goes in: a trace and the name of a host, or a side of a gateway. Comes out: a pcapng
+file with all packets that passed there, the names of its peers, comments, and the keys
+that open TLS.
 
-Rule 1: one file, one vantage point: times are those of this host.
+Rule 1: one file, one vantage point: times and addresses are those of this place.
 Rule 2: a capture is exact: what text views mask is in it, and so are the keys.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maillab.errors import LabError
 from maillab.trace import pcapng
-from maillab.trace.events import Event
-from maillab.trace.flow import Flow, Packet
+from maillab.trace.datagrams import Datagrams
+from maillab.trace.flow import Flow
 from maillab.trace.lines import Line, clean
-from maillab.trace.packets import ethernet_frame, udp_packet, unreachable_packet
+from maillab.trace.packets import Packet, addresses, ethernet_frame
 from maillab.trace.session import Session
+from maillab.trace.vantage import check_place, names_of, passes
 from maillab.trace.view import clip
+from maillab.trace.ways import node_of
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
@@ -30,31 +33,41 @@ _COMMENT_WIDTH = 200
 
 
 class Capture:
-    """What a packet sniffer on `host` would have written."""
+    """What a packet sniffer at one place would have written."""
 
-    def __init__(self, trace: "Trace", host: str, link: str = "raw") -> None:
+    def __init__(
+        self, trace: "Trace", host: str, side: str = "", link: str = "raw"
+    ) -> None:
         if link not in _LINKS:
             raise LabError(f"link {link!r}: expected {' or '.join(map(repr, _LINKS))}")
-        known = list(_hosts(trace))
-        if host not in known:
-            raise LabError(f"no host {host!r} in this trace: {', '.join(known)}")
+        self.place = check_place(trace, host, side)
+        self.host = node_of(self.place)
         self.trace = trace
-        self.host = host
         self.link = link
+        self._passed = trace.passed(self.host)
 
     def __repr__(self) -> str:
-        return f"<Capture at {self.host}: {len(self.packets)} packets>"
+        return f"<Capture at {self.place}: {len(self.packets)} packets>"
 
     @cached_property
     def sessions(self) -> list[Session]:
-        """The connections of this host."""
-        return [s for s in self.trace.sessions if self.host in (s.client, s.server)]
+        """The connections whose packets pass here."""
+        ids = {session.id for session in self._flows}
+        return [session for session in self.trace.sessions if session.id in ids]
+
+    @cached_property
+    def _flows(self) -> list[Session]:
+        return [s for s in self._passed.sessions if passes(s, self.place)]
 
     @cached_property
     def packets(self) -> list[Packet]:
         """All packets as they passed; times since the world began."""
-        found = [packet for session in self.sessions for packet in self._tcp(session)]
-        found += self._udp()
+        known = {session.id: session for session in self.sessions}
+        found: list[Packet] = []
+        for flow in self._flows:
+            comments = _comments(known[flow.id]) if flow.id in known else {}
+            found += Flow(flow, self.place, comments).replay()
+        found += Datagrams(self._passed.datagrams, self.place).packets()
         return sorted(found, key=lambda packet: packet.time_ns)
 
     def to_bytes(self) -> bytes:
@@ -65,11 +78,22 @@ class Capture:
         """Write the file, for example "alpha.pcapng"."""
         Path(path).write_bytes(self.to_bytes())
 
+    @property
+    def _description(self) -> str:
+        _, _, side = self.place.partition("/")
+        return f"the {side} of {self.host}" if side else f"all interfaces of {self.host}"
+
+    @property
+    def _seen(self) -> set[str] | None:
+        """The addresses in these packets; None where all hosts are on one network."""
+        if not self._passed.has_ways:
+            return None
+        return {ip for packet in self.packets for ip in addresses(packet.data)}
+
     def _blocks(self) -> Iterator[bytes]:
         yield pcapng.section("Synthesised from a maillab trace")
-        description = f"all interfaces of {self.host}"
-        yield pcapng.interface(self.host, _LINKS[self.link], description)
-        yield pcapng.names(_names(self.trace))
+        yield pcapng.interface(self.place, _LINKS[self.link], self._description)
+        yield pcapng.names(names_of(self.trace, self._seen))
         keys = dict.fromkeys(e["line"] for s in self.sessions for e in s.all("keylog"))
         if keys:
             yield pcapng.tls_keys(keys)
@@ -78,34 +102,6 @@ class Capture:
         for time_ns, data, outbound, comment in self.packets:
             direction = pcapng.OUTBOUND if outbound else pcapng.INBOUND
             yield pcapng.packet(frame(data), epoch + time_ns, direction, comment)
-
-    def _tcp(self, session: Session) -> Iterator[Packet]:
-        comments = _comments(session)
-        if session.client == self.host:
-            yield from Flow(session, "C", comments).replay()
-        if session.server == self.host and session.server != session.client:
-            yield from Flow(session, "S", comments).replay()
-
-    def _udp(self) -> Iterator[Packet]:
-        senders: dict[tuple[str, int], str] = {}
-        for ident, event in enumerate(self.trace.datagrams, 1):
-            if event.kind == "datagram":
-                senders[event["src"]] = event.host
-                data = udp_packet(event["src"], event["dst"], event["data"], ident)
-                receiver = event["to_host"]
-            else:
-                data = _port_unreachable(event, ident)
-                receiver = senders.get(event["src"], "")
-            if event.host == self.host:
-                yield Packet(event.time_ns, data, True, "")
-            if receiver == self.host != event.host and event["latency"] >= 0:
-                yield Packet(event.time_ns + event["latency"], data, False, "")
-
-
-def _port_unreachable(event: Event, ident: int) -> bytes:
-    src, dst = event["src"], event["dst"]
-    refused = udp_packet(src, dst, event["data"], ident)
-    return unreachable_packet(dst[0], src[0], "port", refused, ident)
 
 
 def _comments(session: Session) -> dict[tuple[Side, int], str]:
@@ -132,27 +128,3 @@ def _comment(line: Line) -> str:
     ref = f" [{clean(line.ref)}]" if line.ref else ""
     why = f" ({clean(line.why)})" if line.why else ""
     return f"{lock}{line.speaker}: {clip(line.text, _COMMENT_WIDTH)}{ref}{why}"
-
-
-def _hosts(trace: "Trace") -> Iterable[str]:
-    ends = (name for s in trace.sessions for name in (s.client, s.server))
-    receivers = (event.get("to_host") for event in trace.datagrams)
-    return dict.fromkeys(name for name in (*trace.hosts, *ends, *receivers) if name)
-
-
-def _names(trace: "Trace") -> dict[str, list[str]]:
-    """The host names of each address that appears."""
-    found: dict[str, dict[str, None]] = {}
-    for session in trace.sessions:
-        for name, (ip, _) in (
-            (session.client, session.client_address),
-            (session.server, session.server_address),
-        ):
-            if ip and name != ip:
-                found.setdefault(ip, {})[name] = None
-    for event in trace.datagrams:
-        if event.kind == "datagram":
-            found.setdefault(event["src"][0], {})[event.host] = None
-            if event["to_host"]:
-                found.setdefault(event["dst"][0], {})[event["to_host"]] = None
-    return {ip: list(hosts) for ip, hosts in found.items()}

@@ -75,10 +75,12 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "sender",
         ),
         "port_unreachable": _network(
-            "ICMP says: nobody listens here", "src dst data latency points", "receiver"
+            "ICMP says: nobody listens here",
+            "src dst data latency points router",
+            "receiver",
         ),
         "prohibited": _network(
-            "ICMP says: a firewall forbids it", "src dst data latency points"
+            "ICMP says: a firewall forbids it", "src dst data latency points router"
         ),
         "rule": _network(
             "a rule did something else than accept",

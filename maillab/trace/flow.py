@@ -1,10 +1,11 @@
-"""The segments of one TCP connection, as they passed one of its two ends.
+"""The segments of one TCP connection, as they passed one place.
 
 Goes in: a session's network events. Comes out: packets in the order in which they
 passed the vantage point.
 
-The trace knows what mattered: who sent which octets when, and how long they
-travelled. Segments and acknowledgements follow from that, so they are derived here.
+The trace knows what mattered: who sent which octets when, how long they travelled, and
+where they were lost. Segments and acknowledgements follow from that, so they are
+derived here.
 
 Rule 1: times of the trace are never changed; what is derived falls between them.
 Rule 2: at one instant what arrives comes before what is sent, and that before bare
@@ -13,81 +14,71 @@ Rule 3: every second full segment is acknowledged at once, any other after 40 ms
         (RFC 9293 §3.8.6.3: at most one half second).
 """
 
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2s
 from heapq import heappop, heappush
 from itertools import count
-from typing import NamedTuple
 
 from maillab.trace.events import Event
-from maillab.trace.packets import ACK, FIN, PSH, RST, SYN, TcpPath, unreachable_packet
+from maillab.trace.handshake import Try, syn_acks, syns
+from maillab.trace.packets import (
+    ACK,
+    FIN,
+    PSH,
+    RST,
+    SYN,
+    Address,
+    Packet,
+    Segment,
+    TcpPath,
+    aged,
+    unreachable_packet,
+)
 from maillab.trace.session import Session
+from maillab.trace.tcp_end import MS, SYN_WINDOW, WORD, Span, TcpEnd
+from maillab.trace.ways import PEER, Passage, Trip, Ways
 from maillab.wire.lines import Side
 
-MS = 1_000_000
 DELAYED_ACK = 40 * MS
 _MSS = {4: 1460, 6: 1440}  # RFC 6691: 1,500 less the fixed headers
 _TIMESTAMPS = 12  # octets of that option in every segment (RFC 7323 §3)
-_SCALE = 7  # RFC 7323 §2
-_SYN_WINDOW, _WINDOW = 65_535, 2048  # the second one is in units of 128 octets
 _ARRIVE, _SEND, _ACKNOWLEDGE = range(3)
-_WORD = 0xFFFFFFFF
-
-
-class Packet(NamedTuple):
-    """An IP packet that passed the vantage point."""
-
-    time_ns: int
-    data: bytes
-    outbound: bool
-    comment: str
-
-
-@dataclass
-class _End:
-    """What one end knows. Sequence numbers count from 0, without wrapping."""
-
-    side: Side
-    path: TcpPath
-    isn: int
-    clock: int  # of its timestamps
-    sent: int = 0  # the next octet it will send
-    received: int = 0  # the next octet it expects, by the peer's count; 0: no SYN yet
-    echo: int = 0  # the peer's last timestamp
-    latency: int = 0  # of what it sends
-    last_arrival: int = 0  # of what it sent: TCP delivers in order
-    unacknowledged: list[int] = field(default_factory=list[int])  # sizes
-    promise: int = 0  # number of the delayed ACK that counts
-    gone: bool = False  # it reset the connection, or heard that the peer did
 
 
 class Flow:
     """Replays one session. `comments` maps (side, offset) to a packet comment."""
 
     def __init__(
-        self, session: Session, vantage: Side, comments: dict[tuple[Side, int], str]
+        self, session: Session, place: str, comments: dict[tuple[Side, int], str]
     ) -> None:
         self.session = session
-        self.vantage: Side = vantage
+        self.ways = Ways(session, place)
         self._told: dict[Side, list[tuple[int, str]]] = {"C": [], "S": []}
         for (side, offset), comment in sorted(comments.items(), reverse=True):
             self._told[side].append((offset, comment))  # the next one is the last
         self.packets: list[Packet] = []
         client, server = session.client_address, session.server_address
-        seed = f"{session.id} {client} {server}"
-        self._began = session.began_ns
-        self._c = _End("C", TcpPath(client, server, _seed(seed, 1)), _seed(seed, 2), 0)
-        self._s = _End("S", TcpPath(server, client, _seed(seed, 3)), _seed(seed, 4), 0)
-        self._c.clock, self._s.clock = _seed(seed, 5) >> 1, _seed(seed, 6) >> 1
+        self._addresses: dict[Side, tuple[Address, Address]] = {
+            "C": (client, server),
+            "S": (server, client),
+        }
+        seeds = [_seed(f"{session.id} {client} {server}", n) for n in range(7)]
+        began = session.began_ns
+        self._c = TcpEnd("C", began, ident=seeds[1], isn=seeds[2], clock=seeds[5] >> 1)
+        self._s = TcpEnd("S", began, ident=seeds[3], isn=seeds[4], clock=seeds[6] >> 1)
         self._mss = _MSS[6 if ":" in client[0] else 4]
+        self._paths: dict[tuple[Address, Address], TcpPath] = {}
+        self._syns = {tried.event.number: tried for tried in syns(session)}
+        self._syn_acks = {tried.event.number: tried for tried in syn_acks(session)}
         self._order = count()
         self._todo: list[tuple[int, int, int, Callable[[int], None]]] = []
 
     def replay(self) -> list[Packet]:
         """All packets of this connection that passed the vantage point."""
         self._c.latency = self._s.latency = self.session.latency_ns
+        if any(rule["action"] == "tarpit" for rule in self.session.all("rule")):
+            self._s.window = 0
         for event in self.session.events:
             plan = _PLANS.get(event.kind)
             if plan:
@@ -100,170 +91,186 @@ class Flow:
     def _at(self, time: int, phase: int, act: Callable[[int], None]) -> None:
         heappush(self._todo, (time, phase, next(self._order), act))
 
-    # The plan of each kind of event ---------------------------------------------------
+    # The handshake --------------------------------------------------------------------
 
     def _connect(self, event: Event) -> None:
-        arrives = self._syn_arrival(event.time_ns)
+        tried = self._syns[event.number]
         comment = f"connect to {event.get('to')} [RFC 9293 §3.5]".replace("to  [", "[")
         if event.kind == "syn":
             comment = f"SYN number {event['attempt']}: no answer yet [RFC 9293 §3.8.1]"
-        self._at(event.time_ns, _SEND, lambda t: self._syn(t, arrives, comment))
-
-    def _syn_arrival(self, sent: int) -> int | None:
-        """When the SYN that left at `sent` arrived at the server, if it did."""
-        accept = self.session.find("accept")
-        if accept:
-            return accept.time_ns if sent == self._answered_syn(accept) else None
-        refused = self.session.find("refused")
-        last = [e.time_ns for e in self.session.all("connect", "syn")][-1]
-        if refused and sent == last:
-            return (sent + refused.time_ns) // 2
-        return None
-
-    def _answered_syn(self, accept: Event) -> int:
-        left = accept.time_ns - accept["latency"]
-        sent = [e.time_ns for e in self.session.all("connect", "syn")]
-        return min(sent, key=lambda time: abs(time - left))
+        self._at(event.time_ns, _SEND, lambda _: self._syn(self._c, tried, comment))
 
     def _accept(self, event: Event) -> None:
-        established = self.session.find("established")
-        arrives = established.time_ns if established else None
-        self._at(event.time_ns, _SEND, lambda t: self._syn_ack(t, arrives))
-        if arrives is not None:
-            self._at(arrives, _SEND, lambda t: self._bare_ack(self._c, t))
+        tried = self._syn_acks[event.number]
+        self._at(tried.sent_ns, _SEND, lambda _: self._syn(self._s, tried, ""))
+        if tried.arrived_ns is not None:
+            self._at(tried.arrived_ns, _SEND, lambda now: self._bare_ack(self._c, now))
+
+    def _syn(self, end: TcpEnd, tried: Try, comment: str) -> None:
+        """A SYN; that of the server is a SYN-ACK."""
+        time, flags = tried.sent_ns, SYN if end is self._c else SYN | ACK
+        options = end.syn_options(time, self._mss)
+        window = SYN_WINDOW if end.window else 0
+        syn = end.bare(flags, self._peer(end), window, options)._replace(seq=end.isn)
+        trip = Trip(end.side, time, tried.arrived_ns, tried.lost_at)
+        self._show(trip, self._wrapped(end.side, syn), comment)
+        end.sent = max(end.sent, 1)
+        self._brings(trip, (0, 1))
 
     def _refused(self, event: Event) -> None:
-        last = [e.time_ns for e in self.session.all("connect", "syn")][-1]
+        """A RST answers the last SYN: from the server, or from who stands between."""
+        last = list(self._syns.values())[-1]
+        asked = last.arrived_ns or (last.sent_ns + event.time_ns) // 2
         comment = f"refused: {event['reason']} [RFC 9293 §3.5.2]"
-        middle = (last + event.time_ns) // 2
+        trip = Trip("S", asked, event.time_ns, origin=self._origin("S", event["by"]))
 
-        def act(time: int) -> None:
+        def act(_: int) -> None:
             self._s.received = 1
             self._s.isn = self._s.sent = 0
-            self._emit(self._s, time, RST | ACK, window=0, options=b"")
-            self._pass(self._s, time, event.time_ns, comment)
+            answer = self._s.bare(RST | ACK, self._c)
+            self._show(trip, self._wrapped("S", answer), comment)
 
-        self._at(middle, _SEND, act)
+        self._at(asked, _SEND, act)
+
+    def _origin(self, side: Side, host: str) -> str:
+        """Who sent something in the name of one side; "" when it was that side."""
+        ends = (self.session.client, self.session.server)
+        return host if self.ways.known and host != ends[side == "S"] else ""
 
     def _unreachable(self, event: Event) -> None:
         """ICMP reaches the client; the server's side never saw anything."""
-        if self.vantage == "S":
-            return
+        way = self.ways.find("C", event.time_ns)
+        code = event.get("code") or ("host" if way else "prohibited")
+        server = self.session.server_address[0]
+        router = _address_or(event.get("router") or event["by"], server)
+        last = list(self._syns.values())[-1]
+        asked = max(last.arrived_ns or 0, event.time_ns - event.get("latency", 0))
+        origin = event["by"] if way else "a router"
+        comment = f"{event['reason']} [RFC 1812 §5.2.7.1]"
 
-        def act(time: int) -> None:
-            syn = self._c.path.packet(self._c.isn, 0, SYN, _SYN_WINDOW)
-            router = _address_or(event["by"], self.session.server_address[0])
-            client = self.session.client_address[0]
-            data = unreachable_packet(router, client, "prohibited", syn, 1)
-            comment = f"{event['reason']} [RFC 1812 §5.2.7.1]"
-            self.packets.append(Packet(time, data, False, comment))
+        def act(_: int) -> None:
+            options = self._c.syn_options(last.sent_ns, self._mss) if way else b""
+            syn = self._c.bare(SYN, self._s, SYN_WINDOW, options)
+            syn = syn._replace(seq=self._c.isn)
 
-        self._at(event.time_ns, _ARRIVE, act)
+            def made(at: Passage) -> bytes:
+                client, server = self._addresses["C"]
+                if at.point:
+                    client, server = at.point.dst, at.point.src
+                quoted = aged(self._path(client, server).packet(syn), hops)
+                icmp = unreachable_packet(router, client[0], code, quoted, 1)
+                return aged(icmp, at.hops)
+
+            self._show(Trip("S", asked, event.time_ns, origin=origin), made, comment)
+
+        hops = way.hops if way else 0
+        self._at(asked, _ARRIVE, act)
+
+    # Data, and the end ----------------------------------------------------------------
 
     def _bytes(self, event: Event) -> None:
         self._at(event.time_ns, _SEND, lambda time: self._burst(time, event))
 
+    def _burst(self, time: int, event: Event) -> None:
+        end = self._end(event["side"])
+        trip = self._trip(end, time, event)
+        data: bytes = event["data"]
+        arrived: bytes = event.get("arrived", data)
+        room = self._mss - _TIMESTAMPS
+        for start in range(0, len(data), room):
+            piece = slice(start, start + room)
+            last = start + room >= len(data)
+            first = event["offset"] + 1 + start  # the SYN took one number
+            flags = ACK | PSH if last else ACK
+            segment = end.segment(time, flags, self._peer(end), first, data[piece])
+            self._show(
+                trip,
+                self._wrapped(end.side, segment, arrived[piece]),
+                self._comment(end, first + len(data[piece])),
+            )
+            self._carry(trip, (first, first + len(data[piece])))
+
     def _fin(self, event: Event) -> None:
         def act(time: int) -> None:
             end = self._end(event["side"])
-            arrives = self._arrival(end, time, event["latency"])
-            self._emit(end, time, FIN | ACK)
-            self._carry(end, time, arrives, 1, urgent=True)
+            trip = self._trip(end, time, event)
+            end.fin = end.sent if end.fin is None else end.fin
+            segment = end.segment(time, FIN | ACK, self._peer(end), end.fin)
+            self._show(trip, self._wrapped(end.side, segment), "")
+            self._carry(trip, (end.fin, end.fin + 1), urgent=True)
 
         self._at(event.time_ns, _SEND, act)
 
     def _reset(self, event: Event) -> None:
         def act(time: int) -> None:
             end = self._end(event["side"])
-            arrives = self._arrival(end, time, event["latency"])
-            self._emit(end, time, RST | ACK, window=0, options=b"")
-            end.gone = True
-            self._pass(end, time, arrives, "reset [RFC 9293 §3.5.2]")
-            if arrives is not None:
-                peer = self._peer(end)
-                self._at(arrives, _ARRIVE, lambda _: setattr(peer, "gone", True))
+            trip = self._trip(end, time, event)
+            trip = trip._replace(origin=self._origin(end.side, event.host))
+            segment = end.bare(RST | ACK, self._peer(end))
+            comment = "reset [RFC 9293 §3.5.2]"
+            self._show(trip, self._wrapped(end.side, segment), comment)
+            end.gone = end.gone or not trip.origin
+            self._ends(trip)
 
         self._at(event.time_ns, _SEND, act)
 
-    # Segments -------------------------------------------------------------------------
+    def _cut(self, event: Event) -> None:
+        """A middlebox sends each side a RST in the name of the other."""
+        sides: tuple[tuple[Side, int], ...] = (
+            ("S", event["to_client"]),
+            ("C", event["to_server"]),
+        )
 
-    def _syn(self, time: int, arrives: int | None, comment: str) -> None:
-        self._c.sent = 0
-        self._emit(self._c, time, SYN, window=_SYN_WINDOW, options=self._syn_options)
-        self._pass(self._c, time, arrives, comment)
-        self._c.sent = 1
-        if arrives is not None:
-            stamp = self._stamp(self._c, time)
-            self._at(arrives, _ARRIVE, lambda _: self._learn(self._s, 1, stamp))
+        def act(time: int) -> None:
+            for side, latency in sides:
+                if latency >= 0:
+                    self._forge(Trip(side, time, time + latency, origin=event.host))
 
-    def _syn_ack(self, time: int, arrives: int | None) -> None:
-        options = self._syn_options
-        self._emit(self._s, time, SYN | ACK, window=_SYN_WINDOW, options=options)
-        self._pass(self._s, time, arrives, "")
-        self._s.sent = 1
-        if arrives is not None:
-            stamp = self._stamp(self._s, time)
-            self._at(arrives, _ARRIVE, lambda _: self._learn(self._c, 1, stamp))
+        self._at(event.time_ns, _SEND, act)
 
-    def _burst(self, time: int, event: Event) -> None:
-        end = self._end(event["side"])
-        arrives = self._arrival(end, time, event["latency"])
-        end.sent = event["offset"] + 1  # the SYN took one number
-        data: bytes = event["data"]
-        room = self._mss - _TIMESTAMPS
-        for start in range(0, len(data), room):
-            payload = data[start : start + room]
-            last = start + room >= len(data)
-            self._emit(end, time, ACK | PSH if last else ACK, payload)
-            comment = self._comment(end, len(payload))
-            self._carry(end, time, arrives, len(payload), comment)
+    def _forge(self, trip: Trip) -> None:
+        """It stands where the next octet would have stood that the victim expects."""
+        end = self._end(trip.side)
+        number, end.ident = end.ident, -1  # Linux numbers such packets 0
+        segment = end.bare(RST | ACK, self._peer(end))
+        segment = segment._replace(seq=(end.isn + end.carried) & WORD)
+        end.ident = number
+        comment = f"reset by {trip.origin} [RFC 3360 §2]"
+        self._show(trip, self._wrapped(end.side, segment), comment)
+        self._ends(trip)
 
-    def _comment(self, end: _End, size: int) -> str:
-        """What the lines say that begin in the next `size` octets."""
-        told = self._told[end.side]
-        found: list[str] = []
-        while told and told[-1][0] < end.sent - 1 + size:
-            found.append(told.pop()[1])
-        return "\n".join(found)
+    def _ends(self, trip: Trip) -> None:
+        """A RST is on its way: who gets it says nothing any more."""
+        if trip.arrives_ns is not None:
+            peer = self._end(PEER[trip.side])
+            self._at(trip.arrives_ns, _ARRIVE, lambda _: setattr(peer, "gone", True))
 
-    def _carry(  # noqa: PLR0913 — a segment has that many sides
-        self,
-        end: _End,
-        time: int,
-        arrives: int | None,
-        size: int,
-        comment: str = "",
-        *,
-        urgent: bool = False,
-    ) -> None:
+    # Acknowledgements -----------------------------------------------------------------
+
+    def _carry(self, trip: Trip, span: Span, *, urgent: bool = False) -> None:
         """What was just made takes sequence numbers, and is acknowledged on arrival."""
-        end.sent += size
+        end, peer = self._end(trip.side), self._end(PEER[trip.side])
+        end.sent = max(end.sent, span[1])
         end.unacknowledged.clear()  # it carried an ACK
         end.promise += 1
-        if arrives is None:
-            self._pass(end, time, None, comment)
+        if trip.arrives_ns is None:
             return
-        data, peer = self._made, self._peer(end)
-        here = end.side == self.vantage
-        if here:
-            self.packets.append(Packet(time, data, True, comment))
-        expects, stamp = end.sent, self._stamp(end, time)
+        end.carried = max(end.carried, span[1])
+        stamp = end.stamp(trip.sent_ns)
 
         def arrive(now: int) -> None:
-            if not here:
-                self.packets.append(Packet(now, data, False, comment))
-            self._learn(peer, expects, stamp)
-            peer.unacknowledged.append(size)
-            if sum(peer.unacknowledged) >= 2 * (self._mss - _TIMESTAMPS):
+            at_once = peer.learn(span, stamp) and not peer.gone
+            peer.unacknowledged.append(span[1] - span[0])
+            if at_once or sum(peer.unacknowledged) >= 2 * (self._mss - _TIMESTAMPS):
                 self._bare_ack(peer, now)
             elif urgent:
                 self._promise(peer, now)
             elif len(peer.unacknowledged) == 1:
                 self._promise(peer, now + DELAYED_ACK)
 
-        self._at(arrives, _ARRIVE, arrive)
+        self._at(trip.arrives_ns, _ARRIVE, arrive)
 
-    def _promise(self, end: _End, time: int) -> None:
+    def _promise(self, end: TcpEnd, time: int) -> None:
         """`end` will acknowledge at `time`, unless something else does before."""
         end.promise += 1
         number = end.promise
@@ -274,87 +281,100 @@ class Flow:
 
         self._at(time, _ACKNOWLEDGE, act)
 
-    def _bare_ack(self, end: _End, time: int) -> None:
+    def _bare_ack(self, end: TcpEnd, time: int) -> None:
         end.unacknowledged.clear()
-        arrives = self._arrival(end, time, end.latency)
-        self._emit(end, time, ACK)
-        self._pass(end, time, arrives, "")
-        stamp, peer = self._stamp(end, time), self._peer(end)
-        if arrives is not None:
-            self._at(arrives, _ARRIVE, lambda _: self._learn(peer, 0, stamp))
+        open_way = self.ways.is_open(end.side, time)
+        arrives = self._arrival(end, time, end.latency) if open_way else None
+        trip = Trip(end.side, time, arrives)
+        segment = end.segment(time, ACK, self._peer(end), end.sent)
+        self._show(trip, self._wrapped(end.side, segment), "")
+        self._brings(trip, (end.sent, end.sent))
+
+    def _brings(self, trip: Trip, span: Span) -> None:
+        """On arrival the peer learns; it says nothing."""
+        if trip.arrives_ns is not None:
+            end, peer = self._end(trip.side), self._end(PEER[trip.side])
+            end.carried = max(end.carried, span[1])
+            stamp = end.stamp(trip.sent_ns)
+            self._at(trip.arrives_ns, _ARRIVE, lambda _: peer.learn(span, stamp))
+
+    # Packets --------------------------------------------------------------------------
+
+    def _show(
+        self, trip: Trip, made: Callable[[Passage], bytes], comment: str
+    ) -> None:
+        """Let a packet pass the vantage point, when and if it gets there."""
+        for at in self.ways.passages(trip):
+            packet = Packet(at.time_ns, made(at), at.outbound, comment)
+            if at.time_ns == trip.sent_ns and at.outbound:
+                self.packets.append(packet)
+            else:
+                self._at(at.time_ns, _ARRIVE, partial(self._pass, packet))
+
+    def _pass(self, packet: Packet, _: int) -> None:
+        self.packets.append(packet)
+
+    def _wrapped(
+        self, side: Side, segment: Segment, arrived: bytes | None = None
+    ) -> Callable[[Passage], bytes]:
+        """Makes the packet of a segment; `arrived`: what a middlebox made of it."""
+
+        def made(at: Passage) -> bytes:
+            src, dst = self._addresses[side]
+            if at.point:
+                src, dst = at.point.src, at.point.dst
+            seen = segment
+            if at.changed and arrived is not None:
+                seen = segment._replace(payload=arrived)
+            return aged(self._path(src, dst).packet(seen), at.hops)
+
+        return made
+
+    def _path(self, src: Address, dst: Address) -> TcpPath:
+        if (src, dst) not in self._paths:
+            self._paths[src, dst] = TcpPath(src, dst)
+        return self._paths[src, dst]
 
     # Small things ---------------------------------------------------------------------
 
-    def _emit(  # noqa: PLR0913 — the fields of a segment
-        self,
-        end: _End,
-        time: int,
-        flags: int,
-        payload: bytes = b"",
-        window: int = _WINDOW,
-        options: Callable[[int, int], bytes] | bytes | None = None,
-    ) -> None:
-        """Make a segment; it then waits in `_made`."""
-        if options is None:
-            options = b"\x01\x01" + self._timestamps(end, time)
-        elif not isinstance(options, bytes):
-            options = options(self._stamp(end, time), end.echo)
-        seq = (end.isn + end.sent) & _WORD
-        ack = (self._peer(end).isn + end.received) & _WORD if flags & ACK else 0
-        self._made = end.path.packet(seq, ack, flags, window, options, payload)
+    def _comment(self, end: TcpEnd, up_to: int) -> str:
+        """What the lines say that begin before this sequence number."""
+        told = self._told[end.side]
+        found: list[str] = []
+        while told and told[-1][0] + 1 < up_to:
+            found.append(told.pop()[1])
+        return "\n".join(found)
 
-    def _pass(self, end: _End, time: int, arrives: int | None, comment: str) -> None:
-        """Let the segment pass the vantage point, when and if it gets there."""
-        data = self._made
-        if end.side == self.vantage:
-            self.packets.append(Packet(time, data, True, comment))
-        elif arrives is not None:
-            self._at(
-                arrives,
-                _ARRIVE,
-                lambda now: self.packets.append(Packet(now, data, False, comment)),
-            )
+    def _trip(self, end: TcpEnd, time: int, event: Event) -> Trip:
+        arrives = self._arrival(end, time, event["latency"])
+        return Trip(end.side, time, arrives, event.get("lost_at"))
 
-    def _learn(self, end: _End, received: int, stamp: int) -> None:
-        end.received = max(end.received, received)
-        end.echo = stamp
-
-    def _arrival(self, end: _End, time: int, latency: int) -> int | None:
+    def _arrival(self, end: TcpEnd, time: int, latency: int) -> int | None:
         """When what leaves now arrives: in order, whatever the latency."""
         if latency < 0:
             return None
-        end.latency = latency
+        end.latency = min(end.latency, latency) if self.ways.known else latency
         end.last_arrival = max(end.last_arrival, time + latency)
         return end.last_arrival
 
-    def _end(self, side: Side) -> _End:
+    def _end(self, side: Side) -> TcpEnd:
         return self._c if side == "C" else self._s
 
-    def _peer(self, end: _End) -> _End:
+    def _peer(self, end: TcpEnd) -> TcpEnd:
         return self._s if end is self._c else self._c
-
-    def _stamp(self, end: _End, time: int) -> int:
-        return (end.clock + (time - self._began) // MS) & _WORD
-
-    def _timestamps(self, end: _End, time: int) -> bytes:
-        return struct.pack("!BBII", 8, 10, self._stamp(end, time), end.echo)
-
-    def _syn_options(self, stamp: int, echo: int) -> bytes:
-        """MSS, SACK permitted, timestamps, window scale: in Linux's order."""
-        return struct.pack(
-            "!BBHBBBBIIBBBB", 2, 4, self._mss, 4, 2, 8, 10, stamp, echo, 1, 3, 3, _SCALE
-        )
 
 
 _PLANS: dict[str, Callable[[Flow, Event], None]] = {
     "connect": Flow._connect,  # pyright: ignore[reportPrivateUsage]
     "syn": Flow._connect,  # pyright: ignore[reportPrivateUsage]
     "accept": Flow._accept,  # pyright: ignore[reportPrivateUsage]
+    "synack": Flow._accept,  # pyright: ignore[reportPrivateUsage]
     "refused": Flow._refused,  # pyright: ignore[reportPrivateUsage]
     "unreachable": Flow._unreachable,  # pyright: ignore[reportPrivateUsage]
     "bytes": Flow._bytes,  # pyright: ignore[reportPrivateUsage]
     "fin": Flow._fin,  # pyright: ignore[reportPrivateUsage]
     "reset": Flow._reset,  # pyright: ignore[reportPrivateUsage]
+    "cut": Flow._cut,  # pyright: ignore[reportPrivateUsage]
 }
 
 

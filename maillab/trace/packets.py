@@ -9,6 +9,7 @@ Rule 1: a checksum is the ones' complement sum (RFC 1071), and that is the value
 import struct
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
@@ -19,12 +20,14 @@ _TCP = struct.Struct("!HHIIBBHHH")
 _MODULUS = 0xFFFF
 _DONT_FRAGMENT = 0x4000
 _TTL = 64
-_PORT, _PROHIBITED = "port", "prohibited"
+_PORT, _PROHIBITED, _HOST = "port", "prohibited", "host"
 _UNREACHABLE = {  # (type, code): RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
     (4, _PORT): (3, 3),
     (4, _PROHIBITED): (3, 13),
+    (4, _HOST): (3, 1),
     (6, _PORT): (1, 4),
     (6, _PROHIBITED): (1, 1),
+    (6, _HOST): (1, 3),
 }
 
 
@@ -59,34 +62,59 @@ def ip_packet(src: str, dst: str, protocol: int, payload: bytes, ident: int) -> 
     return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + payload
 
 
-class TcpPath:
-    """Makes the segments that go one way between two sockets."""
+def aged(packet: bytes, hops: int) -> bytes:
+    """`packet` behind so many routers: each took one from its TTL (RFC 1812 §5.3.1).
 
-    def __init__(self, src: Address, dst: Address, ident: int) -> None:
+    IPv6 calls that the hop limit (RFC 8200 §3), and has no checksum of the header.
+    """
+    if not hops:
+        return packet
+    if packet[0] >> 4 == 6:
+        return packet[:7] + bytes([packet[7] - hops]) + packet[8:]
+    head = packet[:8] + bytes([packet[8] - hops, packet[9]]) + b"\0\0" + packet[12:20]
+    return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + packet[20:]
+
+
+class Packet(NamedTuple):
+    """An IP packet that passed the vantage point."""
+
+    time_ns: int
+    data: bytes
+    outbound: bool
+    comment: str
+
+
+class Segment(NamedTuple):
+    """The fields of RFC 9293 §3.1 that do not depend on where it is seen."""
+
+    seq: int
+    ack: int
+    flags: int
+    window: int
+    options: bytes = b""
+    payload: bytes = b""
+    ident: int = 0  # of its IP packet
+
+
+class TcpPath:
+    """Puts segments into IP packets that go one way between two sockets."""
+
+    def __init__(self, src: Address, dst: Address) -> None:
         self._src, self._dst = src[0], dst[0]
         self._ports = (src[1], dst[1])
         self._addresses = packed(src[0]) + packed(dst[0])
-        self._ident = ident  # of the next packet
 
-    def packet(  # noqa: PLR0913 — the fields of RFC 9293 §3.1, in their order
-        self,
-        seq: int,
-        ack: int,
-        flags: int,
-        window: int,
-        options: bytes = b"",
-        payload: bytes = b"",
-    ) -> bytes:
+    def packet(self, segment: Segment) -> bytes:
         """One segment in its IP packet."""
+        seq, ack, flags, window, options, payload, ident = segment
         offset = (20 + len(options)) << 2  # in words, in the upper four bits
         ports = self._ports
         head = _TCP.pack(*ports, seq, ack, offset, flags, window, 0, 0) + options
         size = len(head) + len(payload)
         pseudo = self._addresses + struct.pack("!II", size, TCP)
         check = checksum(b"".join((pseudo, head, payload)))
-        segment = b"".join((head[:16], check.to_bytes(2, "big"), head[18:], payload))
-        self._ident += 1
-        return ip_packet(self._src, self._dst, TCP, segment, self._ident)
+        octets = b"".join((head[:16], check.to_bytes(2, "big"), head[18:], payload))
+        return ip_packet(self._src, self._dst, TCP, octets, ident)
 
 
 def udp_packet(src: Address, dst: Address, payload: bytes, ident: int) -> bytes:
@@ -102,7 +130,7 @@ def udp_packet(src: Address, dst: Address, payload: bytes, ident: int) -> bytes:
 def unreachable_packet(
     src: str, dst: str, reason: str, original: bytes, ident: int
 ) -> bytes:
-    """ICMP destination unreachable; `reason` is "port" or "prohibited".
+    """ICMP destination unreachable; `reason` is "port", "prohibited" or "host".
 
     Carries the start of the packet that could not be delivered (RFC 1812 §4.3.2.3: as
     much as fits into 576 octets; RFC 4443 §3.1: into 1,280).
@@ -117,6 +145,18 @@ def unreachable_packet(
     check = checksum(pseudo + body).to_bytes(2, "big")
     body = body[:2] + check + body[4:]
     return ip_packet(src, dst, ICMP6 if version == 6 else ICMP, body, ident)
+
+
+def addresses(packet: bytes) -> tuple[str, str]:
+    """Source and destination of an IP packet."""
+    if packet[0] >> 4 == 6:
+        return _address(packet[8:24]), _address(packet[24:40])
+    return _address(packet[12:16]), _address(packet[16:20])
+
+
+@lru_cache(maxsize=4096)
+def _address(octets: bytes) -> str:
+    return str(ip_address(octets))
 
 
 def ethernet_frame(packet: bytes) -> bytes:

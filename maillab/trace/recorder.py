@@ -39,10 +39,12 @@ class Trace:
         epoch_ns: int = EPOCH_NS,
         seat: str = "",
         recorded: Iterable[Event] = (),
+        whole: "Trace | None" = None,
     ) -> None:
         self.strict = strict
         self.epoch_ns = epoch_ns
         self.seat = seat
+        self._whole = whole
         self._read = list(recorded)
         self._new: list[tuple[int, str, str, str, dict[str, Any]]] = []  # unread yet
         self._indexed = 0  # events that `_by_connection` knows
@@ -98,7 +100,7 @@ class Trace:
     @property
     def datagrams(self) -> list[Event]:
         """UDP datagrams and the ICMP answers to them."""
-        return self.of_kind("datagram", "port_unreachable")
+        return self.of_kind("datagram", "port_unreachable", "prohibited")
 
     @property
     def sessions(self) -> list[Session]:
@@ -152,7 +154,8 @@ class Trace:
         if host not in self.hosts:
             raise LabError(f"no host {host!r} in this trace: {', '.join(self.hosts)}")
         seen = seen_from(host, self._events)
-        return Trace(epoch_ns=self.epoch_ns, seat=host, recorded=seen)
+        whole = self.passed(host)
+        return Trace(epoch_ns=self.epoch_ns, seat=host, recorded=seen, whole=whole)
 
     # Views ----------------------------------------------------------------------------
 
@@ -184,11 +187,29 @@ class Trace:
         asked = self.of_kind("dns")
         return DnsWalk([event for event in asked if host in ("", event.host)], host)
 
-    def capture(self, host: str, *, link: str = "raw") -> "Capture":
-        """The packets that passed `host`; `link` is "raw" (IP) or "ethernet"."""
+    def capture(self, host: str, side: str = "", *, link: str = "raw") -> "Capture":
+        """The packets that passed a host, or one side of a gateway.
+
+        `capture("pc")`, `capture("router/outside")` or `capture("router", "outside")`;
+        `link` is "raw" (IP) or "ethernet".
+        """
         from maillab.trace.capture import Capture
 
-        return Capture(self, host, link)
+        return Capture(self, host, side, link)
+
+    @property
+    def has_ways(self) -> bool:
+        """Something lies between the hosts: gateways, firewalls."""
+        return any(e.kind == "path" or e.get("points") for e in self._events)
+
+    def passed(self, host: str) -> "Trace":
+        """The trace from which packets at a host are made.
+
+        A seat knows less than a packet sniffer there: what is not for this host is on
+        its wire, too. What is written to a file has lost that.
+        """
+        whole = self._whole
+        return whole if whole and host == self.seat and whole.has_ways else self
 
     # Files ----------------------------------------------------------------------------
 

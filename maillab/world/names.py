@@ -104,9 +104,10 @@ class Names:
         elif recurse and not tcp:
             address = ""
         else:
+            known = ", ".join(self.name_servers)
             raise LabError(
                 f"{place.name} asks no server but walks from the root itself: say "
-                f"which one is meant, such as server={next(iter(self.name_servers), '')!r}"
+                f"which one is meant, by server=; there are {known}"
             )
         owner, kind = asked_name(name, rdtype), checked_type(rdtype)
         asking = Asking(owner, RdataType[kind], address, recurse, tcp)
