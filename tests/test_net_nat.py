@@ -9,7 +9,16 @@ from maillab.net.effects import Loss, Rate
 from maillab.net.gateway import Gateway
 from maillab.net.host import Host
 from maillab.net.path import FiveTuple
-from tests.networks import MX, MX6, PUBLIC, SERVER, SERVER6, HomeNetwork, add_subnet
+from tests.networks import (
+    MX,
+    MX6,
+    PUBLIC,
+    SERVER,
+    SERVER6,
+    HomeNetwork,
+    add_subnet,
+    say_by_tcp,
+)
 
 
 @pytest.fixture
@@ -108,6 +117,34 @@ def test_a_client_that_speaks_again_is_translated_again(net):
 
     assert net.run(script()) == b"again"
     assert len(translations(net)) == 2
+
+
+def test_ten_megabytes_pass_in_both_directions(net):
+    data = bytes(range(256)) * 40_000
+    for caller, address in ((net.pc, MX), (net.mx, PUBLIC)):
+        result = net.tcp(caller, address, data=data)
+        assert (result.what, result.data == data) == ("done", True)
+        assert result.seconds < 30
+
+
+def test_a_slow_reader_stalls_nobody_else(net):
+    async def slow(stream):
+        await net.mx.sleep(500)
+
+    async def script():
+        stuck = await net.pc.connect(MX, 26)
+        stuck.write(b"x" * 1_000_000)
+        await net.pc.sleep(1)
+        began = net.loop.time()
+        assert len(await say_by_tcp(net.pc, MX, 25, b"y" * 1_000_000)) == 1_000_000
+        assert net.loop.time() - began < 2
+        unread = sum(
+            len(e["data"]) for e in net.trace.of_kind("bytes") if e.connection == "c1"
+        )
+        assert unread <= 3 * 65_535, "what its stream keeps, and TCP's window"
+
+    net.run(net.mx.listen(26, slow))
+    net.run(script())
 
 
 # Forwards and hairpin -----------------------------------------------------------------

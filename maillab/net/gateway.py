@@ -144,6 +144,11 @@ class Gateway(Host):
         return self.outward(super().translated_out(flow, rule))
 
     @property
+    def passes_on(self) -> bool:
+        """That is what it is for."""
+        return True
+
+    @property
     def filters(self) -> bool:
         """It looks at packets, rather than just passing them on."""
         return self.nat or bool(self.forwards) or super().filters

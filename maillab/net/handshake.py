@@ -174,7 +174,7 @@ class Dial:
     def _unreachable(self, path: Path, code: str) -> None:
         """ICMP has come back."""
         error = os_error(errno.EHOSTUNREACH)
-        router = path.node.address_for(self.source[0]) if path.node else ""
+        router = path.node.address_for(path.arrives.src[0]) if path.node else ""
         self._fail(
             error,
             "unreachable",

@@ -173,6 +173,11 @@ class Host:
         return self.subnet
 
     @property
+    def passes_on(self) -> bool:
+        """It hands on packets of others (a gateway)."""
+        return False
+
+    @property
     def filters(self) -> bool:
         """Its firewall has rules, or still remembers some."""
         return self.firewall.version > 0

@@ -213,7 +213,9 @@ class Network:
     @property
     def goodbyes(self) -> bool:
         """Some connection has ended on one side and not yet on the other."""
-        return any(endpoint.peer.gone for endpoint in self.endpoints)
+        return any(
+            one.peer.gone and one.host.up and one.peer.host.up for one in self.endpoints
+        )
 
     def now(self) -> datetime:
         """The date and time in this world (UTC)."""

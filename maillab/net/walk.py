@@ -227,6 +227,8 @@ class Walk:
     def _screen(self, place: "Host", direction: Direction) -> bool:
         """Through the rules and the translation of one place."""
         if not place.filters:
+            if place is not self.path.source and place.passes_on:
+                self._step(place, direction, None, "passes", self._flow)
             return True
         entry = place.conntrack.find(self._flow, self._now)
         if entry is None:

@@ -247,7 +247,9 @@ class World(Names, Wiring):
 
 
 def is_busy(server: MailServer) -> bool:
-    """A message is being worked on, rather than waiting for its next try."""
+    """A message is being worked on, rather than waiting for its next try or power."""
+    if not server.host.up:
+        return False
     now = server.host.time()
     entries = server.mta.queue.entries.values()
     return any(entry.next_try is None or entry.next_try <= now for entry in entries)
