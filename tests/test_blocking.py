@@ -158,6 +158,16 @@ def test_silence_is_a_time_out_after_127_seconds_of_the_world(world, pc):
     assert 127 <= world.time - began < 128
 
 
+def test_at_home_the_provider_drops_and_the_cloud_answers():
+    with open_world("home-server") as world:
+        pc, began = world.host("alice-pc"), world.time
+        with pytest.raises(TimeoutError):
+            SMTP(pc, "mx.bigmail.example", 25)
+        assert 127 <= world.time - began < 128
+        with SMTP(pc, "relay.cloud.example", 587) as client:
+            assert client.starttls()[0] == 220
+
+
 @pytest.mark.parametrize("client", [SMTP, POP3, IMAP4])
 def test_a_time_out_counts_seconds_of_the_world(world, pc, client):
     world.host(MX).up = False

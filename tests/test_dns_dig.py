@@ -96,6 +96,12 @@ def test_an_address_may_be_asked_for_its_name(world):
     assert world.dig("203.0.113.25", "PTR", host="pc").records == ["mx.beta.example."]
 
 
+@pytest.mark.parametrize("options", [{"server": "ns1.beta.example"}, {"host": "pc"}])
+def test_any_gets_what_the_server_gives(world, options):
+    answer = world.dig("beta.example", "ANY", **options)
+    assert (answer.status, len(answer.records)) == ("NOERROR", 1)
+
+
 def test_options_without_a_server_go_to_the_resolver_of_the_host(world):
     answer = world.dig("beta.example", "MX", host="pc", tcp=True)
     assert answer.records == ["10 mx.beta.example."]

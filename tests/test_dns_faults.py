@@ -137,7 +137,7 @@ def test_the_trace_tells_of_each_strike(world):
     assert event.host == NS1
     assert event.facts == {
         "stage": "dns",
-        "what": "servfail: beta.example. MX",
+        "what": "servfail: beta.example MX",
         "comment": "the disk is full",
     }
 

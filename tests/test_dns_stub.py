@@ -5,7 +5,7 @@ import pytest
 from maillab.errors import LabError
 from maillab.world.files import load
 from maillab.world.world import World
-from tests.dns_worlds import asked, dns_world
+from tests.dns_worlds import asked, dns_world, write
 
 RESOLVER = "192.0.2.54"
 
@@ -70,6 +70,28 @@ def test_a_refusal_is_a_failure_that_may_pass(two):
     resolver = two.resolvers["phone"]
     answer = two.run(resolver.resolve("beta.example", "MX"), on="phone")
     assert (answer.status, answer.temporary) == ("SERVFAIL", True)
+
+
+def test_a_stub_without_edns_needs_tcp_beyond_512_octets(tmp_path):
+    """RFC 1035 §4.2.1."""
+    long = 'long TXT "' + '" "'.join(["x" * 200] * 3) + '"\n'
+    with dns_world(tmp_path, beta_example=long) as world:
+        assert world.dig("long.beta.example", "TXT", host="pc").asked.transport == "tcp"
+        by = {
+            e["transport"] for e in world.trace.of_kind("dns") if e.host == "resolver"
+        }
+        assert "tcp" not in by  # the resolver itself has EDNS
+
+
+def test_a_resolver_may_be_the_root_itself(tmp_path):
+    file = write(tmp_path)
+    text = file.read_text()
+    roots = 'zones = { "." = "root.zone" }'
+    file.write_text(text.replace(roots, f'{roots}\nserves = ["resolver"]'))
+    with World(load(file)) as world:
+        options = {"host": "pc", "server": "ns.root.example"}
+        answer = world.dig("beta.example", "MX", **options)
+        assert answer.records == ["10 mx.beta.example."]
 
 
 # Who asks whom ------------------------------------------------------------------------

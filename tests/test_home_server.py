@@ -226,3 +226,12 @@ def test_the_smart_host_never_gets_a_password_without_tls(world):
         "relay.cloud.example offers no STARTTLS: the password was not sent"
     )
     assert "cheshire" not in world.trace.to_jsonl()
+
+
+def test_a_resolver_without_power_forgets_what_it_knew(world):
+    world.dig("mx.bigmail.example", host="alice-pc")
+    cache = world.resolvers["dns.provider.example"].cache
+    assert "mx.bigmail.example" in str(world.resolver("dns.provider.example").cache())
+    world.power_off("dns.provider.example")
+    world.power_on("dns.provider.example")
+    assert cache.rows() == []

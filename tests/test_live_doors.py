@@ -9,6 +9,8 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
+import dns.message
+import dns.query
 import pytest
 from aiosmtpd.controller import Controller
 
@@ -56,7 +58,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def live():
     with open_world("two-domains") as world:
-        with Live(world) as opened:
+        with Live(world, rate=20) as opened:
             yield opened
         assert Journal(world).failures == []
 
@@ -101,6 +103,25 @@ def test_a_door_to_port_53_has_two_halves(live, enter):
     with socket.socket(type=socket.SOCK_DGRAM) as udp, pytest.raises(OSError) as error:
         udp.bind((HERE, door.real_port))
     assert error.value.errno == errno.EADDRINUSE
+
+
+def test_a_door_to_port_53_answers_by_udp_and_by_tcp(live):
+    door = live.open_door("ns.beta.example", 53, seat="alice-pc")
+    question = dns.message.make_query("beta.example", "MX")
+    for ask in (dns.query.udp, dns.query.tcp):
+        response = ask(question, HERE, timeout=30, port=door.real_port)
+        assert "10 mx.beta.example." in response.to_text()
+    asked = [event for event in live.world.trace.datagrams if event.host == "alice-pc"]
+    assert asked[-1]["dst"] == ("203.0.113.53", 53)
+
+
+def test_the_virtual_port_of_a_quiet_udp_client_is_given_back(live):
+    door = live.open_door("ns.beta.example", 53, seat="bob-pc")
+    dns.query.udp(dns.message.make_query("x", "A"), HERE, 30, door.real_port)
+    pc = live.world.host("bob-pc")
+    assert len(pc.udp_ports) == 1
+    live.call(pc.sleep(31))
+    assert not pc.udp_ports
 
 
 def test_the_client_of_a_door_sits_where_the_door_says(live, enter):

@@ -67,7 +67,7 @@ def heard(real):
 
 
 def test_a_slow_reader_holds_up_its_server_and_nobody_else(live):
-    block, total, written = b"x" * 100_000, 300, []
+    block, total, written = b"x" * 100_000, 150, []
 
     async def serve(stream):
         for number in range(total):
@@ -76,7 +76,10 @@ def test_a_slow_reader_holds_up_its_server_and_nobody_else(live):
             written.append(number)
 
     live.call(live.world.host(MX).listen(5001, serve))
-    with enter(live, 5001) as slow:
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        slow.settimeout(60)
+        slow.connect((HERE, live.open_door(MX, 5001).real_port))
         letter = b"Subject: in the meantime\r\n\r\nHello\r\n"
         with smtplib.SMTP(HERE, live.door(MX, 25).real_port, timeout=30) as client:
             client.sendmail("x@nowhere.example", [BOB], letter)

@@ -193,6 +193,7 @@ def test_a_firewall_does_what_it_does(python, world, action, answer):
     )
     until(python, answer, MX, 25)
     assert python(CONNECT, "mail.alpha.example", 25) == answer
+    assert python(CONNECT, "203.0.113.53", 25) == answer  # though nobody listens there
     assert python(CONNECT, MX, 587) == "192.0.2.101 220"
     world.remove_rule(SEAT, rule)
     until(python, "192.0.2.101 220", MX, 25)
@@ -251,6 +252,23 @@ def test_who_may_not_is_told_what_to_do():
     assert done.returncode == 2
     assert "sudo" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_at_home_the_provider_is_in_the_way(tmp_path):
+    with (
+        open_world("home-server") as world,
+        Live(world, usual_doors=False) as live,
+        Netns(live, "alice-pc") as netns,
+    ):
+        answers = {
+            place: talk(netns, tmp_path, *place)
+            for place in (
+                ("mx.bigmail.example", 25),
+                ("mx.bigmail.example", 587),
+                ("mail.home.example", 25),  # by its public address: hairpin
+            )
+        }
+    assert list(answers.values()) == ["silence", *["192.168.1.20 220"] * 2]
 
 
 def test_nothing_is_left_of_it():

@@ -31,7 +31,7 @@ class Answer:
 
     status   "NOERROR", "NXDOMAIN", "NODATA", "SERVFAIL" or "timeout"
     records  the record data as zone files write them, such as "10 mx.beta.example."
-    name     the owner of the records, at the end of a CNAME chain
+    rrset    the same with owner and TTL; the owner is the end of a CNAME chain
     ttl      how long it may be kept, in seconds
     chain    the CNAME records that led there; `aliases` are their targets
     soa      in a denial: the SOA that says how long it may be kept (RFC 2308 §3)
@@ -87,7 +87,8 @@ def read_answer(
     text = text_of(owner)
     for wanted in (kind, RdataType.CNAME):
         for rrset in response.answer:
-            if rrset.name == owner and rrset.rdtype == wanted:
+            fits = rrset.rdtype == wanted or kind == RdataType.ANY
+            if rrset.name == owner and fits:
                 return Answer(text, kind.name, "NOERROR", rrset, ttl=float(rrset.ttl))
     soa = find_soa(response, owner)
     ttl = float(denial_ttl(soa)) if soa is not None else 0.0
@@ -134,7 +135,8 @@ def knows(response: dns.message.Message, owner: dns.name.Name) -> bool:
 
 def is_alias(answer: Answer, kind: RdataType) -> bool:
     """The answer is a CNAME and not what was asked for."""
-    return answer.rrset is not None and answer.rrset.rdtype != kind
+    found = answer.rrset.rdtype if answer.rrset is not None else kind
+    return found != kind and kind != RdataType.ANY
 
 
 def read_status(

@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rrset
 from dns.rdatatype import RdataType
 
-from maillab.dns.answers import Answer
+from maillab.dns.answers import Answer, text_of
 from maillab.dns.client import Asker
 from maillab.dns.faults import DnsFault, FaultList
 from maillab.dns.ports import Reply, open_ports
@@ -43,7 +43,7 @@ RCODES = {
     "NODATA": dns.rcode.NOERROR,
     "NXDOMAIN": dns.rcode.NXDOMAIN,
 }
-NO_ANY = '"RFC' '8482" ""'  # one word, in the record
+NO_ANY = f'"RFC{8482}" ""'  # what such an answer holds (RFC 8482 §4.2)
 Question = tuple[dns.name.Name, RdataType]
 
 
@@ -158,7 +158,7 @@ class NameServer:
 
     def _tell(self, fault: DnsFault, query: dns.message.Message) -> None:
         question = query.question[0]
-        what = f"{fault.kind}: {question.name} {question.rdtype.name}"
+        what = f"{fault.kind}: {text_of(question.name)} {question.rdtype.name}"
         self.host.emit("fault", stage="dns", what=what, comment=fault.comment)
 
     # Asking others --------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 Goes in: a name and a type. Comes out: an `Answer`, as from `Resolver`.
 
-Rule: as glibc does it: no cache; each server in turn for 5 s, the whole list twice; one
-that fails (SERVFAIL, REFUSED, NOTIMP) is passed over; a cut-off answer is asked for
-again by TCP.
+Rule: as glibc does it: no cache, no EDNS; each server in turn for 5 s, the whole list
+twice; one that fails (SERVFAIL, REFUSED, NOTIMP) is passed over; an answer that was cut
+off is asked for again by TCP.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,6 +74,7 @@ class StubResolver:
         last = Reply(None, "", "")
         for server in self.servers * ATTEMPTS:
             query = make_query(owner, kind, self._random, recurse=True)
+            query.use_edns(False)
             reply = Reply(*await self._ask_one(query, server))
             told = status_of(reply.response, owner, kind)
             tell(self._asker, told, server, reply.transport)

@@ -43,6 +43,7 @@ OWN_RULE, PROHIBITED_RULE = 100, 10  # priorities: the lower comes first
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 BOUND = ("open", "silent")
+FEW = 16  # ports in a range of a rule; of longer ranges only open ports matter
 SYN_SETTINGS = {  # the kernel's SYNs at the times at which virtual hosts send theirs
     "tcp_syn_linear_timeouts": "0",
     "tcp_syn_retries": "6",
@@ -114,10 +115,9 @@ class VirtualPorts:
     def _places(self) -> Iterator[Place]:
         """Every address of the seat's IP versions, with every port that matters."""
         hosts = list(self._live.world.network.hosts.values())
+        tcp = (p for host in hosts for p in (*host.tcp_ports, *ruled_ports(host)))
         ports = {
-            "tcp": sorted(
-                {*KNOWN, *(port for host in hosts for port in host.tcp_ports)}
-            ),
+            "tcp": sorted({*KNOWN, *tcp}),
             "udp": sorted({port for host in hosts for port in udp_ports(host)}),
         }
         found = dict.fromkeys(text for host in hosts for text in host.addresses)
@@ -239,6 +239,14 @@ def open_ports(
 def tcp_ports(host: Host) -> tuple[int, ...]:
     """The ports on which a host accepts connections."""
     return tuple(host.tcp_ports)
+
+
+def ruled_ports(host: Host) -> Iterator[int]:
+    """The ports that a firewall names one by one: a drop is told from a refusal."""
+    for rule in host.firewall:
+        for ports in rule.ports:
+            if len(ports) <= FEW:
+                yield from ports
 
 
 def udp_ports(host: Host) -> tuple[int, ...]:

@@ -68,6 +68,8 @@ class Sender:
     def way(self) -> Path:
         """The way to the peer as it is now."""
         end, network, path = self._end, self._end.host.network, self._path
+        if end.held:  # in the name of another: back on the way it came
+            return end.peer.sender.way().backwards()
         if path is None or path.is_stale(network.version, self._loop.time()):
             flow = FiveTuple("tcp", end.local, end.remote)
             path = self._path = network.path(end.host, flow, end.id)

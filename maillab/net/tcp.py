@@ -39,6 +39,7 @@ class Endpoint(asyncio.Transport):
         self.remote = remote
         self.peer: Endpoint = self
         self.gone = False
+        self.held = False
         self._loop = host.loop
         self._context = host.fork_context()
         self._protocol: Any = None
@@ -58,7 +59,9 @@ class Endpoint(asyncio.Transport):
 
     def hold(self) -> None:
         """Be a tarpit: take nothing, say nothing, stay open."""
+        self.held = True
         self.receiver.window = 0
+        self.host.network.endpoints.pop(self, None)  # nobody waits for its goodbye
 
     def start(self, protocol: asyncio.BaseProtocol) -> None:
         """Give the connection to `protocol`."""

@@ -80,8 +80,8 @@ class Capture:
 
     @property
     def _description(self) -> str:
-        _, _, side = self.place.partition("/")
-        return f"the {side} of {self.host}" if side else f"all interfaces of {self.host}"
+        host, _, side = self.place.partition("/")
+        return f"the {side} of {host}" if side else f"all interfaces of {host}"
 
     @property
     def _seen(self) -> set[str] | None:

@@ -283,9 +283,9 @@ class Flow:
 
     def _bare_ack(self, end: TcpEnd, time: int) -> None:
         end.unacknowledged.clear()
-        open_way = self.ways.is_open(end.side, time)
-        arrives = self._arrival(end, time, end.latency) if open_way else None
-        trip = Trip(end.side, time, arrives)
+        lost_at = self.ways.stops(end.side, time)
+        arrives = None if lost_at else self._arrival(end, time, end.latency)
+        trip = Trip(end.side, time, arrives, lost_at or "")
         segment = end.segment(time, ACK, self._peer(end), end.sent)
         self._show(trip, self._wrapped(end.side, segment), "")
         self._brings(trip, (end.sent, end.sent))
@@ -296,13 +296,15 @@ class Flow:
             end, peer = self._end(trip.side), self._end(PEER[trip.side])
             end.carried = max(end.carried, span[1])
             stamp = end.stamp(trip.sent_ns)
-            self._at(trip.arrives_ns, _ARRIVE, lambda _: peer.learn(span, stamp))
+
+            def arrive(_: int) -> None:
+                peer.learn(span, stamp)
+
+            self._at(trip.arrives_ns, _ARRIVE, arrive)
 
     # Packets --------------------------------------------------------------------------
 
-    def _show(
-        self, trip: Trip, made: Callable[[Passage], bytes], comment: str
-    ) -> None:
+    def _show(self, trip: Trip, made: Callable[[Passage], bytes], comment: str) -> None:
         """Let a packet pass the vantage point, when and if it gets there."""
         for at in self.ways.passages(trip):
             packet = Packet(at.time_ns, made(at), at.outbound, comment)

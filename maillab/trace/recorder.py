@@ -16,6 +16,7 @@ from maillab.trace import events
 from maillab.trace.events import EPOCH_NS, Event
 from maillab.trace.seat import seen_from
 from maillab.trace.session import Session
+from maillab.trace.vantage import gateways_of
 
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
     from maillab.trace.capture import Capture
@@ -151,10 +152,12 @@ class Trace:
 
         What was dropped on the way to it, or from it, is silence.
         """
-        if host not in self.hosts:
-            raise LabError(f"no host {host!r} in this trace: {', '.join(self.hosts)}")
+        known = list(dict.fromkeys((*self.hosts, *gateways_of(self))))
+        if host not in known:
+            raise LabError(f"no host {host!r} in this trace: {', '.join(known)}")
         seen = seen_from(host, self._events)
-        whole = self.passed(host)
+        passed = self.passed(host)
+        whole = Trace(epoch_ns=self.epoch_ns, recorded=passed)
         return Trace(epoch_ns=self.epoch_ns, seat=host, recorded=seen, whole=whole)
 
     # Views ----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from maillab.trace.events import Event
 from maillab.trace.foreign import guess_protocol, split_stream
 from maillab.trace.lines import Line
+from maillab.trace.pieces import Burst, Pieces
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
@@ -44,23 +45,6 @@ _FAILURES = {
     "timed_out": "timed out",
     "unreachable": "unreachable",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Octets that left one side at once; `arrived_ns` is None when they never did."""
-
-    side: Side
-    offset: int
-    data: bytes
-    sent_ns: int
-    arrived_ns: int | None
-    number: int
-
-    @property
-    def end(self) -> int:
-        """Offset of the octet behind it."""
-        return self.offset + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +180,21 @@ class Session:
     def bursts(self) -> dict[Side, list[Burst]]:
         """The octets of each side as they left."""
         found: dict[Side, list[Burst]] = {"C": [], "S": []}
+        sent: dict[Side, int] = {"C": 0, "S": 0}  # octets, for the first time
         for e in self.all("bytes"):
             latency: int = e["latency"]
+            side: Side = e["side"]
             arrived = e.time_ns + latency if latency >= 0 else None
-            found[e["side"]].append(
-                Burst(e["side"], e["offset"], e["data"], e.time_ns, arrived, e.number)
-            )
+            facts = (e["offset"], e["data"], e.time_ns, arrived, e.number)
+            again = e["offset"] < sent[side]
+            burst = Burst(side, *facts, e.get("lost_at"), again)
+            found[side].append(burst)
+            sent[side] = max(sent[side], burst.end)
         return found
 
     @cached_property
-    def _ends(self) -> dict[Side, list[int]]:
-        """Where each burst ends, to find the one with a given octet."""
-        return {side: [b.end for b in found] for side, found in self.bursts.items()}
+    def _pieces(self) -> "dict[Side, Pieces]":
+        return {side: Pieces(found) for side, found in self.bursts.items()}
 
     @cached_property
     def _departures(self) -> dict[Side, list[int]]:
@@ -220,11 +207,7 @@ class Session:
 
     def wire(self, side: Side) -> bytes:
         """The octets that one side put on the wire, in order, each once."""
-        stream = bytearray()
-        for burst in self.bursts[side]:
-            if burst.end > len(stream):
-                stream[burst.offset :] = burst.data
-        return bytes(stream)
+        return self._pieces[side].stream()
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -317,14 +300,10 @@ class Session:
 
     def _times_outside(self, event: Event) -> tuple[int, int | None]:
         """When the first octet of a line left, and when its last one arrived."""
-        bursts, ends = self.bursts[event["speaker"]], self._ends[event["speaker"]]
+        pieces = self._pieces[event["speaker"]]
         end: int = event["offset"] + len(event["octets"])
-        first = bisect_right(ends, event["offset"])
-        last = bisect_left(ends, end)
-        while last < len(ends) and bursts[last].arrived_ns is None:
-            last += 1  # lost: it was sent again
-        sent = bursts[first].sent_ns if first < len(ends) else event.time_ns
-        return sent, bursts[last].arrived_ns if last < len(ends) else None
+        sent = pieces.sent_ns(event["offset"])
+        return event.time_ns if sent is None else sent, pieces.arrived_ns(end)
 
     def _times_inside(
         self, speaker: Side, said: Event | None, heard: Event | None

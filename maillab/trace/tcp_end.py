@@ -80,7 +80,7 @@ class TcpEnd:
                 self.received = max(self.received, end)
         self._early = [block for block in self._early if block[0] > self.received]
 
-    def segment(  # noqa: PLR0913 — the fields of a segment
+    def segment(
         self,
         time: int,
         flags: int,

@@ -115,7 +115,7 @@ class Way:
         """Each time that a packet passes `place`. `ends` are the two hosts."""
         origin = self.exit_of(trip.origin) if trip.origin else 0
         first = origin or 0
-        last = self._last(trip, first)
+        last = self.last_seen(trip.lost_at if trip.arrives_ns is None else "", first)
         return [
             Passage(
                 self._time(trip, first, i),
@@ -135,16 +135,13 @@ class Way:
             return True
         return point.node == place in ends and i in (0, len(self.points) - 1)
 
-    def _last(self, trip: Trip, first: int) -> int:
-        """The number of the last point that saw it."""
+    def last_seen(self, lost_at: str, first: int = 0) -> int:
+        """The number of the last point that saw a packet; lost_at "": that is all."""
         last = len(self.points) - 1
-        if trip.arrives_ns is not None or not trip.lost_at:
+        if not lost_at:
             return last
-        seen = (i for i in range(last, first, -1) if self._is_lost(i, trip.lost_at))
-        return next(seen, first)
-
-    def _is_lost(self, i: int, place: str) -> bool:
-        return self.points[i].place == place
+        places = [point.place for point in self.points]
+        return next((i for i in range(last, first, -1) if places[i] == lost_at), first)
 
     def _time(self, trip: Trip, first: int, i: int) -> int:
         start = self.points[first].after
@@ -166,6 +163,8 @@ class Ways:
             self._told[event["side"]].append((event.time_ns, way))
         rules = session.all("rule")
         self._writers = [e.host for e in rules if e["action"] == "strip-starttls"]
+        cuts = session.all("cut")
+        self._cuts = [e for e in cuts if e["to_client"] >= 0 <= e["to_server"]]
         self._passed: dict[tuple[Side, int], int] = {}  # the last time, for each point
 
     @property
@@ -185,10 +184,16 @@ class Ways:
         other = self.find(PEER[side], time) if self._told[PEER[side]] else None
         return other.backwards() if other else None
 
-    def is_open(self, side: Side, time: int) -> bool:
-        """Does what leaves one side now come to the other?"""
+    def stops(self, side: Side, time: int) -> str | None:
+        """Where a bare ACK that leaves now is lost; None: it arrives."""
         way = self.find(side, time)
-        return way is None or way.ends_at(self._hosts[PEER[side]])
+        if way is None:
+            return None
+        for cut in self._cuts:  # a middlebox lets nothing pass behind its RST
+            at = way.entry_of([cut.host])
+            if at is not None and time + way.points[at].after >= cut.time_ns:
+                return way.points[at].place
+        return None if way.ends_at(self._hosts[PEER[side]]) else way.points[-1].place
 
     def passages(self, trip: Trip) -> Iterator[Passage]:
         """Each time that a packet passes the vantage point, in order."""
@@ -196,7 +201,7 @@ class Ways:
         if way is None:
             yield from self._between_two(trip)
             return
-        changed = self._changed_behind(way)
+        changed = self.changed_behind(way)
         for passage in way.passages(trip, self._place, self._hosts.values()):
             time = passage.time_ns
             if not trip.origin:
@@ -211,7 +216,7 @@ class Ways:
         other = self.find(PEER[trip.side], trip.sent_ns)
         return other.backwards() if other else way
 
-    def _changed_behind(self, way: Way) -> int:
+    def changed_behind(self, way: Way) -> int:
         """The last point that sees what was sent, if a middlebox changes it."""
         writer = way.entry_of(self._writers)
         return len(way.points) - 2 if writer is None else writer

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from maillab.dns.nameserver import NameServer
+from maillab.dns.resolver import Resolver
+from maillab.dns.stub import StubResolver
 from maillab.errors import LabError
 from maillab.net import presets
 from maillab.net.effects import Loss, Rate
@@ -46,6 +48,7 @@ class Wiring:
     users: dict[str, User]
     servers: dict[str, MailServer]
     name_servers: dict[str, NameServer]
+    resolvers: dict[str, Resolver | StubResolver]
 
     # Laying it ------------------------------------------------------------------------
 
@@ -216,8 +219,15 @@ class Wiring:
         self.gateway(gateway).forward(protocol, ports, *target)
 
     def power_off(self, name: str | Host) -> None:
-        """Pull the plug of a host or gateway. Nobody hears a goodbye."""
-        self.place(name).power_off()
+        """Pull the plug of a host or gateway. Nobody hears a goodbye.
+
+        What was in memory only is gone: connections, translations, answers of the DNS.
+        """
+        place = self.place(name)
+        place.power_off()
+        resolver = self.resolvers.get(place.name)
+        if isinstance(resolver, Resolver):
+            resolver.cache.flush()
 
     def power_on(self, name: str | Host) -> None:
         """Switch it on again. What it kept on disk is there: the queue, mailboxes."""
