@@ -17,6 +17,7 @@ from tests.networks import (
     say_by_tcp,
     watched,
 )
+from tests.packets import kinds
 
 # Where the firewall stands, and who calls whom through it.
 PLACES = {
@@ -74,6 +75,50 @@ def test_what_a_program_sees(net, where, protocol, action):
     assert result.seconds == pytest.approx(seconds(to_place, 2 * ONE_WAY))
     assert result.data == (b"hello" if what == "done" else b"")
     assert rule.hits >= 1
+
+
+# The first packets at the caller, by TCP and by UDP; ICMP as IPv4 and as IPv6 has it.
+CAPTURED = {
+    "accept": (["> SYN", "< SYN-ACK", "> ACK"], ["> UDP", "< UDP"]),
+    "drop": (["> SYN"] * 7, ["> UDP"]),
+    "reject": (["> SYN", "< RST"], ["> UDP", "< ICMP port"]),
+    "prohibit": (["> SYN", "< ICMP prohibited"], ["> UDP", "< ICMP prohibited"]),
+    "tarpit": (["> SYN", "< SYN-ACK", "> ACK"], ["> UDP"]),
+    "delay": (["> SYN", "> SYN", "< SYN-ACK"], ["> UDP", "< UDP"]),
+}
+ICMP = {
+    4: {"port": "3/3", "prohibited": "3/13"},  # RFC 792, RFC 1812 §5.2.7.1
+    6: {"port": "1/4", "prohibited": "1/1"},  # RFC 4443 §3.1
+}
+PASSES = ("accept", "delay")
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.parametrize("action", CAPTURED)
+def test_what_captures_show(net, where, protocol, action):
+    """At the caller, at the place itself, and behind it."""
+    place, direction, caller, address = PLACES[where]
+    keys = {"direction": direction, "protocol": protocol, **MORE.get(action, {})}
+    host = net.network.hosts[place]
+    net.rule(host, action, ports=25 if protocol == "tcp" else 53, **keys)
+    call = net.tcp if protocol == "tcp" else net.udp
+    call(net.network.hosts[caller], address)
+
+    numbers = ICMP[6 if ":" in address else 4]
+    expected = CAPTURED[action][protocol == "udp"]
+    for word, number in numbers.items():
+        expected = [kind.replace(word, number) for kind in expected]
+    seen = kinds(net.trace.capture(caller))
+    if place == caller and action not in PASSES:
+        expected = []  # it never was on any wire
+        assert seen == []
+    assert seen[: len(expected)] == expected
+    callee = "server" if caller == "mx" else "mx"
+    arrived = "< SYN" if protocol == "tcp" else "< UDP"
+    behind = kinds(net.trace.capture(callee)) if callee in net.trace.hosts else []
+    reaches = action in PASSES or place == callee  # sniffers sit before firewalls
+    assert (arrived in behind) == reaches
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])

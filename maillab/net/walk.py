@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from maillab.net.subnet import Subnet
 
 MOST_HOPS = 32
+NOWHERE = ""  # where a packet is seen that its own host's firewall stops
 FATES: dict[str, tuple[Fate, str]] = {
     "drop": ("lost", "is dropped"),
     "reject": ("refused", "is refused"),
@@ -94,7 +95,10 @@ class Walk:
             self._end("lost", None)
             return False
         if not self._screen(host, "out"):
+            self._points[0] = Point(NOWHERE, 0.0, self._flow)
+            self.path.lost_at = ""
             return False
+        self._points[0] = Point(host.name, 0.0, self._flow)
         self._ride(host, host.uplink)
         return True
 
