@@ -313,3 +313,42 @@ def test_what_is_typed_wrong_while_it_runs(lab):
         ):
             with pytest.raises(LabError, match=message):
                 call()
+
+
+IPV6 = {  # in world.toml: every site has IPv6 too; the provider's rule is for IPv4 only
+    'prefix = "203.0.113.0/24"': 'prefix = ["203.0.113.0/24", "2001:db8:c::/48"]',
+    'prefix = "192.168.1.0/24"': 'prefix = ["192.168.1.0/24", "2001:db8:f::/64"]',
+    'inside_address = "203.0.113.1"': 'inside_address = ["203.0.113.1", "2001:db8:c::1"]',
+    'inside_address = "192.168.1.1"': 'inside_address = ["192.168.1.1", "2001:db8:f::1"]',
+    'address = "203.0.113.77"': 'address = ["203.0.113.77", "2001:db8:c::77"]',
+    'address = "192.168.1.10"': 'address = ["192.168.1.10", "2001:db8:f::10"]',
+    'address = "198.51.100.25"': 'address = ["198.51.100.25", "2001:db8:b::25"]',
+    'presets = "isp-blocks-25"': "",
+    "[gateways.home-router]": """[[gateways.provider.rules]]
+action = "drop"
+direction = "out"
+ports = 25
+destination = "0.0.0.0/0"
+
+[gateways.home-router]""",
+}
+
+
+def test_a_provider_that_forgot_ipv6(lab):
+    """The letter times out by IPv4 and gets through by IPv6, without NAT."""
+    file = lab()
+    text = file.read_text("utf-8")
+    for old, new in IPV6.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    file.write_text(text, "utf-8")
+    zone = file.parent / "zones" / "bigmail.example.zone"
+    with zone.open("a") as records:
+        records.write("mx AAAA 2001:db8:b::25\n")
+    with open_world(file) as world:
+        world.send("alice", "bob@bigmail.example", "Hello")
+        world.advance("3 min")
+        by_4, by_6 = world.trace.find_sessions(client="mail.home.example", port=25)
+        assert (by_4.outcome, by_6.outcome) == ("timed out", "closed")
+        assert by_6.find("accept")["src"][0] == "2001:db8:f::10"
+        assert len(world.mailbox("bob").messages) == 1

@@ -1,0 +1,79 @@
+"""`maillab world NAME --live` and its options."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WORLD = [sys.executable, "-m", "maillab", "world"]
+
+
+def refused(*words):
+    """What the command says when it does not like its words."""
+    done = subprocess.run([*WORLD, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--door", "mail.hello.example:25"], "need --live or --netns"),
+        (["--", "dig"], "a command needs --netns"),
+        (["--live", "--door", "mail.hello.example"], "should be HOST:PORT"),
+        (
+            ["--live", "--door", "mail.hullo.example:25"],
+            "did you mean 'mail.hello.example'?",
+        ),
+        (["--live", "--seat", "carol-pc"], "no host or gateway 'carol-pc'"),
+        (["--live", "--rate", "0"], "such as 1 or 60"),
+        (["--live", "--listen", "here"], "is not an IP address"),
+        (
+            ["--live", "--outside", "alice-pc:25=192.0.2.1:25"],
+            "loopback only",
+        ),
+        (
+            ["--live", "--outside", "mail.hello.example:25=127.0.0.1:2525"],
+            "open already",
+        ),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(words, complaint):
+    said = refused("hello", *words)
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is sent otherwise")
+def test_the_command_says_how_to_come_in():
+    words = [
+        "hello",
+        "--live",
+        "--rate",
+        "60",
+        "--seat",
+        "bob-pc",
+        "--listen",
+        "0.0.0.0",
+    ]
+    words += ["--door", "mail.hello.example:25@alice-pc"]
+    words += ["--outside", "ns.hello.example:25=127.0.0.1:2525"]
+    with subprocess.Popen([*WORLD, *words], stdout=subprocess.PIPE, text=True) as run:
+        lines = []
+        for line in run.stdout:
+            lines.append(line)
+            if "Ctrl-C stops it" in line:
+                break
+        run.send_signal(signal.SIGINT)
+        rest = run.stdout.read()
+    told = "".join(lines)
+    assert run.returncode == 0
+    assert "WARNING: listening on 0.0.0.0" in told
+    assert "(from alice-pc)" in told
+    assert "ns.hello.example:25 leads to the real server 127.0.0.1:2525" in told
+    assert "curl --socks5-hostname 127.0.0.1:" in told
+    assert "  bob-pc  127.0.0.1:" in told
+    assert "at 60 seconds for each real one" in told
+    assert "Nobody came in." in rest
