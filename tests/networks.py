@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+from contextlib import suppress
 from typing import NamedTuple
 
 from maillab.net.driver import Driver
@@ -159,9 +160,10 @@ class UDPEcho(asyncio.DatagramProtocol):
 
 
 async def echo(stream):
-    while data := await stream.read():
-        stream.write(data)
-        await stream.drain()
+    with suppress(OSError):
+        while data := await stream.read():
+            stream.write(data)
+            await stream.drain()
 
 
 async def open_echo(port):

@@ -25,6 +25,7 @@ from tests.networks import (
 def net():
     with HomeNetwork() as network:
         yield network
+        assert network.kinds("failure") == []
 
 
 def from_outside(net):

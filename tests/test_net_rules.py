@@ -57,6 +57,7 @@ MORE = {"delay": {"seconds": 0.5}}
 def net():
     with HomeNetwork() as network:
         yield network
+        assert network.kinds("failure") == []
 
 
 @pytest.mark.parametrize("where", PLACES)

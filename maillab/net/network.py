@@ -124,7 +124,7 @@ class Network:
             self._tell_rule(verdict, connection)
         if path.effects:
             return self._affected(path, data, size or len(data) + HEADERS, now)
-        return Transit(path.latency, data, path.lost_at)
+        return Transit(path.latency, data, path.fate == "lost", path.lost_at)
 
     def _affected(self, path: Path, data: bytes, size: int, now: float) -> Transit:
         """Through the effects of a path, in order."""
@@ -135,10 +135,12 @@ class Network:
             effect.work_on(packet)
             waited = packet.time - now - after
             if packet.lost:
-                return Transit(path.latency + waited, data, point)
+                return Transit(path.latency + waited, data, True, point)
             if packet.cut:
-                return Transit(path.latency, data, point, place, after + waited)
-        return Transit(path.latency + waited, packet.data, path.lost_at)
+                at = after + waited
+                return Transit(path.latency, data, False, point, place, at)
+        lost = path.fate == "lost"
+        return Transit(path.latency + waited, packet.data, lost, path.lost_at)
 
     def _tell_rule(self, step: Step, connection: str) -> None:
         rule, flow = step.rule, step.before

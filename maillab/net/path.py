@@ -182,12 +182,14 @@ class Transit:
     """What happened to one packet.
 
     latency   seconds until it was where it ended
-    lost_at   the last point that saw it before it was lost, or ""
+    lost      nobody got it, and nobody will say so
+    lost_at   the last point that saw it before that; "" when none did
     cut_at    the middlebox that reset the flow instead of passing it on, or None
     """
 
     latency: float
     data: bytes
+    lost: bool = False
     lost_at: str = ""
     cut_at: "Host | None" = None
     cut_after: float = 0.0
@@ -195,4 +197,4 @@ class Transit:
     @property
     def arrives(self) -> bool:
         """It got where its path ends."""
-        return not self.lost_at and self.cut_at is None
+        return not self.lost and self.cut_at is None

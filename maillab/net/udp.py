@@ -116,7 +116,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         error = os_error(errno.ECONNREFUSED if port else errno.EHOSTUNREACH)
         node.loop.call_later(path.latency, self._refused, error, context=self._context)
 
-    def _tell_icmp(  # noqa: PLR0913 — the facts of ICMP
+    def _tell_icmp(
         self, kind: str, back: Path, flow: FiveTuple, data: bytes, router: str = ""
     ) -> None:
         """`router`: the address of the gateway that answers in place of the host."""

@@ -156,7 +156,9 @@ class Walk:
         self._point(f"{gateway.name}/outside")
         known = gateway.conntrack.find(self._flow, self._now)
         mine = self._flow.dst[0] in gateway.outside_addresses
-        if mine and known is None and gateway.find_forward(self._flow) is None:
+        own = known is not None and known.original.src == self._flow.dst
+        new = known is None and gateway.find_forward(self._flow) is None
+        if mine and (own or new):  # an answer to the router itself, or unsolicited
             return self._own_address(gateway)
         if not self._screen(gateway, "in"):
             return None
