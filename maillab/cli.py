@@ -188,6 +188,22 @@ def say(line: str) -> None:
 
 
 @app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A lab, such as home-server, or a file.")],
+    source: Annotated[str, typer.Argument(help="A host, a user or a mail domain.")],
+    target: Annotated[str, typer.Argument(help="A name, a host or an address.")],
+    port: Annotated[int, typer.Argument(min=1, max=65535)] = 25,
+    udp: Annotated[bool, typer.Option("--udp", help="UDP instead of TCP.")] = False,
+) -> None:
+    """Would a connection get through? Hop by hop, with the rule that decides."""
+    from maillab import open_world
+
+    with open_world(name) as opened:
+        protocol = "udp" if udp else "tcp"
+        print(opened.explain(source, target, port, protocol))
+
+
+@app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A scenario file (world.toml).")],
 ) -> None:

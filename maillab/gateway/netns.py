@@ -64,6 +64,10 @@ class Netns:
             self.live.call(self._resolve_here(resolver))
         self._show_files()
 
+    def follow(self) -> None:
+        """Let the kernel know at once what has changed in the world (else: soon)."""
+        self.live.call(self._ports.look())
+
     def run(self, *command: str) -> int:
         """Run a program there and wait for it. Returns its exit status."""
         running: list[Popen[bytes]] = []

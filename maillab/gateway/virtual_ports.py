@@ -75,7 +75,7 @@ class VirtualPorts:
                 f"the kernel lets us set up no network ({error.strerror}): root needs "
                 f"CAP_NET_ADMIN too, which some containers keep back"
             ) from None
-        await self._look()
+        await self.look()
         self._task = self._seat.spawn(self._follow(), "the namespace")
 
     def keep(self, *servers: Any) -> None:
@@ -95,12 +95,12 @@ class VirtualPorts:
         while True:
             await asyncio.sleep(LOOK_AGAIN * self._live.rate)
             try:
-                await self._look()
+                await self.look()
             except OSError as error:  # too many open files, for one
                 text = f"the namespace cannot follow the world: {error.strerror}"
                 self._seat.emit("note", text=text)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Has anything changed? Then change the namespace too."""
         network = self._live.world.network
         hosts = list(network.hosts.values())
@@ -130,8 +130,11 @@ class VirtualPorts:
         protocol, address, port = place
         source = (self._seat.address_for(address), 0)
         flow = FiveTuple(protocol, source, (address, port))
-        path = self._live.world.network.probe(self._seat, flow)
+        network = self._live.world.network
+        path = network.probe(self._seat, flow)
         match path.fate:
+            case "delivered" if network.probe_answer(path).fate != "delivered":
+                return "silent"  # what it answers is lost
             case "delivered":
                 assert path.node is not None, "a path that delivers ends at a host"
                 there = (
