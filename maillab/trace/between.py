@@ -56,7 +56,7 @@ class Between:
         if self._host in self._ends:
             arrives = event.get("latency", 0) >= 0 and not event.get("lost_at")
             return arrives and event.kind in _TO_AN_END and self._is_mine
-        lost_at = self._fates.get(event.number, event.get("lost_at"))
+        lost_at = self._fates.get(event.number, event.get("lost_at") or "")
         way = self._ways.find(_side(event), event.time_ns)
         at = way.entry_of([self._host]) if way else None
         return at is not None and way is not None and at <= way.last_seen(lost_at)

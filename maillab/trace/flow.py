@@ -164,7 +164,7 @@ class Flow:
             self._show(Trip("S", asked, event.time_ns, origin=origin), made, comment)
 
         hops = way.hops if way else 0
-        self._at(asked, _ARRIVE, act)
+        self._at(asked, _SEND, act)
 
     # Data, and the end ----------------------------------------------------------------
 

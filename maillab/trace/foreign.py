@@ -44,11 +44,9 @@ def split_stream(
     buffers: dict[Side, LineBuffer] = {
         side: LineBuffer(sys.maxsize) for side in ("C", "S")
     }
-    for burst in sorted((*bursts["C"], *bursts["S"]), key=lambda b: b.number):
+    for burst in _in_order(bursts):
         side = burst.side
         buffer = buffers[side]
-        if burst.offset < buffer.offset + len(buffer):
-            continue  # it was sent again
         if not len(buffer) and _TLS_RECORD.match(burst.data):
             return
         buffer.feed(burst.data)
@@ -59,6 +57,18 @@ def split_stream(
                 burst.number, burst.sent_ns, "line", "", first.connection, facts
             )
             at = buffer.offset
+
+
+def _in_order(bursts: "Mapping[Side, Sequence[Burst]]") -> "Iterator[Burst]":
+    """As they left, each once; what came behind a hole waits until that is filled."""
+    expected: dict[Side, int] = {"C": 0, "S": 0}
+    early: dict[tuple[Side, int], Burst] = {}
+    for burst in sorted((*bursts["C"], *bursts["S"]), key=lambda b: b.number):
+        side = burst.side
+        early.setdefault((side, burst.offset), burst)
+        while (piece := early.pop((side, expected[side]), None)) is not None:
+            yield piece
+            expected[side] = piece.end
 
 
 class _Listener:

@@ -114,6 +114,8 @@ def _mark_row(mark: Mark, began: int) -> str:
     if mark.is_tls:
         return _row(time, f" {clip(mark.label, _LANE - 8)} ".center(_LANE, "═"), time)
     label = f" {clip(mark.label, _LANE - 4)} "
+    if mark.side is None:
+        return _row(time, f" · {clip(mark.label, _LANE - 4)}".ljust(_LANE), "")
     if mark.side == "S":
         return _row("", label.rjust(_LANE), time)
     return _row(time, label.ljust(_LANE), "")

@@ -258,6 +258,10 @@ def _label(
 
 def _mark(mark: Mark, plan: _Plan) -> Iterator[str]:
     y = plan.leaves(mark)
+    if mark.side is None and not mark.is_tls:
+        style = f'text-anchor="middle" fill="{_INK}" font-style="italic"'
+        yield _text(_MIDDLE, y + 12, clip(f"· {mark.label}", _LABEL + 12), style)
+        return
     if not mark.is_tls:
         x, anchor = (_RIGHT - 14, "end") if mark.side == "S" else (_LEFT + 14, "start")
         yield f'<circle cx="{_LEFT if anchor == "start" else _RIGHT}" cy="{y + 8:.1f}" '

@@ -41,7 +41,7 @@ class Pieces:
 
     def __init__(self, bursts: Sequence[Burst]) -> None:
         by_place: dict[tuple[int, int], list[Burst]] = {}
-        for burst in sorted(bursts, key=lambda one: one.offset):
+        for burst in sorted(bursts, key=lambda b: (b.offset, b.end)):
             by_place.setdefault((burst.offset, burst.end), []).append(burst)
         self._pieces = [copies[0] for copies in by_place.values()]
         self._ends = [piece.end for piece in self._pieces]

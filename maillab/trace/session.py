@@ -151,7 +151,7 @@ class Session:
         for event in self.events:
             if event.kind in _FAILURES:
                 return _FAILURES[event.kind]
-        if self.find("reset"):
+        if self.find("reset") or self.find("cut"):
             return "reset"
         reasons = [str(event["reason"]) for event in self.all("lost")]
         bad = [reason for reason in reasons if reason]
@@ -208,6 +208,10 @@ class Session:
     def wire(self, side: Side) -> bytes:
         """The octets that one side put on the wire, in order, each once."""
         return self._pieces[side].stream()
+
+    def readable_ns(self, burst: Burst) -> int | None:
+        """When the other side could read these octets, at last."""
+        return self._pieces[burst.side].arrived_ns(burst.end)
 
     @cached_property
     def lines(self) -> list[Line]:

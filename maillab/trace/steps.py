@@ -9,11 +9,13 @@ Rule 2: octets that nobody explained are arrows too: nothing that travelled is l
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from maillab.trace.events import Event
+from maillab.trace.handshake import syn_acks, syns
 from maillab.trace.lines import Line, clean
+from maillab.trace.remarks import remarks, repairs
 from maillab.trace.session import Burst, Session
 from maillab.trace.view import plural
 from maillab.wire.lines import Side
@@ -62,43 +64,66 @@ def steps(session: Session) -> list[Item]:
         *_lines(session),
         *_hidden(session),
         *_marks(session),
+        *_repairs(session),
+        *_remarks(session),
     ]
     return sorted(found, key=lambda item: (item.sent_ns, item.number))
 
 
 def _network(s: Session) -> Iterator[Item]:
     """SYN, SYN-ACK, FIN and RST."""
-    accept, established, refused = map(s.find, ("accept", "established", "refused"))
-    syns = list(s.all("connect", "syn"))
-    for syn in syns:
-        arrived = None
-        if accept and syn.time_ns == _answered(syns, accept.time_ns - s.latency_ns):
-            arrived = accept.time_ns
-        if refused and syn is syns[-1]:
-            arrived = (syn.time_ns + refused.time_ns) // 2
-        label = f"SYN again, {syn['attempt']}" if syn.kind == "syn" else "SYN"
-        at = syn.time_ns
-        yield Arrow("C", at, arrived, label, syn.number, "tcp", _HANDSHAKE)
-    if accept:
-        at, came = accept.time_ns, established.time_ns if established else None
-        yield Arrow("S", at, came, "SYN, ACK", accept.number, "tcp", _HANDSHAKE)
-    if refused:
-        at = (syns[-1].time_ns + refused.time_ns) // 2
-        ref, number = "RFC 9293 §3.5.2", refused.number
-        label, why = "RST: refused", clean(refused["reason"])
-        yield Arrow("S", at, refused.time_ns, label, number, "tcp", ref, why)
+    sent = syns(s)
+    for event, at, came, _ in sent:
+        label = f"SYN again, {event['attempt']}" if event.kind == "syn" else "SYN"
+        yield Arrow("C", at, came, label, event.number, "tcp", _HANDSHAKE)
+    for event, at, came, _ in syn_acks(s):
+        label = "SYN, ACK again" if event.kind == "synack" else "SYN, ACK"
+        yield Arrow("S", at, came, label, event.number, "tcp", _HANDSHAKE)
+    refused = s.find("refused")
+    if refused and sent:
+        at = sent[-1].arrived_ns or (sent[-1].sent_ns + refused.time_ns) // 2
+        number, why = refused.number, clean(refused["reason"])
+        label = f"RST{_from(s, refused['by'])}: refused"
+        yield Arrow("S", at, refused.time_ns, label, number, "tcp", _RESET, why)
     for event in s.all("fin", "reset"):
         name, ref = _ENDS[event.kind]
         at, latency = event.time_ns, event["latency"]
         came = at + latency if latency >= 0 else None
         yield Arrow(event["side"], at, came, name, event.number, "tcp", ref)
+    for event in s.all("cut"):
+        yield from _cut(s, event)
 
 
-_ENDS = {"fin": ("FIN", "RFC 9293 §3.6"), "reset": ("RST", "RFC 9293 §3.5.2")}
+def _cut(s: Session, event: Event) -> Iterator[Arrow]:
+    """A middlebox resets the connection, each side in the name of the other."""
+    label, at = f"RST{_from(s, event.host)}", event.time_ns
+    to_client, to_server = event["to_client"], event["to_server"]
+    if to_client >= 0:
+        number = event.number
+        yield Arrow("S", at, at + to_client, label, number, "tcp", _RESET)
+    if to_server >= 0:  # the other number of this event, for pictures
+        number = -event.number
+        yield Arrow("C", at, at + to_server, label, number, "tcp", _RESET)
 
 
-def _answered(syns: Sequence[Event], left: int) -> int:
-    return min((syn.time_ns for syn in syns), key=lambda time: abs(time - left))
+def _from(s: Session, host: str) -> str:
+    """Who answered in the name of the server, when gateways could."""
+    return f" from {clean(host)}" if s.find("path") and host != s.server else ""
+
+
+def _repairs(s: Session) -> Iterator[Item]:
+    """Segments that were lost, and that were sent again."""
+    for side, sent, came, number, text in repairs(s):
+        yield Arrow(side, sent, came, text, number, "tcp", "RFC 9293 §3.8.1")
+
+
+def _remarks(s: Session) -> Iterator[Item]:
+    for time, number, text in remarks(s):
+        yield Mark(time, text, number)
+
+
+_RESET = "RFC 9293 §3.5.2"
+_ENDS = {"fin": ("FIN", "RFC 9293 §3.6"), "reset": ("RST", _RESET)}
 
 
 def _lines(s: Session) -> Iterator[Item]:
@@ -150,6 +175,8 @@ def _hidden(s: Session) -> Iterator[Item]:
         told = max((n.offset + len(n.octets) for n in lines if not n.secure), default=0)
         inside = {line.sent_ns for line in lines if line.secure}
         for burst in bursts:
+            if burst.is_again:
+                continue
             if burst.offset >= told and burst.sent_ns not in inside:
                 yield _hidden_arrow(s, burst)
 
@@ -160,7 +187,7 @@ def _hidden_arrow(s: Session, burst: Burst) -> Arrow:
     what = "TLS handshake" if burst.sent_ns <= done else "TLS record"
     label = f"{what}, {size}" if s.tls else size
     ref = "RFC 8446 §4" if burst.sent_ns <= done else ""
-    sent, came = burst.sent_ns, burst.arrived_ns
+    sent, came = burst.sent_ns, s.readable_ns(burst)
     return Arrow(burst.side, sent, came, label, burst.number, "tls", ref)
 
 

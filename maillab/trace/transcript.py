@@ -13,6 +13,7 @@ from itertools import groupby
 
 from maillab.trace.events import Event
 from maillab.trace.lines import Line, clean
+from maillab.trace.remarks import Remark, remarks, repairs
 from maillab.trace.session import Session
 from maillab.trace.view import Table, View, milliseconds, plural, socket_name
 
@@ -65,7 +66,11 @@ class Transcript(View):
             for event in s.events
             if (row := _happened(s, event))
         ]
-        order = sorted(said + happened, key=lambda entry: entry[:2])
+        remarked = [
+            (one.time_ns, one.number, [Row(one.time_ns, "-", one.text)])
+            for one in (*remarks(s), *_repaired(s))
+        ]
+        order = sorted(said + happened + remarked, key=lambda entry: entry[:2])
         return list(self._folded(row for _, _, rows in order for row in rows))
 
     def text(self) -> str:
@@ -150,6 +155,12 @@ def _said(line: Line) -> list[Row]:
             last.time_ns, last.who, last.text, last.secure, last.ref, clean(line.why)
         )
     return found
+
+
+def _repaired(session: Session) -> Iterator[Remark]:
+    """What was lost, and sent again."""
+    for side, sent, _, number, text in repairs(session):
+        yield Remark(sent, number, f"{_WHO[side]}: {text}")
 
 
 def _happened(session: Session, event: Event) -> Row | None:

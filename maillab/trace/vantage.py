@@ -27,7 +27,7 @@ Named = tuple[str, str]  # a host's name, an IP address
 def check_place(trace: "Trace", host: str, side: str) -> str:
     """The name of the place. Raises LabError when one cannot capture there."""
     place = f"{host}/{side}" if side else host
-    hosts, gateways = hosts_of(trace), gateways_of(trace)
+    hosts, gateways = hosts_of(trace), gateways_of(trace.passed(node_of(host)))
     legs = [f"{name}/{leg}" for name in gateways for leg in SIDES_OF_A_GATEWAY]
     if place in legs or (place in hosts and place not in gateways):
         return place
