@@ -58,7 +58,9 @@ def test_a_lab_error_is_one_line_and_code_2(
 
 def test_explain_says_which_rule_decides() -> None:
     told = run("explain", "home-server", "home", "mx.bigmail.example").stdout
-    assert told.startswith("From mail.home.example to mx.bigmail.example, tcp port 25: ")
+    assert told.startswith(
+        "From mail.home.example to mx.bigmail.example, tcp port 25: "
+    )
     assert "drop by provider, rule 1: 127 s, then timed out" in told
     wrong = run("explain", "home-server", "alise", "mx.bigmail.example")
     assert (wrong.returncode, wrong.stdout) == (2, "")

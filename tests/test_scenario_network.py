@@ -318,8 +318,8 @@ def test_what_is_typed_wrong_while_it_runs(lab):
 IPV6 = {  # in world.toml: every site has IPv6 too; the provider's rule is for IPv4 only
     'prefix = "203.0.113.0/24"': 'prefix = ["203.0.113.0/24", "2001:db8:c::/48"]',
     'prefix = "192.168.1.0/24"': 'prefix = ["192.168.1.0/24", "2001:db8:f::/64"]',
-    'inside_address = "203.0.113.1"': 'inside_address = ["203.0.113.1", "2001:db8:c::1"]',
-    'inside_address = "192.168.1.1"': 'inside_address = ["192.168.1.1", "2001:db8:f::1"]',
+    '"203.0.113.1"': '["203.0.113.1", "2001:db8:c::1"]',
+    '"192.168.1.1"': '["192.168.1.1", "2001:db8:f::1"]',
     'address = "203.0.113.77"': 'address = ["203.0.113.77", "2001:db8:c::77"]',
     'address = "192.168.1.10"': 'address = ["192.168.1.10", "2001:db8:f::10"]',
     'address = "198.51.100.25"': 'address = ["198.51.100.25", "2001:db8:b::25"]',

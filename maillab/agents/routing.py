@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from maillab.dns.records import rdatas
 from maillab.dns.answers import Answer, Lookups
+from maillab.dns.records import rdatas
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ class Sender:
                 segment.place.acknowledged_at = arrival + answers.latency
                 self._acknowledged(segment)
                 return
-        self._refused(path, transit.latency)
+        self._refused(segment, path, transit.latency)
         self._await_retry(segment)
 
     def _tell(self, segment: Segment, transit: Transit, *, arrives: bool) -> None:
@@ -277,17 +277,35 @@ class Sender:
 
     # When the network answers ---------------------------------------------------------
 
-    def _refused(self, path: Path, latency: float) -> None:
+    def _refused(self, segment: Segment, path: Path, latency: float) -> None:
         """A rule of a gateway refuses a flow that is open already."""
         end = self._end
-        if path.fate in ("prohibited", "no host"):
+        if path.fate in ("prohibited", "no host"):  # a hint, no more (RFC 5927 §4.1)
             self.error = os_error(errno.EHOSTUNREACH)
+            if path.node is not None:
+                when = self._loop.time() + 2 * latency
+                end.at(when, self._tell_icmp, segment.offset, path, latency)
         elif path.fate == "refused" and path.node is not None:
             back = round(latency * 1e9)
             sides = (back, NEVER) if end.side == "C" else (NEVER, back)
             self.forget()
             end.at(self._loop.time() + latency, self._tell_cut, path.node.name, *sides)
             end.at(self._loop.time() + 2 * latency, end.receive_reset)
+
+    def _tell_icmp(self, offset: int, path: Path, latency: float) -> None:
+        node, error = path.node, self.error
+        assert node is not None, "the caller has looked"
+        assert error is not None, "the caller has set it"
+        self._end.emit(
+            "icmp",
+            side=self._end.side,
+            offset=offset,
+            reason=str(error.strerror),
+            router=node.address_for(path.arrives.src[0]),
+            by=node.name,
+            code="host" if path.fate == "no host" else path.fate,
+            latency=round(latency * 1e9),
+        )
 
     def _stray(self, path: Path, latency: float) -> None:
         """It comes to somebody who knows nothing of this connection: RST."""

@@ -58,6 +58,7 @@ class Walk:
         self._effects: list[Placed] = []
         self._tracked: list[Tracked] = []
         self._counted: list[Rule] = []
+        self._router: Gateway | None = None  # the last one that passed it on
         self._unsaved: list[tuple[Host, Tracked]] = []
         self.path = Path(network.version, host, flow, flow)
 
@@ -133,7 +134,7 @@ class Walk:
             return self._inward(inner)
         uplink = subnet.uplink
         if uplink is None or (subnet.prefixes and subnet.covers(self._flow.dst[0])):
-            self._end("no host", None)
+            self._end("no host", self._router)
             return None
         return self._outward(uplink)
 
@@ -146,6 +147,7 @@ class Walk:
         if not self._screen(gateway, "out"):
             return None
         self._point(f"{gateway.name}/outside")
+        self._router = gateway
         self._ride(gateway, gateway.uplink)
         return gateway.outside
 
@@ -162,6 +164,7 @@ class Walk:
             return self._own_address(gateway)
         if not self._screen(gateway, "in"):
             return None
+        self._router = gateway
         self._point(f"{gateway.name}/inside")
         return gateway.inside
 

@@ -60,6 +60,11 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "unreachable": _network(
             "ICMP answered the SYN", "reason by router code latency", "client"
         ),
+        "icmp": _network(
+            "ICMP came back for a segment",
+            "side offset reason by router code latency",
+            "sender",
+        ),
         "bytes": _network(
             "a burst of segments leaves",
             "side offset data latency lost_at arrived",

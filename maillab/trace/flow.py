@@ -15,7 +15,6 @@ Rule 3: every second full segment is acknowledged at once, any other after 40 ms
 """
 
 from collections.abc import Callable
-from functools import partial
 from hashlib import blake2s
 from heapq import heappop, heappush
 from itertools import count
@@ -97,7 +96,9 @@ class Flow:
         tried = self._syns[event.number]
         comment = f"connect to {event.get('to')} [RFC 9293 §3.5]".replace("to  [", "[")
         if event.kind == "syn":
-            comment = f"SYN number {event['attempt']}: no answer yet [RFC 9293 §3.8.1]"
+            comment = (
+                f"SYN number {event['attempt'] + 1}: no answer yet [RFC 9293 §3.8.1]"
+            )
         self._at(event.time_ns, _SEND, lambda _: self._syn(self._c, tried, comment))
 
     def _accept(self, event: Event) -> None:
@@ -138,33 +139,46 @@ class Flow:
         return host if self.ways.known and host != ends[side == "S"] else ""
 
     def _unreachable(self, event: Event) -> None:
-        """ICMP reaches the client; the server's side never saw anything."""
-        way = self.ways.find("C", event.time_ns)
-        code = event.get("code") or ("host" if way else "prohibited")
-        server = self.session.server_address[0]
-        router = _address_or(event.get("router") or event["by"], server)
+        """ICMP about the last SYN; without a router, the client found out alone."""
         last = list(self._syns.values())[-1]
         asked = max(last.arrived_ns or 0, event.time_ns - event.get("latency", 0))
-        origin = event["by"] if way else "a router"
-        comment = f"{event['reason']} [RFC 1812 §5.2.7.1]"
 
         def act(_: int) -> None:
-            options = self._c.syn_options(last.sent_ns, self._mss) if way else b""
+            options = self._c.syn_options(last.sent_ns, self._mss)
             syn = self._c.bare(SYN, self._s, SYN_WINDOW, options)
-            syn = syn._replace(seq=self._c.isn)
+            self._tell_icmp(self._c, asked, event, syn._replace(seq=self._c.isn))
 
-            def made(at: Passage) -> bytes:
-                client, server = self._addresses["C"]
-                if at.point:
-                    client, server = at.point.dst, at.point.src
-                quoted = aged(self._path(client, server).packet(syn), hops)
-                icmp = unreachable_packet(router, client[0], code, quoted, 1)
-                return aged(icmp, at.hops)
+        if event.get("router"):
+            self._at(asked, _SEND, act)
 
-            self._show(Trip("S", asked, event.time_ns, origin=origin), made, comment)
+    def _icmp(self, event: Event) -> None:
+        """ICMP about a segment of an open connection."""
+        end, asked = self._end(event["side"]), event.time_ns - event["latency"]
 
-        hops = way.hops if way else 0
+        def act(_: int) -> None:
+            peer, offset = self._peer(end), event["offset"] + 1
+            segment = end.segment(asked, ACK | PSH, peer, offset)
+            self._tell_icmp(end, asked, event, segment)
+
         self._at(asked, _SEND, act)
+
+    def _tell_icmp(
+        self, end: TcpEnd, asked: int, event: Event, segment: Segment
+    ) -> None:
+        """From a router to the one who sent `segment`, which it quotes."""
+        way = self.ways.find(end.side, event.time_ns)
+        comment = f"{event['reason']} [RFC 1812 §5.2.7.1]"
+
+        def made(at: Passage) -> bytes:
+            src, dst = self._addresses[end.side]
+            if at.point:
+                src, dst = at.point.dst, at.point.src
+            quoted = aged(self._path(src, dst).packet(segment), way.hops if way else 0)
+            router, code = event["router"], event["code"]
+            return aged(unreachable_packet(router, src[0], code, quoted, 1), at.hops)
+
+        side, origin = PEER[end.side], event["by"]
+        self._show(Trip(side, asked, event.time_ns, origin=origin), made, comment)
 
     # Data, and the end ----------------------------------------------------------------
 
@@ -311,10 +325,9 @@ class Flow:
             if at.time_ns == trip.sent_ns and at.outbound:
                 self.packets.append(packet)
             else:
-                self._at(at.time_ns, _ARRIVE, partial(self._pass, packet))
-
-    def _pass(self, packet: Packet, _: int) -> None:
-        self.packets.append(packet)
+                self._at(
+                    at.time_ns, _ARRIVE, lambda _, it=packet: self.packets.append(it)
+                )
 
     def _wrapped(
         self, side: Side, segment: Segment, arrived: bytes | None = None
@@ -373,6 +386,7 @@ _PLANS: dict[str, Callable[[Flow, Event], None]] = {
     "synack": Flow._accept,  # pyright: ignore[reportPrivateUsage]
     "refused": Flow._refused,  # pyright: ignore[reportPrivateUsage]
     "unreachable": Flow._unreachable,  # pyright: ignore[reportPrivateUsage]
+    "icmp": Flow._icmp,  # pyright: ignore[reportPrivateUsage]
     "bytes": Flow._bytes,  # pyright: ignore[reportPrivateUsage]
     "fin": Flow._fin,  # pyright: ignore[reportPrivateUsage]
     "reset": Flow._reset,  # pyright: ignore[reportPrivateUsage]
@@ -384,14 +398,3 @@ def _seed(name: str, use: int) -> int:
     """A number that looks random and is always the same."""
     digest = blake2s(f"{name} {use}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")
-
-
-def _address_or(text: str, default: str) -> str:
-    """`text` when it is an IP address like `default` (IPv4 or IPv6)."""
-    both_are_6 = ":" in text and ":" in default
-    return text if both_are_6 or (_is_ipv4(text) and _is_ipv4(default)) else default
-
-
-def _is_ipv4(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) == 4 and all(part.isdecimal() for part in parts)

@@ -171,6 +171,8 @@ def _happened(session: Session, event: Event) -> Row | None:
     if event.kind == "tls" and event is not session.find("tls"):
         return None  # the other end is done, too
     facts = {name: clean(value) for name, value in event.facts.items()}
+    if event.kind == "syn":  # the first one is that of `connect`
+        facts["attempt"] = str(event["attempt"] + 1)
     for name in ("src", "dst"):
         if name in event.facts:
             facts[name] = clean(socket_name(event[name]))

@@ -21,7 +21,7 @@ _NAMES_COLUMNS = ("hop", "place", "what happens")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of it: `ok`, in a few words for pictures, and what the sender sees."""
+    """What becomes of it: in a few words for pictures, and what the sender sees."""
 
     ok: bool
     short: str
@@ -87,8 +87,8 @@ class Explanation(View):
                 return Outcome(
                     False,
                     "prohibited",
-                    f"prohibit: ICMP comes from {self._who(path)} after {rtt}: No route "
-                    f"to host",
+                    f"prohibit: ICMP comes from {self._who(path)} after {rtt}: "
+                    f"No route to host",
                 )
             case "tarpit":
                 return Outcome(
@@ -235,7 +235,8 @@ class Explanation(View):
             end = self.outcome.short if stopped else ""
             yield Box(step.place, notes, end, not stopped)
         if ended is None:
-            name = path.node.name if path.node is not None else self.target[0]
+            arrives = path.fate == "delivered" and path.node is not None
+            name = path.node.name if arrives and path.node else self.target[0]
             yield Box(name, [shown(path.arrives.dst)], self.outcome.short, ok)
 
 

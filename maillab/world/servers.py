@@ -64,7 +64,7 @@ class MailServer:
         return self.host.name
 
     def use_smart_host(self, host: SmartHost | None) -> None:
-        """Send everything that goes elsewhere to one server; None: to whom it is for."""
+        """Send all that goes elsewhere to one server; None: to whom it is for."""
         self.mta.relay.smart_host = host
 
     async def start(self, roles: Sequence[str], faults: Faults | None = None) -> None:

@@ -149,7 +149,8 @@ def test_connections_that_were_not_made(tmp_path: Path) -> None:
     talk = Talk(trace, "c3", src=("192.0.2.10", 40003))
     talk.syn()
     talk.now += 40 * MS
-    talk.emit("unreachable", "C", reason="a rule rejects", by="198.51.100.1")
+    router = {"by": "isp", "router": "198.51.100.1", "code": "prohibited"}
+    talk.emit("unreachable", "C", reason="a rule rejects", **router)
     file = write(trace, CLIENT, tmp_path)
     assert malformed(file) == ""
     assert complaints(file) == []
