@@ -6,7 +6,6 @@ Rule 1: the first fault in the list that fits and strikes decides.
 Rule 2: dice come from the world's seed, so every run is the same.
 """
 
-import ipaddress
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from dns.rdatatype import RdataType
 
 from maillab.dns.answers import text_of
 from maillab.errors import LabError
+from maillab.net.network import checked_address
 
 KINDS = {
     "servfail": "answers SERVFAIL",
@@ -168,15 +168,4 @@ def checked_type(text: str) -> str:
     except (dns.rdatatype.UnknownRdatatype, ValueError):
         raise LabError(
             f"there is no record type {text!r}: write A, AAAA, MX, NS, TXT …"
-        ) from None
-
-
-def checked_address(text: str) -> str:
-    """An IP address. Raises LabError."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise LabError(
-            f"{text!r} is not an IP address: write one such as 192.0.2.25 or "
-            f"2001:db8::25"
         ) from None

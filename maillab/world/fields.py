@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from maillab.errors import LabError
 from maillab.net.ca import RESERVED_NAMES
+from maillab.net.network import checked_address
 from maillab.net.rules import Block
 from maillab.world.duration import seconds_of
 
@@ -28,12 +29,9 @@ class Table(BaseModel):
 def check_address(text: str) -> str:
     """An IP address in its canonical form."""
     try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is not an IP address; write one such as 192.0.2.25 or "
-            f"2001:db8::25"
-        ) from None
+        return checked_address(text)
+    except LabError as error:
+        raise ValueError(str(error)) from None
 
 
 def check_domain(text: str) -> str:
