@@ -42,7 +42,7 @@ notebooks: $(VENV)/.test ## build the references and the students' notebooks ane
 check: $(VENV)/.check ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --project pyproject.toml
 	$(BIN)/lint-imports
 
 format: $(VENV)/.check ## let ruff format and fix
