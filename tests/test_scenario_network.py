@@ -351,4 +351,6 @@ def test_a_provider_that_forgot_ipv6(lab):
         by_4, by_6 = world.trace.find_sessions(client="mail.home.example", port=25)
         assert (by_4.outcome, by_6.outcome) == ("timed out", "closed")
         assert by_6.find("accept")["src"][0] == "2001:db8:f::10"
+        inbound = world.explain("mx.bigmail.example", "2001:db8:f::10", 25)
+        assert inbound.outcome.sees.startswith("drop by home-router, rule 1")
         assert len(world.mailbox("bob").messages) == 1

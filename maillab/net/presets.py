@@ -7,6 +7,7 @@ Rule: a preset is nothing that one could not write by hand: `explain` shows its 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from maillab.errors import LabError
 from maillab.net.firewall import Tracking
@@ -16,6 +17,7 @@ from maillab.net.path import Address
 from maillab.net.rules import Rule
 
 SMTP = (range(25, 26),)
+EVERY_IPV6 = (ip_network("::/0"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,13 @@ def redirected_25(to: Address | None) -> list[Rule]:
     return [Rule("redirect", "out", "tcp", SMTP, to=to, comment=comment)]
 
 
+def simple_security(to: Address | None) -> list[Rule]:
+    """IPv6 needs no NAT, but what nobody asked for stays outside (RFC 6092 §3)."""
+    del to
+    comment = "IPv6 that nobody inside asked for"
+    return [Rule("drop", "in", destination=EVERY_IPV6, comment=comment)]
+
+
 def nothing_in(to: Address | None) -> list[Rule]:
     """Who asks from outside gets no answer."""
     del to
@@ -84,7 +93,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "home-nat": Preset(
         "one public address for all; inbound what is forwarded, hairpin works",
-        no_rules,
+        simple_security,
         tracking="keep",
         nat=True,
     ),
