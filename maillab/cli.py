@@ -162,14 +162,17 @@ def world(  # noqa: PLR0913  (one for each option)
 ) -> None:
     """Show a world; with --live or --netns, let real mail programs in."""
     from maillab import open_world
-    from maillab.gateway.entrances import parse_door, parse_outside
+    from maillab.gateway.entrances import LOOPBACK, parse_door, parse_outside
     from maillab.gateway.hosting import Wishes, host_live, host_netns
     from maillab.world.describe import describe
 
     if command and not netns:
         raise LabError("a command needs --netns: maillab world NAME --netns -- COMMAND")
-    if (door or seat or outside) and not (live or netns):
-        raise LabError("--door, --seat and --outside need --live or --netns")
+    unusual = rate != 1 or listen != LOOPBACK
+    if (door or seat or outside or unusual) and not (live or netns):
+        raise LabError(
+            "--door, --seat, --outside, --rate and --listen need --live or --netns"
+        )
     doors, outsides = map(parse_door, door or ()), map(parse_outside, outside or ())
     wishes = Wishes(rate, listen, [*doors], [*outsides], seat or ())
     opened = open_world(name)

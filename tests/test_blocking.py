@@ -343,3 +343,16 @@ def test_two_runs_are_the_same(pc):
             return world.trace.to_jsonl()
 
     assert run() == run()
+
+
+def test_a_world_can_be_closed_where_an_event_loop_runs_already():
+    async def cell():
+        with open_world("hello") as world:
+            SMTP(world.host("alice-pc"), "mail.hello.example").quit()
+        return world
+
+    world = asyncio.run(cell())
+    with pytest.raises(LabError, match="this world is closed"):
+        SMTP(world.host("alice-pc"), "mail.hello.example")
+    with pytest.raises(LabError, match="open it anew"):
+        world.advance("1 min")

@@ -104,6 +104,16 @@ def test_a_big_answer_is_cut_off_by_udp_and_whole_by_tcp(server):
     assert whole.answer
 
 
+def test_an_answer_that_no_message_can_hold_is_a_failure():
+    lines = "".join(f'huge TXT "{number:04}{"x" * 250}"\n' for number in range(300))
+    huge = AuthoritativeServer([Zone.from_text(ZONE + lines, "alpha.example")])
+    assert ask(huge, "huge.alpha.example", "TXT").flags & dns.flags.TC
+    whole = ask(huge, "huge.alpha.example", "TXT", by_udp=False)
+    assert whole.rcode() == dns.rcode.SERVFAIL
+    assert not whole.flags & dns.flags.TC
+    assert not whole.answer
+
+
 def test_edns_allows_bigger_answers_by_udp(server):
     query = dns.message.make_query("alpha.example", "MX", use_edns=0, payload=1232)
     response = dns.message.from_wire(server.answer(query.to_wire(), by_udp=True))

@@ -171,3 +171,11 @@ def test_a_walk_shows_what_went_wrong(world):
 def test_a_walk_that_ends_in_nothing_says_so(world):
     walk = world.dns_walk("nobody.beta.example", host="walker")
     assert walk.table().rows[-1][-1] == "NXDOMAIN"
+
+
+def test_a_type_without_a_name_has_its_number(world):
+    world.zone("beta.example").add("odd", "TYPE65280", r"\# 2 0102")
+    answer = world.dig("odd.beta.example", "TYPE65280", host="pc")
+    assert (answer.rdtype, answer.records) == ("TYPE65280", [r"\# 2 0102"])
+    walk = world.dns_walk("odd.beta.example", "TYPE65280")
+    assert "answer: TYPE65280" in str(walk)

@@ -213,6 +213,10 @@ def test_a_chain_of_aliases_has_an_end(tmp_path):
     with dns_world(tmp_path, beta_example=chain) as world:
         assert world.dig("c0.beta.example", host="pc").status == "SERVFAIL"
         world.resolver("resolver").flush()
+        assert world.dig("c11.beta.example", host="pc").status == "SERVFAIL"
+        world.resolver("resolver").flush()
+        assert world.dig("c12.beta.example", host="pc").records == ["192.0.2.1"]
+        world.resolver("resolver").flush()
         assert world.dig("c14.beta.example", host="pc").records == ["192.0.2.1"]
 
 

@@ -134,7 +134,7 @@ def test_a_fault_that_was_removed_strikes_no_more():
 @pytest.mark.parametrize(
     ("keys", "key", "message"),
     [
-        ({"stage": "RCPT"}, "stage", "found none, expected one of reply, delay"),
+        ({"stage": "RCPT"}, "stage", "found no effect, expected one of reply, delay"),
         (
             {"stage": "RCPT", "delay": 1.0, "reset": True},
             "stage",
@@ -159,6 +159,7 @@ def test_a_fault_that_was_removed_strikes_no_more():
         ({"stage": "RCPT", "reset": True, "chance": 2.0}, "chance", "at most 1"),
         ({"stage": "RCPT", "reset": True, "client": "pc"}, "client", "is no address"),
         ({"stage": "RCPT", "reset": True, "client": "1/33"}, "client", "is no address"),
+        ({"stage": "RCPT", "reset": True, "client": "999"}, "client", "is no address"),
         ({"stage": "EHLO", "reset": True, "sender": "a@b"}, "sender", "not at EHLO"),
         ({"stage": "MAIL", "reset": True, "recipient": "a@b"}, "recipient", "at MAIL"),
         ({"stage": "RETR", "reset": True, "sender": "a@b"}, "sender", "not at RETR"),

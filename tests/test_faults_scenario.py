@@ -68,7 +68,7 @@ def test_a_scenario_plans_faults(lab):
         ("mx.*.example", "*.gamma.example", "gamma", "host: no mail server is called"),
         ('"pop3"', '"pop"', '"pop"', "write smtp, pop3, imap or *"),
         ('"2 min"', '"2 parsecs"', "parsecs", "is not a length of time"),
-        ('delay = "2 min"', "", '"greeting"', "stage: found none, expected one of"),
+        ('delay = "2 min"', "", '"greeting"', "stage: found no effect, expected"),
         ("times = 1", "chance = 7", "chance", "at most 1"),
         ('recipient = "bob@*"', 'client = "bob-pc"', "bob-pc", "is no address"),
     ],

@@ -1,10 +1,14 @@
 """`maillab world NAME --live` and its options."""
 
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from maillab import open_world
+from maillab.gateway.invitation import correspondents
 
 WORLD = [sys.executable, "-m", "maillab", "world"]
 
@@ -21,6 +25,10 @@ def refused(*words):
     ("words", "complaint"),
     [
         (["--door", "mail.hello.example:25"], "need --live or --netns"),
+        (["--rate", "60"], "need --live or --netns"),
+        (["--listen", "0.0.0.0"], "need --live or --netns"),
+        (["--live", "--outside", "alice-pc:25"], "'alice-pc:25' should be HOST:PORT="),
+        (["--live", "--listen", "192.0.2.1"], "assign requested address"),
         (["--", "dig"], "a command needs --netns"),
         (["--live", "--door", "mail.hello.example"], "should be HOST:PORT"),
         (
@@ -77,3 +85,29 @@ def test_the_command_says_how_to_come_in():
     assert "  bob-pc  127.0.0.1:" in told
     assert "at 60 seconds for each real one" in told
     assert "Nobody came in." in rest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])
+def test_who_is_told_to_stop_tidies_up(number, tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    words = [*WORLD, "hello", "--live"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, env=environment
+    ) as run:
+        for line in run.stdout:
+            if "Ctrl-C stops it" in line:
+                break
+        assert list(tmp_path.iterdir())
+        run.send_signal(number)
+        assert "Nobody came in." in run.stdout.read()
+    assert run.returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_letter_to_copy_is_one_that_arrives():
+    with open_world("home-server") as world:
+        sender, reader = correspondents(world)
+        assert sender.address != "alice@home.example"  # hers would not get through
+        world.send(sender.address, reader.address, "Hello")
+        assert len(reader.inbox.messages) == 1

@@ -139,6 +139,8 @@ def test_a_door_that_cannot_be_is_refused(live):
     taken = live.open_door(MX, 25).real_port
     with pytest.raises(LabError, match=str(taken)):
         live.open_door(MX, 25, taken)
+    with pytest.raises(LabError, match="0-65535"):
+        live.open_door(MX, 25, 65_536)
 
 
 @pytest.mark.parametrize(

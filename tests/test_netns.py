@@ -1,10 +1,12 @@
 """A real program in a namespace lives on the virtual internet (Linux, as root)."""
 
 import errno
+import os
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -275,6 +277,35 @@ def test_at_home_the_provider_is_in_the_way(tmp_path):
             )
         }
     assert list(answers.values()) == ["silence", *["192.168.1.20 220"] * 2]
+
+
+def test_programs_in_the_background_end_with_it():
+    stubborn = 'trap "" TERM; echo $$; exec sleep 60'
+    done = maillab("--netns", "--", "sh", "-c", f"sh -c '{stubborn}' >&2 & sleep 0.2")
+    with pytest.raises(FileNotFoundError):
+        Path("/proc", done.stderr.strip(), "exe").readlink()
+
+
+def test_a_door_beside_it_is_told():
+    done = maillab("--netns", "--door", f"{MX}:25", "--listen", "0.0.0.0", "--", "true")
+    assert done.returncode == 0
+    assert "WARNING: listening on 0.0.0.0" in done.stderr
+    assert f"{MX}     25  SMTP      STARTTLS   127.0.0.1:" in done.stderr
+
+
+def test_who_is_told_to_stop_tidies_up(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    words = ["hello", "--netns", "--", "sh", "-c", "echo here; exec sleep 60"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "maillab", "world", *words],
+        stdout=subprocess.PIPE,
+        env=environment,
+    ) as run:
+        assert run.stdout.readline() == b"here\n"
+        assert list(tmp_path.iterdir())
+        run.send_signal(signal.SIGHUP)
+    assert run.returncode == 128 + signal.SIGHUP
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_of_it():

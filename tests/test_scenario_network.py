@@ -156,6 +156,12 @@ MISTAKES = {
         "rules",
         "'seconds' means nothing in a rule that says 'accept'",
     ),
+    "a forward to somebody behind another NAT": (
+        'presets = "isp-blocks-25"',
+        'address = "192.0.2.9"\nforward = [{ ports = 25, to = "mail.home.example" }]',
+        "forward",
+        "provider cannot forward to 'mail.home.example'",
+    ),
     "a redirection to nowhere": (
         'action = "accept"',
         'action = "redirect"\nto = "proxi"',
@@ -202,6 +208,9 @@ def test_a_mistake_is_said_with_its_line(lab, what):
     assert str(said[0]).startswith(f"{file}:{said[0].line}: ")
 
 
+ROUTER = 'at = "2 h"\nhost = "home-router"\n'
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -209,6 +218,13 @@ def test_a_mistake_is_said_with_its_line(lab, what):
         ('at = "soon"\nhost = "alice-pc"\npower = "off"', "'soon' is not a length"),
         ('at = "2 h"\nhost = "alice-pc"', 'say one thing: power = "off"'),
         ('at = "2 h"\nhost = "alice-pc"\npower = "of"', "'of' is not known"),
+        (ROUTER + 'address = "10.9.9.9"', "10.9.9.9 is not in 203.0.113.0/24"),
+        (ROUTER + 'address = "203.0.113.53"', "dns.provider.example has the address"),
+        (ROUTER + 'address = "2001:db8::1"', "has no address of this IP version"),
+        (
+            ROUTER + 'address = "203.0.113.9"\nold_address = "203.0.113.8"',
+            "home-router has no address 203.0.113.8 then",
+        ),
     ],
 )
 def test_a_mistake_in_the_timeline_is_said(lab, entry, message):
@@ -216,6 +232,33 @@ def test_a_mistake_in_the_timeline_is_said(lab, entry, message):
     _, problems = examine(file)
     assert message in problems[0].message
     assert problems[0].line > TEXT.count("\n")
+
+
+RULE = "[[gateways.provider.rules]]\naction = "
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "message"),
+    [
+        (
+            '[[gateways.home-router.forward]]\nports = "100-110"\nto = "alice-pc"',
+            1,
+            "home-router forwards tcp port 110 already",
+        ),
+        (
+            '[hosts.stray]\naddress = "203.0.113.200"',
+            1,
+            "stray is on the internet, but its address 203.0.113.200 is of the network",
+        ),
+        (RULE + '"redirect"\nto = "alice-pc:smtp"', 2, "'smtp' is no port"),
+        (RULE + '"redirect"\nto = "alice-pc:99999"', 2, "'99999' is no port"),
+    ],
+)
+def test_a_mistake_in_one_more_table_is_said_with_its_line(lab, table, line, message):
+    file = lab(more=f"\n{table}\n")
+    _, problems = examine(file)
+    said = [problem for problem in problems if message in problem.message]
+    assert [problem.line - TEXT.count("\n") - 2 for problem in said] == [line]
 
 
 def test_two_homes_may_have_the_same_private_network(lab):

@@ -64,7 +64,7 @@ def read_owner(zone: Zone, name: str) -> dns.name.Name:
 
 def read_type(rdtype: str) -> RdataType:
     """A record type. Raises LabError."""
-    kind = RdataType[checked_type(rdtype)]
+    kind = RdataType.make(checked_type(rdtype))
     if dns.rdatatype.is_metatype(kind):
         raise LabError(f"{rdtype} is a question, not a record: no zone has any")
     return kind

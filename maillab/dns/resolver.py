@@ -117,7 +117,7 @@ class Resolver:
         """The same for a name in dnspython's words."""
         errand = Errand(self._asker.time() + self._time_limit)
         owner, chain, seen = question, list[dns.rrset.RRset](), {question}
-        for _ in range(MAX_CNAMES):
+        for _ in range(MAX_CNAMES + 1):
             answer = await self._resolve_one(owner, kind, errand)
             if answer.rrset is None or not is_alias(answer, kind):
                 return with_chain(answer, question, chain)
@@ -286,7 +286,7 @@ def status_of(
 
 def said(step: Step) -> str:
     """What a server said, in words."""
-    owner, kind = dns.name.from_text(step.question), RdataType[step.type]
+    owner, kind = dns.name.from_text(step.question), RdataType.make(step.type)
     response = step.response
     status = status_of(response, owner, kind)
     below = read_referral(response, owner, step.zone) if response is not None else None

@@ -2,7 +2,8 @@
 
 Goes in: a query in wire format. Comes out: a response in wire format.
 
-Rule: what does not fit a UDP response is cut off with the TC bit; TCP has it all.
+Rule: what does not fit a UDP response is cut off with the TC bit; TCP has it all, but
+for what no DNS message can hold: that is SERVFAIL.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from maillab.dns.zones import Lookup, Zone
 
 PORT = 53
 UDP_SIZE = 512  # octets, without EDNS (RFC 1035 §4.2.1)
+TCP_SIZE = 65535  # octets: the length is told in two of them (RFC 1035 §4.2.2)
 EDNS_SIZE = 1232  # octets that we take by UDP (RFC 6891 §6.2.5)
 HEADER_SIZE = 12
 TRANSFERS = (RdataType.AXFR, RdataType.IXFR)
@@ -96,20 +98,31 @@ def add_lookup(found: Lookup, response: dns.message.Message) -> None:
 
 def size_limit(query: dns.message.Message, *, by_udp: bool) -> int:
     """How long the response may be, in octets."""
-    return max(UDP_SIZE, min(query.payload, EDNS_SIZE)) if by_udp else 65535
+    return max(UDP_SIZE, min(query.payload, EDNS_SIZE)) if by_udp else TCP_SIZE
 
 
 def render(response: dns.message.Message, limit: int) -> bytes:
     """To wire format, in the order of the zone file (dnspython would shuffle)."""
-    wire = to_wire(response)
-    if len(wire) <= limit:
-        return wire
-    response.additional.clear()
-    wire = to_wire(response)
-    if len(wire) <= limit:
+    wire = fitting(response, limit)
+    if wire is None:
+        response.additional.clear()
+        wire = fitting(response, limit)
+    if wire is not None:
         return wire
     cut_off(response)
+    if limit == TCP_SIZE:  # there is no other way to ask
+        response.flags &= ~dns.flags.TC
+        response.set_rcode(dns.rcode.SERVFAIL)
     return to_wire(response)
+
+
+def fitting(response: dns.message.Message, limit: int) -> bytes | None:
+    """The response in wire format; None when it is too long."""
+    try:
+        wire = to_wire(response)
+    except dns.exception.TooBig:
+        return None
+    return wire if len(wire) <= limit else None
 
 
 def cut_off(response: dns.message.Message) -> None:
@@ -121,7 +134,7 @@ def cut_off(response: dns.message.Message) -> None:
 
 def to_wire(message: dns.message.Message) -> bytes:
     """A DNS message in wire format, deterministic."""
-    return message.to_wire(max_size=65535, want_shuffle=False)
+    return message.to_wire(max_size=TCP_SIZE, want_shuffle=False)
 
 
 def format_error(wire: bytes) -> bytes | None:

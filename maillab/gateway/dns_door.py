@@ -10,6 +10,7 @@ import asyncio
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from maillab.dns.server import PORT
 from maillab.gateway.datagrams import DatagramDoor
@@ -25,7 +26,12 @@ class DnsDoor:
 
     number: int  # the real port
     udp: asyncio.DatagramTransport
-    tcp: asyncio.AbstractServer
+    tcp: asyncio.Server
+
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        """Those that accept connections."""
+        return tuple(self.tcp.sockets)
 
     def close(self) -> None:
         """Close both halves."""

@@ -79,7 +79,9 @@ def parse_outside(text: str) -> Outside:
     >>> parse_outside("gateway.alpha.example:2525=127.0.0.1:25").real_port
     25
     """
-    virtual, _, real = text.partition("=")
+    virtual, equals, real = text.partition("=")
+    if not equals:
+        raise LabError(f"{text!r} should be {OUTSIDE_FORM}")
     host, port = split_port(virtual, OUTSIDE_FORM)
     return Outside(host, port, *real_server(real))
 

@@ -6,8 +6,9 @@ with `--netns`, the exit status of a program that ran in the world.
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +16,9 @@ from types import FrameType
 
 from maillab.errors import LabError
 from maillab.gateway.entrances import LOOPBACK, VISITOR, Door, Outside
-from maillab.gateway.invitation import invitation
+from maillab.gateway.invitation import door_table, invitation, warning
 from maillab.gateway.live import Live
+from maillab.gateway.stopping import KILLED, stop_signals
 from maillab.world.world import World
 
 Say = Callable[[str], None]
@@ -56,13 +58,13 @@ class Wishes:
 
 
 def host_live(world: World, wishes: Wishes, say: Say) -> None:
-    """Run a world in real time until Ctrl-C or SIGTERM."""
+    """Run a world in real time until Ctrl-C, SIGTERM, or its terminal is closed."""
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, stop)
     with TemporaryDirectory(prefix="maillab-") as folder, world:
         ca_file = Path(folder) / "maillab-ca.pem"
@@ -86,8 +88,12 @@ def host_netns(world: World, wishes: Wishes, command: Sequence[str], say: Say) -
     if len(wishes.seats) > 1:
         raise LabError("--netns has one --seat: start maillab again for another one")
     seat = wishes.seats[0] if wishes.seats else VISITOR
+    for number in stop_signals():
+        signal.signal(number, leave)
     with world, wishes.live(world, usual_doors=False) as live:
         wishes.open(live)
+        for line in doors_text(live):
+            sys.stderr.write(f"{line}\n")  # stdout is the command's
         with Netns(live, seat) as netns:
             if command:
                 return netns.run(*command)
@@ -98,6 +104,19 @@ def host_netns(world: World, wishes: Wishes, command: Sequence[str], say: Say) -
             status = netns.run(os.environ.get("SHELL", "/bin/sh"))
         say(f"\n{what_happened(world)}")
         return status
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """End tidily, with the exit status that shells expect after a signal."""
+    del frame
+    sys.exit(KILLED + number)
+
+
+def doors_text(live: Live) -> Iterator[str]:
+    """The doors beside a namespace."""
+    if live.doors:
+        yield from warning(live)
+        yield from door_table(live.world, live.doors)
 
 
 def usual_seats(world: World) -> list[str]:

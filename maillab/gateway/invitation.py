@@ -19,11 +19,7 @@ def invitation(live: Live, ca_file: Path) -> Iterator[str]:
     """How to reach every server, and a curl line for each protocol."""
     world, doors = live.world, live.doors
     yield f"{world.scenario.title}\n"
-    if not ipaddress.ip_address(live.listen).is_loopback:
-        yield (
-            f"WARNING: listening on {live.listen}: other computers can come in too, "
-            f"and the passwords below are known.\n"
-        )
+    yield from warning(live)
     yield from door_table(world, doors)
     yield from outside_table(live)
     yield "\nPeople (the address is the user name):\n"
@@ -32,10 +28,33 @@ def invitation(live: Live, ca_file: Path) -> Iterator[str]:
         yield f"  {user.address:<{width}}  password {user.password}"
     yield f"\nCertificate of the lab's authority: {ca_file}"
     yield "(it is for this world only: never put it into a browser or a system)\n"
-    people = list(world.users.values())
-    if people:
-        yield from recipes(people[0], people[-1], doors, ca_file)
+    if world.users:
+        yield from recipes(*correspondents(world), doors, ca_file)
     yield from socks_table(live)
+
+
+def warning(live: Live) -> Iterator[str]:
+    """Who else can come in."""
+    if not ipaddress.ip_address(live.listen).is_loopback:
+        yield (
+            f"WARNING: listening on {live.listen}: other computers can come in too, "
+            f"and the passwords are known.\n"
+        )
+
+
+def correspondents(world: World) -> tuple[User, User]:
+    """Two people such that a letter of the first reaches the second, if there are any.
+
+    In some labs it is the lesson that a letter does not arrive; a line to copy should
+    work.
+    """
+    people = list(world.users.values())
+    reader = people[-1]
+    for sender in people[:-1]:
+        here, there = sender.server, reader.server
+        if here is there or world.explain(here.host, there.name, 25).outcome.ok:
+            return sender, reader
+    return people[0], reader
 
 
 def door_table(world: World, doors: list[Door]) -> Iterator[str]:

@@ -14,8 +14,10 @@ Rule 2: the clock follows real time, `rate` seconds of the world for each real o
 """
 
 import asyncio
+import errno
 import ipaddress
 import math
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
@@ -25,6 +27,7 @@ from typing import Any, TypeVar
 
 from maillab.dns.server import PORT as DNS_PORT
 from maillab.errors import LabError
+from maillab.gateway.closing import close_servers
 from maillab.gateway.dns_door import DnsDoor, open_dns_door
 from maillab.gateway.entrances import (
     LOOPBACK,
@@ -35,10 +38,9 @@ from maillab.gateway.entrances import (
     real_server,
 )
 from maillab.gateway.socks import SocksVisit
-from maillab.gateway.visit import DoorVisit, OutsideVisit, Visits
+from maillab.gateway.visit import DoorVisit, OutsideVisit, Visits, trial_flow
 from maillab.net.host import Host
 from maillab.net.network import checked_address
-from maillab.net.path import FiveTuple
 from maillab.net.sockets import WorldLoop, find_addresses
 from maillab.world.servers import PORTS
 from maillab.world.world import World
@@ -215,8 +217,8 @@ class Live:
             door = self.call(
                 open_dns_door(seat, self.visits, there, self.listen, wishes)
             )
-        except (OSError, OverflowError):
-            raise self._taken(wishes) from None
+        except (OSError, OverflowError) as error:
+            raise self._cannot_listen(wishes, error) from None
         self._servers.append(door)
         return door.number
 
@@ -224,15 +226,21 @@ class Live:
         self, factory: Callable[[], asyncio.BaseProtocol], wishes: Iterable[int]
     ) -> int:
         """Open one real port, the first of `wishes` that is free; return its number."""
+        failure: Exception = OSError("no port was wished for")
         for number in wishes:
-            with suppress(OSError, OverflowError):
+            try:
                 return self.call(self._listen_at(factory, number))
-        raise self._taken(wishes)
+            except (OSError, OverflowError) as error:
+                failure = error
+        raise self._cannot_listen(wishes, failure)
 
-    def _taken(self, wishes: Iterable[int]) -> LabError:
+    def _cannot_listen(self, wishes: Iterable[int], error: Exception) -> LabError:
         text = ", ".join(str(number) for number in wishes if number) or "any port"
+        code = getattr(error, "errno", None)
+        reason = os.strerror(code) if code else str(error)
+        hint = "; 0 takes a free one" if code == errno.EADDRINUSE else ""
         return LabError(
-            f"cannot listen on {self.listen}, {text}: is it in use? 0 takes a free one"
+            f"cannot listen on {self.listen}, {text}: {reason.lower()}{hint}"
         )
 
     async def _listen_at(
@@ -263,8 +271,7 @@ class Live:
         self._servers.append(server)
 
     async def _close_doors(self) -> None:
-        for server in self._servers:
-            server.close()
+        await close_servers(self.loop, self._servers)
         self._servers.clear()
         for visit in list(self.visits):
             visit.transport.abort()
@@ -279,7 +286,7 @@ async def find_target(world: World, seat: Host, host: str, port: int) -> str:
     """
     own = world.hosts[host].addresses if host in world.hosts else ()
     for address in filter(seat.address_for, own):
-        flow = FiveTuple("tcp", (seat.address_for(address), 0), (address, port))
+        flow = trial_flow(seat, "tcp", address, port)
         if world.network.probe(seat, flow).fate != "no host":
             return address
     with suppress(ValueError):

@@ -4,17 +4,19 @@ Goes in: addresses, ports, files. Comes out: programs that know of nothing else.
 
 Rule 1: one thread lives in the namespace. What it opens belongs there, what it starts
         lives there, and nothing of it is seen on the real computer.
-Rule 2: when the thread and its programs end, the namespace is gone. There is nothing
-        to tidy up.
+Rule 2: when the thread ends, its programs end, and the namespace is gone. There is
+        nothing else to tidy up.
 """
 
 import ctypes
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +31,7 @@ IP_FREEBIND, IPV6_FREEBIND = 15, 78  # linux/in.h, linux/in6.h
 ATTACH_FILTER, DETACH_FILTER = 26, 27  # asm-generic/socket.h: SO_…_FILTER
 DROP = struct.pack("=HBBI", 0x06, 0, 0, 0)  # BPF: return 0 octets of the packet
 BACKLOG = 100
+TURNS, PAUSE = 20, 0.05  # how often, and how long, we wait for programs to end
 
 Result = TypeVar("Result")
 
@@ -38,6 +41,7 @@ class Namespace:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "maillab-namespace")
+        self._name = ""  # the kernel's; "" while there is none
 
     def open(self) -> None:
         """Make it. Raises LabError where the system does not let us."""
@@ -47,7 +51,7 @@ class Namespace:
                 "--live, then SOCKS5 or a door)"
             )
         try:
-            self.call(enter)
+            self._name = self.call(enter)
         except PermissionError:
             raise LabError(
                 "--netns needs root (CAP_SYS_ADMIN): put sudo before the command, or "
@@ -82,14 +86,41 @@ class Namespace:
             raise LabError(f"cannot run {command[0]}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Leave it."""
+        """Leave it. Programs that are still there (in the background) are ended."""
+        for number in (signal.SIGTERM, signal.SIGKILL) if self._name else ():
+            end_programs(self._name, number)
         self._thread.shutdown()
 
 
-def enter() -> None:
-    """Move this thread into a namespace of its own; mounts stay in there."""
+def enter() -> str:
+    """Move this thread into a namespace of its own; mounts stay in there.
+
+    Returns the kernel's name of its network.
+    """
     system_call("unshare", NEW_NETWORK | NEW_NAME | NEW_MOUNTS)
     system_call("mount", b"none", b"/", None, RECURSIVE | PRIVATE, None)
+    return str(Path("/proc/thread-self/ns/net").readlink())
+
+
+def end_programs(network: str, number: int) -> None:
+    """Send a signal to all that live in a network, and give them a little time."""
+    for turn in range(TURNS):
+        left = list(programs_in(network))
+        if not left:
+            return
+        for pid in left if turn == 0 else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        time.sleep(PAUSE)
+
+
+def programs_in(network: str) -> Iterator[int]:
+    """The processes that live in a network (we do not: only a thread of ours does)."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):  # it has ended, or is not ours
+                if str(Path(folder, "ns", "net").readlink()) == network:
+                    yield int(folder.name)
 
 
 def mount(source: Path, target: Path, flags: int) -> None:

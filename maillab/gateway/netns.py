@@ -27,11 +27,11 @@ from maillab.dns.resolver import Resolver
 from maillab.gateway.entrances import VISITOR
 from maillab.gateway.live import Live
 from maillab.gateway.namespace import Namespace, open_port
+from maillab.gateway.stopping import KILLED, stop_signals
 from maillab.gateway.virtual_ports import VirtualPorts, real_datagram_endpoint
 from maillab.net.host import Host
 from maillab.world.names import resolvers_of
 
-KILLED = 128  # exit status after a signal, as shells count
 DNS_PORT = 53
 LOCAL_RESOLVER = "127.0.0.53"  # for a seat that walks down from the root itself
 HOSTS_LINE = "hosts: files dns\n"
@@ -71,14 +71,19 @@ class Netns:
     def run(self, *command: str) -> int:
         """Run a program there and wait for it. Returns its exit status."""
         running: list[Popen[bytes]] = []
+        early: list[int] = []  # signals that came while it was being started
 
         def pass_on(number: int, frame: FrameType | None) -> None:
             if number != signal.SIGINT:  # which the terminal sends to both
                 for process in running:
                     process.send_signal(number)
+                if not running:
+                    early.append(number)
 
         with signals_handled(pass_on):
             running.append(self._namespace.start(command, self.environment))
+            for number in early:
+                running[0].send_signal(number)
             status = running[0].wait()
         return status if status >= 0 else KILLED - status
 
@@ -166,8 +171,7 @@ def signals_handled(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handler) for number in numbers}
+    before = {number: signal.signal(number, handler) for number in stop_signals()}
     try:
         yield
     finally:

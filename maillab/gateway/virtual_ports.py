@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maillab.errors import LabError
+from maillab.gateway.closing import close_servers
 from maillab.gateway.datagrams import DatagramDoor
 from maillab.gateway.entrances import KNOWN
 from maillab.gateway.live import Live
 from maillab.gateway.namespace import Namespace, open_port, set_silent
 from maillab.gateway.netlink import Netlink
-from maillab.gateway.visit import DoorVisit
+from maillab.gateway.visit import DoorVisit, trial_flow
 from maillab.net.host import EPHEMERAL_PORTS, Host
-from maillab.net.path import FiveTuple
 from maillab.net.sockets import WorldLoop
 
 Place = tuple[str, str, int]  # "tcp" or "udp", address, port
@@ -86,10 +86,8 @@ class VirtualPorts:
         """Close every port."""
         if self._task is not None:
             self._task.cancel()
-        for server in self._others:
-            server.close()
-        for place in list(self._sockets):
-            self._close_port(place)
+        await close_servers(self._live.loop, self._others)
+        await self._close_ports(list(self._sockets))
 
     async def _follow(self) -> None:
         while True:
@@ -128,8 +126,7 @@ class VirtualPorts:
     def _answer(self, place: Place) -> Answer:
         """What becomes of a connection from the seat."""
         protocol, address, port = place
-        source = (self._seat.address_for(address), 0)
-        flow = FiveTuple(protocol, source, (address, port))
+        flow = trial_flow(self._seat, protocol, address, port)
         network = self._live.world.network
         path = network.probe(self._seat, flow)
         match path.fate:
@@ -171,8 +168,7 @@ class VirtualPorts:
         """Make the kernel give these answers."""
         bound = {place for place, answer in answers.items() if answer in BOUND}
         silent = {place for place, answer in answers.items() if answer == "silent"}
-        for place in self._sockets.keys() - bound:
-            self._close_port(place)
+        await self._close_ports(self._sockets.keys() - bound)
         self._namespace.call(self._set_routes, answers)
         new = sorted(bound - self._sockets.keys())
         self._sockets |= self._namespace.call(open_ports, new, silent)
@@ -208,9 +204,10 @@ class VirtualPorts:
             lambda: DoorVisit(seat, visits, there), sock=sock
         )
 
-    def _close_port(self, place: Place) -> None:
-        sock = self._sockets.pop(place)
-        self._servers.pop(place, sock).close()
+    async def _close_ports(self, places: Iterable[Place]) -> None:
+        opened = {place: self._sockets.pop(place) for place in places}
+        servers = [self._servers.pop(place, sock) for place, sock in opened.items()]
+        await close_servers(self._live.loop, servers)
 
 
 async def real_datagram_endpoint(

@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 from maillab.gateway.pump import Pump, reset
-from maillab.net.host import Host
+from maillab.net.host import EPHEMERAL_PORTS, Host
 from maillab.net.path import FiveTuple
 from maillab.net.sockets import find_addresses
 
@@ -108,10 +108,19 @@ async def connect(seat: Host, host: str, port: int) -> Pump:
 async def is_prohibited(seat: Host, host: str, port: int) -> bool:
     """A firewall on the way answers that it lets nobody through."""
     for address in await find_addresses(seat, host):
-        flow = FiveTuple("tcp", (seat.address_for(address), 0), (address, port))
+        flow = trial_flow(seat, "tcp", address, port)
         if seat.network.probe(seat, flow).fate == "prohibited":
             return True
     return False
+
+
+def trial_flow(seat: Host, protocol: str, address: str, port: int) -> FiveTuple:
+    """A connection that nobody has opened, to ask the network what would become of it.
+
+    It has a port of its own: a NAT does not translate what has none.
+    """
+    source = (seat.address_for(address), EPHEMERAL_PORTS[-1])
+    return FiveTuple(protocol, source, (address, port))
 
 
 class DoorVisit(Visit):

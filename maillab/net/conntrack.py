@@ -10,7 +10,8 @@ Rule 2: a flow that is silent for too long is forgotten: TCP after 2 h 4 min, an
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 
 from maillab.net.path import Address, FiveTuple
 from maillab.net.rules import NO_EFFECTS, FlowEffects, Rule
@@ -38,8 +39,9 @@ class Tracked:
     rules_version: int
     used: float
     lifetime: float = TRANSITORY
-    effects: FlowEffects = NO_EFFECTS
     closed: bool = False
+    replied: bool = False
+    _effects: dict[Rule, FlowEffects] = field(default_factory=dict[Rule, FlowEffects])
 
     def expired(self, now: float) -> bool:
         """Nothing has passed for too long."""
@@ -47,8 +49,17 @@ class Tracked:
 
     def answered(self) -> None:
         """A packet has come back."""
+        self.replied = True
         if not self.closed:
             self.lifetime = LIFETIME[self.original.protocol]
+
+    def effects_of(self, rule: Rule | None) -> FlowEffects:
+        """What a rule does to this flow. It goes on counting when it comes back."""
+        if rule is None:
+            return NO_EFFECTS
+        if rule not in self._effects:
+            self._effects[rule] = rule.effects(self.opened)
+        return self._effects[rule]
 
     def close(self) -> None:
         """It has ended."""
@@ -61,6 +72,8 @@ class ConnTrack:
 
     def __init__(self) -> None:
         self._entries: dict[FiveTuple, Tracked] = {}
+        self._many = MANY
+        self._given: dict[tuple[str, Address], int] = {}  # the last port, per remote
 
     def find(self, flow: FiveTuple, now: float) -> Tracked | None:
         """The entry of a flow; `entry.original == flow` tells its direction."""
@@ -72,10 +85,14 @@ class ConnTrack:
 
     def add(self, entry: Tracked) -> None:
         """Remember a flow."""
-        if len(self._entries) > MANY:
+        if len(self._entries) > self._many:
             self._forget_expired(entry.used)
+            self._many = max(MANY, 2 * len(self._entries))
         self._entries[entry.original] = entry
         self._entries[entry.translated.reply] = entry
+        protocol, source, remote = entry.translated
+        if entry.original.src[1] != source[1]:
+            self._given[protocol, remote] = source[1]
 
     def forget(self, entry: Tracked) -> None:
         """As if it never had been."""
@@ -85,6 +102,7 @@ class ConnTrack:
     def clear(self) -> None:
         """Forget everything (a power cut, a new address)."""
         self._entries.clear()
+        self._given.clear()
 
     def _forget_expired(self, now: float) -> None:
         for entry in [e for e in self if e.expired(now)]:
@@ -97,15 +115,17 @@ class ConnTrack:
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def free_source(
-        self, protocol: str, ip: str, port: int, remote: Address
-    ) -> Address:
-        """An outside address for a flow: its own port if nobody has it, else the next.
+    def free_source(self, flow: FiveTuple, wanted: Address, now: float) -> Address:
+        """An outside address for a flow: the port that it wants if nobody has it.
 
-        (RFC 5382 §7.1, as Linux does: unique for each remote address.)
+        Else the next free one (RFC 5382 §7.1, as Linux does: unique for each remote
+        address); port 0 when there is none.
         """
-        for number in (port, *PORTS):
+        ip, port = wanted
+        last = self._given.get((flow.protocol, flow.dst), 0)
+        after = PORTS.index(last) + 1 if last in PORTS else 0
+        for number in chain((port,), PORTS[after:], PORTS[:after]):
             source = (ip, number)
-            if FiveTuple(protocol, remote, source) not in self._entries:
+            if self.find(FiveTuple(flow.protocol, flow.dst, source), now) is None:
                 return source
         return (ip, 0)

@@ -29,6 +29,8 @@ from maillab.net.loop import VirtualLoop
 
 Result = TypeVar("Result")
 
+CLOSED = "this world is closed: open it anew with open_world()"
+
 
 class Driver:
     """Runs one world's loop for a caller who is not a coroutine."""
@@ -42,8 +44,12 @@ class Driver:
         """Run the world until `coroutine` is done and return its result.
 
         Raises what the coroutine raises; Deadlock or Livelock when it can never finish;
-        KeyboardInterrupt, after cancelling the coroutine and nothing else.
+        KeyboardInterrupt, after cancelling the coroutine and nothing else; LabError
+        when the world is closed.
         """
+        if self.loop.is_closed():
+            coroutine.close()
+            raise LabError(CLOSED)
         if self.loop.is_running():
             return self._run_beside(coroutine, context)
         with hidden_outer_loop(), gentle_interrupt(self.loop):
@@ -57,6 +63,8 @@ class Driver:
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` of world time pass."""
+        if self.loop.is_closed():
+            raise LabError(CLOSED)
         if self.loop.is_running():
             self.run(asyncio.sleep(seconds))
             return

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from maillab.errors import LabError
-from maillab.net.host import DEFAULT_LATENCY, Host
+from maillab.net.host import DEFAULT_LATENCY, EPHEMERAL_PORTS, Host
 from maillab.net.network import Network
 from maillab.net.path import Address, FiveTuple
-from maillab.net.rules import Rule, within
+from maillab.net.rules import within
 from maillab.net.subnet import Subnet
 
 Unsolicited = Literal["drop", "reject"]
@@ -94,6 +94,15 @@ class Gateway(Host):
         near = self.inside.prefixes and self.inside.covers(destination)
         return self.inside if inward is not None or near else self.outside
 
+    def uses_line(self, destination: str) -> bool:
+        """Its line leads outwards."""
+        return self.towards(destination) is self.outside
+
+    def interface(self, destination: str) -> str:
+        """One of its two sides."""
+        side = "outside" if self.uses_line(destination) else "inside"
+        return f"{self.name}/{side}"
+
     def address_for(self, destination: str) -> str:
         """Its address on the side of the destination (same IP version)."""
         side = self.towards(destination)
@@ -104,11 +113,22 @@ class Gateway(Host):
 
     def reaches(self, address: str) -> bool:
         """Does a packet from outside to this address go in here?"""
-        if self.nat and ":" not in address:
-            return False
+        return not (self.nat and ":" not in address) and self.leads_to(address)
+
+    def leads_to(self, address: str) -> bool:
+        """Is it an address of the inside?"""
         return bool(self.inside.prefixes) and (
             self.inside.covers(address) or self.inside.find_inner(address) is not None
         )
+
+    def free_port(self) -> int:
+        """The next ephemeral port that it has not lent to somebody inside."""
+        lent = {entry.translated.src[1] for entry in self.conntrack}
+        for _ in EPHEMERAL_PORTS:
+            port = super().free_port()
+            if port not in lent:
+                return port
+        raise LabError(f"{self.name} has no free port left")
 
     def expects(self, flow: FiveTuple) -> bool:
         """Is this for a service, or for a connection, of the router itself?"""
@@ -119,7 +139,7 @@ class Gateway(Host):
 
     # Translation ----------------------------------------------------------------------
 
-    def outward(self, flow: FiveTuple) -> FiveTuple:
+    def translated_out(self, flow: FiveTuple) -> FiveTuple:
         """How a new flow looks outside (source NAT)."""
         own = flow.src[0] in self.addresses
         if not (self.nat and self.public_address) or own or ":" in flow.dst[0]:
@@ -129,7 +149,8 @@ class Gateway(Host):
     def masked(self, flow: FiveTuple) -> FiveTuple:
         """The flow with our outside address as its source."""
         public, port = self.public_address, flow.src[1]
-        source = self.conntrack.free_source(flow.protocol, public, port, flow.dst)
+        now = self.loop.time()
+        source = self.conntrack.free_source(flow, (public, port), now)
         return flow._replace(src=source)
 
     def translated_in(self, flow: FiveTuple) -> FiveTuple:
@@ -138,10 +159,6 @@ class Gateway(Host):
             return flow
         forward = self.find_forward(flow)
         return flow._replace(dst=forward.target(flow)) if forward else flow
-
-    def translated_out(self, flow: FiveTuple, rule: Rule | None) -> FiveTuple:
-        """How a new flow from inside looks outside."""
-        return self.outward(super().translated_out(flow, rule))
 
     @property
     def passes_on(self) -> bool:
@@ -159,7 +176,9 @@ class Gateway(Host):
         return next((text for text in self.outside_addresses if ":" not in text), "")
 
     def find_forward(self, flow: FiveTuple) -> Forward | None:
-        """The port forwarding for a flow to an outside address."""
+        """The port forwarding for a flow to an outside address (IPv4 only: rule 3)."""
+        if ":" in flow.dst[0]:
+            return None
         return next(
             (
                 one
@@ -173,6 +192,11 @@ class Gateway(Host):
         self, protocol: str, ports: int | range, to: str, to_port: int = 0
     ) -> Forward:
         """Forward ports to an address inside. Raises LabError when nobody is there."""
+        if ":" in to:
+            raise LabError(
+                f"{self.name} cannot forward to {to}: only IPv4 is translated; by IPv6 "
+                f"who is inside can be reached at its own address"
+            )
         if self.inside.owner(to) is None and self.inside.find_inner(to) is None:
             raise LabError(
                 f"{self.name} cannot forward to {to}: nobody in {self.inside.name} has "

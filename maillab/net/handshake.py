@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import os_error
+from maillab.net.network import icmp_error, os_error
 from maillab.net.path import Address, FiveTuple, Path, PointFacts, Transit
 from maillab.net.tcp import Endpoint
 
@@ -108,39 +108,45 @@ class Dial:
             endpoint = self._answer.result()
         except BaseException:
             self.host.busy_ports.discard(self.source[1])
-            self._answer.cancel()
+            self._forget_answer()
             raise
         endpoint.start(factory())
         return endpoint
+
+    def _forget_answer(self) -> None:
+        """Nobody wants it any more; it may have come in this very moment."""
+        answer = self._answer
+        if not answer.cancel() and not answer.cancelled() and not answer.exception():
+            answer.result().abort()
 
     async def _knock(self) -> None:
         """A SYN, a longer and longer wait, and again. Raises TimeoutError."""
         for attempt, wait in enumerate(SYN_WAITS):
             if attempt:
                 self.emit(self.host, "syn", attempt=attempt)
-            nobody = self._send_syn().fate == "no host"
-            patience = None if nobody else wait  # its router will say so
-            await asyncio.wait([self._answer], timeout=patience)
+            told = self._send_syn()  # that nobody is there, by its router
+            await asyncio.wait([self._answer], timeout=None if told else wait)
             if self._answer.done():
                 return
         error = os_error(errno.ETIMEDOUT)
         self.emit(self.host, "timed_out", reason=str(error.strerror), by="")
         raise error
 
-    def _send_syn(self) -> Path:
+    def _send_syn(self) -> bool:
+        """Returns whether a router will tell that nobody has the address."""
         network = self.host.network
-        path = network.path(self.host, self._flow, self.id)
+        path = network.path(self.host, self._flow)
         transit = network.transit(path, size=SYN_SIZE, connection=self.id)
         self._tell_way("C", path)
         if not transit.arrives:
             if path.points or path.effects:
                 self.emit(self.host, "syn_fate", latency=-1, lost_at=transit.lost_at)
-            return path
+            return False
         if path.points and path.fate != "no host":
             latency = round(transit.latency * 1e9)
             self.emit(self.host, "syn_fate", latency=latency, lost_at="")
         self._at(transit.latency, self._syn_ends, path, transit)
-        return path
+        return path.fate == "no host"
 
     def _tell_way(self, side: str, path: Path) -> None:
         """Tell the observer which way the packets of a side take, when it is new."""
@@ -173,10 +179,9 @@ class Dial:
 
     def _unreachable(self, path: Path, code: str) -> None:
         """ICMP has come back."""
-        error = os_error(errno.EHOSTUNREACH)
         router = path.node.address_for(path.arrives.src[0]) if path.node else ""
         self._fail(
-            error,
+            icmp_error(path),
             "unreachable",
             by=path.node.name if path.node else "",
             **({"router": router, "code": code} if path.node else {}),
@@ -206,9 +211,9 @@ class Dial:
         if tarpit:  # the answer is forged where the SYN was caught
             back = path.backwards()
         else:
-            back = node.network.path(node, path.arrives.reply, self.id)
+            back = node.network.path(node, path.arrives.reply)
         answer = node.network.transit(back, size=SYN_SIZE, connection=self.id)
-        reached = answer.arrives and back.fate == "delivered"
+        reached = answer.arrives and back.answers(path)  # else a RST answers it
         if server is None and not tarpit:
             if reached:
                 self._at(answer.latency, self._refused, node, answer.latency)

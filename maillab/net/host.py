@@ -18,7 +18,6 @@ from maillab.net.firewall import Firewall
 from maillab.net.here import current_host
 from maillab.net.network import Network, checked_address
 from maillab.net.path import Effect, FiveTuple
-from maillab.net.rules import Rule
 from maillab.net.stream import Stream
 from maillab.net.subnet import Subnet
 
@@ -172,6 +171,16 @@ class Host:
         del destination
         return self.subnet
 
+    def uses_line(self, destination: str) -> bool:
+        """A packet for `destination` leaves by its line (of a gateway: outwards)."""
+        del destination
+        return True
+
+    def interface(self, destination: str) -> str:
+        """The place where a packet for `destination` leaves (see `Point`)."""
+        del destination
+        return self.name
+
     @property
     def passes_on(self) -> bool:
         """It hands on packets of others (a gateway)."""
@@ -186,12 +195,9 @@ class Host:
         """How a new flow that arrives looks behind this place."""
         return flow
 
-    def translated_out(self, flow: FiveTuple, rule: Rule | None) -> FiveTuple:
+    def translated_out(self, flow: FiveTuple) -> FiveTuple:
         """How a new flow that leaves looks behind this place."""
-        if rule is None or rule.action != "redirect" or rule.to is None:
-            return flow
-        ip, port = rule.to
-        return flow._replace(dst=(ip, port or flow.dst[1]))
+        return flow
 
     def renumber(self, old: str, new: str) -> None:
         """Change an address. Connections that used the old one hear nothing more.

@@ -17,9 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from maillab.errors import LabError
-from maillab.net.conntrack import Tracked
 from maillab.net.effects import HEADERS
-from maillab.net.path import FiveTuple, InFlight, Path, Step, Transit
+from maillab.net.path import FiveTuple, InFlight, Memory, Path, Step, Transit
 from maillab.net.subnet import INTERNET, Subnet
 from maillab.net.walk import Walk
 
@@ -88,11 +87,11 @@ class Network:
         """Rules, addresses or power have changed: paths must be walked again."""
         self.version += 1
 
-    def path(self, source: "Host", flow: FiveTuple, connection: str = "") -> Path:
+    def path(self, source: "Host", flow: FiveTuple) -> Path:
         """The way of a flow that begins now, or of its answers."""
         if is_loopback(flow.dst[0]) or flow.dst[0] in source.addresses:
             return local_path(self.version, source, flow)
-        return Walk(self, source, flow, connection=connection).go()
+        return Walk(self, source, flow).go()
 
     def probe(self, source: "Host", flow: FiveTuple) -> Path:
         """The way that a flow would take. Nothing is counted, nobody remembers it."""
@@ -103,44 +102,54 @@ class Network:
     def probe_answer(self, path: Path) -> Path:
         """The way of the answers to a flow that was probed and would arrive."""
         assert path.node is not None, "it arrives somewhere"
-        for place, entry in path.unsaved:
-            place.conntrack.add(entry)
+        for memory in path.unsaved:
+            memory.place.conntrack.add(memory.entry)
         back = self.probe(path.node, path.arrives.reply)
-        for place, entry in path.unsaved:
-            place.conntrack.forget(entry)
+        for memory in path.unsaved:
+            memory.place.conntrack.forget(memory.entry)
         return back
 
     def transit(
         self, path: Path, data: bytes = b"", size: int = 0, connection: str = ""
     ) -> Transit:
         """Send one packet along a path: `data`, in `size` octets on the wire."""
-        for rule in path.counted:
-            rule.hits += 1
-        now = self.loop.time()
-        for entry in path.tracked:
-            entry.used = now
-        verdict = path.verdict
-        if verdict is not None and verdict.rule is not None:
-            self._tell_rule(verdict, connection)
-        if path.effects:
-            return self._affected(path, data, size or len(data) + HEADERS, now)
-        return Transit(path.latency, data, path.fate == "lost", path.lost_at)
+        size = size or len(data) + HEADERS
+        packet = InFlight(self.loop.time(), size, data, self._chance)
+        passed, transit = self._affected(path, packet)
+        self._noticed(path, passed, connection)
+        return transit
 
-    def _affected(self, path: Path, data: bytes, size: int, now: float) -> Transit:
-        """Through the effects of a path, in order."""
-        packet = InFlight(now, size, data, self._chance)
+    def _affected(self, path: Path, packet: InFlight) -> tuple[int, Transit]:
+        """Through the effects of a path, in order; how many it has passed."""
+        now, data = packet.time, packet.data
         waited = 0.0
-        for place, point, after, effect in path.effects:
+        for passed, (place, point, after, effect) in enumerate(path.effects):
             packet.time = now + after + waited
             effect.work_on(packet)
             waited = packet.time - now - after
             if packet.lost:
-                return Transit(path.latency + waited, data, True, point)
+                return passed, Transit(path.latency + waited, data, True, point)
             if packet.cut:
                 at = after + waited
-                return Transit(path.latency, data, False, point, place, at)
-        lost = path.fate == "lost"
-        return Transit(path.latency + waited, packet.data, lost, path.lost_at)
+                cut = Transit(path.latency, data, False, point, place, at)
+                return passed, cut
+        lost, waited = path.fate == "lost", path.latency + waited
+        return len(path.effects), Transit(waited, packet.data, lost, path.lost_at)
+
+    def _noticed(self, path: Path, passed: int, connection: str) -> None:
+        """What the places on the way make of a packet that passed so many effects."""
+        for rule, behind in path.counted:
+            rule.hits += behind <= passed
+        for entry in path.tracked:
+            entry.used = self.loop.time()
+        for memory in path.unsaved:
+            if memory.behind <= passed:
+                self._remember(memory, connection)
+        path.unsaved = tuple(one for one in path.unsaved if one.behind > passed)
+        verdict = path.verdict
+        whole = passed == len(path.effects)
+        if whole and verdict is not None and verdict.rule is not None:
+            self._tell_rule(verdict, connection)
 
     def _tell_rule(self, step: Step, connection: str) -> None:
         rule, flow = step.rule, step.before
@@ -159,8 +168,9 @@ class Network:
             number=place.firewall.number(rule),
         )
 
-    def remember(self, place: "Host", entry: Tracked, step: Step, id: str) -> None:
+    def _remember(self, memory: Memory, id: str) -> None:
         """A place remembers a new flow; what it did to it is told to the observer."""
+        place, entry, step, _ = memory
         place.conntrack.add(entry)
         if step.rule is not None and step.rule.action != "accept":
             self._tell_rule(step, id)
@@ -284,6 +294,12 @@ def local_path(version: int, host: "Host", flow: FiveTuple) -> Path:
     return Path(version, host, flow, flow, "delivered", host, LOOPBACK_LATENCY)
 
 
-def no_route() -> OSError:
-    """What connect() raises when a router says that nobody is there."""
-    return os_error(errno.EHOSTUNREACH)
+def icmp_error(path: Path) -> OSError:
+    """What Linux makes of the ICMP that answers on this path, in connect() and send().
+
+    What ICMPv6 prohibits is EACCES, what ICMP prohibits is EHOSTUNREACH.
+    """
+    if path.fate == "refused":
+        return os_error(errno.ECONNREFUSED)
+    forbidden = path.fate == "prohibited" and ":" in path.sent.dst[0]
+    return os_error(errno.EACCES if forbidden else errno.EHOSTUNREACH)

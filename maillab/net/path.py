@@ -116,6 +116,15 @@ class Placed(NamedTuple):
     effect: Effect
 
 
+class Memory(NamedTuple):
+    """A new flow, for the place that will remember it once a packet gets there."""
+
+    place: "Host"
+    entry: "Tracked"
+    step: Step
+    behind: int  # so many effects
+
+
 @dataclass(slots=True)
 class Path:
     """The way of one direction of a flow.
@@ -123,6 +132,8 @@ class Path:
     node      who gets the packet; who answers when it is refused, prohibited, tarred
     latency   seconds from the sender to where it ends, without queues
     lost_at   the last point that sees it, when its fate is "lost"
+    verdict   the step that ended the way, if a rule or a translation did
+    off       the place that ended it, if it has no power
     """
 
     version: int
@@ -137,22 +148,24 @@ class Path:
     steps: tuple[Step, ...] = ()
     effects: tuple[Placed, ...] = ()
     tracked: tuple["Tracked", ...] = ()
-    counted: "tuple[Rule, ...]" = ()
-    unsaved: "tuple[tuple[Host, Tracked], ...]" = ()  # what a probe did not remember
+    counted: "tuple[tuple[Rule, int], ...]" = ()  # rules, each behind so many effects
+    unsaved: tuple[Memory, ...] = ()
+    verdict: Step | None = None
+    off: "Host | None" = None
 
     @property
     def facts(self) -> tuple[PointFacts, ...]:
         """The points, as the trace keeps them."""
         return tuple(point.facts for point in self.points)
 
-    @property
-    def verdict(self) -> "Step | None":
-        """The step that ended the way, if a rule or a translation did."""
-        return self.steps[-1] if self.fate != "delivered" and self.steps else None
-
     def is_stale(self, version: int, now: float) -> bool:
         """Rules, addresses or power have changed, or a gateway has forgotten us."""
         return self.version != version or any(t.expired(now) for t in self.tracked)
+
+    def answers(self, asked: "Path") -> bool:
+        """What goes this way comes to who asked, from whom it was asked."""
+        ours = self.node is asked.source and self.arrives == asked.sent.reply
+        return ours and self.fate == "delivered"
 
     def close(self) -> None:
         """The flow has ended: gateways may forget it soon."""

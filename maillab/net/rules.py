@@ -53,7 +53,8 @@ class Rule:
 
     ports, source_ports   ranges of port numbers; () fits every port
     source, destination   prefixes such as 192.0.2.0/24; () fits every address
-    to                    where `redirect` sends the flow: IP address and port (0: same)
+    to                    where `redirect` sends a flow of the same IP version: address,
+                          port (0: the same)
     rate                  octets each second, for each direction of all its flows
     seconds               for `delay`, each way
     probability           for `lose`, of each packet
@@ -88,7 +89,7 @@ class Rule:
                 )
 
     def fits(self, flow: FiveTuple, direction: Direction) -> bool:
-        """Is this rule for that flow?"""
+        """Is this rule for that flow? Nothing is redirected to the other IP version."""
         return (
             self.direction in (direction, "both")
             and self.protocol in (flow.protocol, "any")
@@ -96,20 +97,29 @@ class Rule:
             and within(flow.src[1], self.source_ports)
             and inside(flow.src[0], self.source)
             and inside(flow.dst[0], self.destination)
+            and (self.to is None or (":" in self.to[0]) == (":" in flow.dst[0]))
         )
+
+    def redirected(self, flow: FiveTuple) -> FiveTuple:
+        """The flow as it goes on behind a `redirect`."""
+        if self.to is None:
+            return flow
+        ip, port = self.to
+        return flow._replace(dst=(ip, port or flow.dst[1]))
 
     @property
     def ends(self) -> bool:
         """Nothing goes on behind this rule."""
         return self.action in ENDS
 
-    def effects(self) -> "FlowEffects":
+    def effects(self, opened: str = "out") -> "FlowEffects":
         """What happens to the packets of a new flow."""
         match self.action:
             case "throttle":
                 queues = self._queues or {False: Rate(self.rate), True: Rate(self.rate)}
                 self._queues = queues
-                return FlowEffects(queues[False], queues[True])
+                inwards = opened == "in"
+                return FlowEffects(queues[inwards], queues[not inwards])
             case "delay":
                 delay = Delay(self.seconds)
                 return FlowEffects(delay, delay)

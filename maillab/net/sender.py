@@ -12,11 +12,12 @@ Rule 3: when three later pieces have arrived, the lost one is sent again at once
 """
 
 import errno
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import os_error
+from maillab.net.network import icmp_error, os_error
 from maillab.net.path import FiveTuple, Path, PointFacts, Transit
 from maillab.net.window import Sent, Window
 
@@ -72,7 +73,7 @@ class Sender:
             return end.peer.sender.way().backwards()
         if path is None or path.is_stale(network.version, self._loop.time()):
             flow = FiveTuple("tcp", end.local, end.remote)
-            path = self._path = network.path(end.host, flow, end.id)
+            path = self._path = network.path(end.host, flow)
             self._tell_way(path)
         return path
 
@@ -92,9 +93,13 @@ class Sender:
         path, peer = self.way(), self._end.peer
         arrived = path.arrives
         same = (arrived.dst, arrived.src) == (peer.local, peer.remote)
-        return path.fate == "tarpit" or (
+        return (path.fate == "tarpit" and peer.held) or (
             path.fate == "delivered" and path.node is peer.host and same
         )
+
+    def _is_caught(self) -> bool:
+        """A tarpit on the way holds what we send, and never lets us go."""
+        return self.way().fate == "tarpit" and not self._end.peer.held
 
     def close_way(self) -> None:
         """The connection has ended: gateways may forget it soon."""
@@ -186,6 +191,7 @@ class Sender:
         end, path = self._end, self.way()
         transit = self._transit(segment.data)
         arrives = transit.arrives and path.fate in ("delivered", "tarpit")
+        arrives = arrives and not self._is_caught()
         self._tell(segment, transit, arrives=arrives)
         if transit.cut_at is not None:
             self._cut(transit)
@@ -196,7 +202,7 @@ class Sender:
         if arrives:
             self._deliver(segment, transit)
             answers = end.peer.sender.way()
-            if answers.fate in ("delivered", "tarpit"):
+            if answers.fate == "delivered":
                 arrival = self._last_arrival
                 segment.place.acknowledged_at = arrival + answers.latency
                 self._acknowledged(segment)
@@ -267,6 +273,8 @@ class Sender:
         if segment not in self._lost:
             return
         patience = ORPHAN_PATIENCE if self._end.gone else PATIENCE
+        if self._is_caught():  # it answers: our window is closed
+            patience = math.inf
         if self._loop.time() - segment.first_sent >= patience - 1e-6:
             self.forget()
             self._end.give_up(self.error or os_error(errno.ETIMEDOUT))
@@ -281,7 +289,7 @@ class Sender:
         """A rule of a gateway refuses a flow that is open already."""
         end = self._end
         if path.fate in ("prohibited", "no host"):  # a hint, no more (RFC 5927 §4.1)
-            self.error = os_error(errno.EHOSTUNREACH)
+            self.error = icmp_error(path)
             if path.node is not None:
                 when = self._loop.time() + 2 * latency
                 end.at(when, self._tell_icmp, segment.offset, path, latency)

@@ -136,11 +136,13 @@ class WorldLoop(VirtualLoop):
         server_side: bool = False,
         server_hostname: str | None = None,
         already_read: bytes = b"",
+        already_ended: bool = False,
         **options: Any,
     ) -> Any:
         """Like asyncio's, with `LabTLS`, which gets its other options as they are.
 
-        `already_read`: octets of the peer's hello that somebody else got.
+        `already_read`: octets of the peer's hello that somebody else got;
+        `already_ended`: somebody else has heard that there will be no more.
         """
         waiter: asyncio.Future[None] = self.create_future()
         options.setdefault("call_connection_made", False)
@@ -154,6 +156,8 @@ class WorldLoop(VirtualLoop):
             self.call_soon(fill_buffer, secured, already_read),
             self.call_soon(transport.resume_reading),
         ]
+        if already_ended:
+            calls.append(self.call_soon(secured.eof_received))
         try:
             await waiter
         except BaseException:

@@ -132,6 +132,7 @@ class Stream(asyncio.Protocol):
                 server_hostname=server_name or None,
                 ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
                 already_read=hello,
+                already_ended=self._ended,
             )
         except OSError as error:  # nobody else tells us that the connection is gone
             told = error if error.args else ConnectionResetError(NO_HANDSHAKE)

@@ -51,6 +51,7 @@ class Endpoint(asyncio.Transport):
         self._paused = False
         self._closing = False
         self._wants_fin = False
+        self._dead = False  # it ended without a FIN: nothing is known of it any more
         host.network.endpoints[self] = None
 
     def join(self, peer: "Endpoint") -> None:
@@ -186,6 +187,7 @@ class Endpoint(asyncio.Transport):
     def reset(self) -> None:
         """RST (SO_LINGER 0)."""
         if not self.gone:
+            self._dead = True
             self.sender.send_reset()
             self._lose(None)
 
@@ -258,6 +260,9 @@ class Endpoint(asyncio.Transport):
 
     def receive_fin(self, offset: int) -> None:
         """The peer sends no more than `offset` octets."""
+        if self._dead and not self.peer.gone:
+            self.sender.send_reset()
+            return
         self.receiver.take_fin(offset)
         self._look_for_end()
 
@@ -282,21 +287,22 @@ class Endpoint(asyncio.Transport):
             return
         while self.receiver.unread and self._started and not self.gone:
             self._deliver(self.receiver.next_piece())
-        self.sender.fin_sent = True
-        self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+        self._die(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
 
     # Ending ---------------------------------------------------------------------------
 
     def give_up(self, error: OSError) -> None:
         """TCP has tried for long enough."""
-        self.sender.fin_sent = True
-        self._lose(error)
+        self._die(error)
 
     def forget(self) -> None:
         """This host was without power: nothing is left of the connection here."""
-        self.sender.fin_sent = True
         self.sender.forget()
-        self._lose(ConnectionAbortedError(errno.ECONNABORTED, "the power was off"))
+        self._die(ConnectionAbortedError(errno.ECONNABORTED, "the power was off"))
+
+    def _die(self, error: OSError) -> None:
+        self.sender.fin_sent = self._dead = True
+        self._lose(error)
 
     def _finish(self) -> None:
         self.sender.send_fin()

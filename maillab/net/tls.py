@@ -52,7 +52,9 @@ class LabTLS(sslproto.SSLProtocol):
             return
         side = "S" if self._server_side else "C"
         if error is not None:
-            reason = getattr(error, "verify_message", "") or str(error)
+            # asyncio hands on a mere class when the peer has ended its side.
+            words = "" if isinstance(error, type) else str(error)
+            reason = getattr(error, "verify_message", "") or words
             emit("tls_failed", side=side, reason=reason or "the connection ended")
             return
         session = self._sslobj

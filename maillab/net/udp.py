@@ -9,7 +9,7 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from maillab.net.network import os_error
+from maillab.net.network import icmp_error, os_error
 from maillab.net.path import Address, FiveTuple, Path
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 HEADERS = 28  # octets of IPv4 and UDP
+NEVER = -1  # the latency of what is lost on its way
 MANY = 4096  # clients whose choice of address is remembered
 
 
@@ -79,7 +80,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         )
         if arrives is not None:
             later = host.loop.call_later
-            later(transit.latency, self._arrive, arrives, transit.data, path.arrives)
+            later(transit.latency, self._arrive, arrives, transit.data, path)
         elif path.fate in ("refused", "prohibited") and path.node is not None:
             host.loop.call_later(transit.latency, self._answer, path, transit.data)
 
@@ -88,16 +89,21 @@ class DatagramEndpoint(asyncio.DatagramTransport):
             raise os_error(errno.EDESTADDRREQ)
         return self.remote
 
-    def _arrive(self, node: "Host", data: bytes, flow: FiveTuple) -> None:
+    def _arrive(self, node: "Host", data: bytes, path: Path) -> None:
         """At the other host: into the port, or back as ICMP port unreachable."""
+        if not node.up:  # switched off while this was under way
+            return
+        flow = path.arrives
         endpoint = node.udp_ports.get(flow.dst[1])
         if endpoint is not None:
             endpoint.receive(data, flow.src, flow.dst[0])
             return
         back = node.network.path(node, flow.reply)
         transit = node.network.transit(back, size=HEADERS)
-        arrives = transit.arrives and back.fate == "delivered"
-        self._tell_icmp("port_unreachable", back, flow, data)
+        arrives = transit.arrives and back.answers(path)
+        latency = transit.latency if arrives else NEVER
+        facts = {} if arrives else {"lost_at": transit.lost_at}
+        self._tell_icmp("port_unreachable", back, flow, data, latency, **facts)
         if arrives:
             error = os_error(errno.ECONNREFUSED)
             node.loop.call_later(
@@ -112,18 +118,25 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         back = replace(path, source=node, points=(), latency=path.latency)
         kind = "port_unreachable" if port else "prohibited"
         router = node.address_for(path.sent.src[0])
-        self._tell_icmp(kind, back, path.arrives, data, router)
-        error = os_error(errno.ECONNREFUSED if port else errno.EHOSTUNREACH)
+        latency = path.latency
+        self._tell_icmp(kind, back, path.arrives, data, latency, router=router)
+        error = icmp_error(path)
         node.loop.call_later(path.latency, self._refused, error, context=self._context)
 
     def _tell_icmp(
-        self, kind: str, back: Path, flow: FiveTuple, data: bytes, router: str = ""
+        self,
+        kind: str,
+        back: Path,
+        flow: FiveTuple,
+        data: bytes,
+        latency: float,
+        **facts: Any,
     ) -> None:
         """`router`: the address of the gateway that answers in place of the host."""
-        facts: dict[str, Any] = {"points": back.facts} if back.points else {}
-        facts |= {"router": router} if router else {}
-        facts |= {"src": flow.src, "dst": flow.dst, "data": data}
-        back.source.emit(kind, latency=round(back.latency * 1e9), **facts)
+        told: dict[str, Any] = {"points": back.facts} if back.points else {}
+        told |= {"src": flow.src, "dst": flow.dst, "data": data}
+        took = NEVER if latency == NEVER else round(latency * 1e9)
+        back.source.emit(kind, latency=took, **told, **facts)
 
     def receive(self, data: bytes, source: Address, local: str = "") -> None:
         """A datagram arrived. A connected socket takes those of its peer only.

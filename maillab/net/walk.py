@@ -1,7 +1,7 @@
 """The way of a packet through firewalls and gateways, place by place.
 
-Goes in: a host and a flow. Comes out: a `Path`. What stateful places must remember of
-a new flow, they remember here; a `probe` leaves no trace anywhere.
+Goes in: a host and a flow. Comes out: a `Path`, with what stateful places on it must
+remember of a new flow. A `probe` leaves no trace anywhere.
 """
 
 from typing import TYPE_CHECKING
@@ -13,12 +13,13 @@ from maillab.net.path import (
     Effect,
     Fate,
     FiveTuple,
+    Memory,
     Path,
     Placed,
     Point,
     Step,
 )
-from maillab.net.rules import NO_EFFECTS, Rule
+from maillab.net.rules import Rule
 
 if TYPE_CHECKING:
     from maillab.net.gateway import Forward, Gateway
@@ -46,20 +47,18 @@ class Walk:
         flow: FiveTuple,
         *,
         probe: bool = False,
-        connection: str = "",
     ) -> None:
         self._network = network
         self._probe = probe
-        self._connection = connection
         self._now = network.loop.time()
         self._flow = flow
         self._points = [Point(host.name, 0.0, flow)]
         self._steps: list[Step] = []
         self._effects: list[Placed] = []
         self._tracked: list[Tracked] = []
-        self._counted: list[Rule] = []
+        self._counted: list[tuple[Rule, int]] = []
         self._router: Gateway | None = None  # the last one that passed it on
-        self._unsaved: list[tuple[Host, Tracked]] = []
+        self._unsaved: list[Memory] = []
         self.path = Path(network.version, host, flow, flow)
 
     def go(self) -> Path:
@@ -92,26 +91,33 @@ class Walk:
     # The two ends ---------------------------------------------------------------------
 
     def _leaves(self, host: "Host") -> bool:
-        if not host.up or self._flow.src[0] not in host.addresses:
+        if not self._is_on(host):
+            return False
+        if self._flow.src[0] not in host.addresses:
             self._end("lost", None)
             return False
         if not self._screen(host, "out"):
             self._points[0] = Point(NOWHERE, 0.0, self._flow)
             self.path.lost_at = ""
             return False
-        self._points[0] = Point(host.name, 0.0, self._flow)
-        self._ride(host, host.uplink)
+        place = host.interface(self._flow.dst[0])
+        self._points[0] = Point(place, 0.0, self._flow)
+        if host.uses_line(self._flow.dst[0]):
+            self._ride(host, host.uplink)
         return True
 
     def _arrive(self, node: "Host") -> None:
         """At the last host; through its firewall."""
         self._ride(node, node.downlink)
-        if not node.up:
-            self._end("lost", None)
+        if not self._is_on(node):
             return
         self._point(node.name)
-        if self._screen(node, "in"):
+        if not self._screen(node, "in"):
+            return
+        if self._flow.dst[0] in node.addresses:
             self._end("delivered", node)
+        else:  # redirected to somebody else; but hosts pass nothing on
+            self._end("lost", None)
 
     def _finished(self) -> Path:
         path = self.path
@@ -146,8 +152,11 @@ class Walk:
             return self._turn_back(gateway)
         if not self._screen(gateway, "out"):
             return None
-        self._point(f"{gateway.name}/outside")
         self._router = gateway
+        if gateway.leads_to(self._flow.dst[0]):  # redirected to a host inside
+            self._point(f"{gateway.name}/inside")
+            return gateway.inside
+        self._point(f"{gateway.name}/outside")
         self._ride(gateway, gateway.uplink)
         return gateway.outside
 
@@ -173,6 +182,8 @@ class Walk:
         inside = self._flow.dst[0] in gateway.inside_addresses
         if not self._is_on(gateway):
             return
+        if inside and self._points[-1].place != f"{gateway.name}/inside":
+            self._point(f"{gateway.name}/inside")
         if inside or gateway.expects(self._flow):
             self._end("delivered", gateway)
             return
@@ -180,9 +191,9 @@ class Walk:
         what = "is unsolicited: dropped" if drops else "is unsolicited: refused"
         self._step(gateway, "in", None, what, self._flow)
         if drops:
-            self._end("lost", None)
+            self._end("lost", None, decided=True)
         else:
-            self._end("refused", gateway)
+            self._end("refused", gateway, decided=True)
 
     def _turn_back(self, gateway: "Gateway") -> "Subnet | None":
         """From inside to our own outside address: hairpin (RFC 4787 §6, REQ-9)."""
@@ -191,10 +202,13 @@ class Walk:
         if known is None and (forward is None or not gateway.hairpin):
             what = "is for the router itself: refused"
             self._step(gateway, "out", None, what, self._flow)
-            self._end("refused", gateway)
+            self._end("refused", gateway, decided=True)
             return None
         if known is None:
             known = self._turned_back(gateway, forward)
+        if self._is_exhausted(gateway, self._flow, self._translated(known)):
+            self._unsaved.pop()  # the one that was just made
+            return None
         before = self._flow
         self._flow = self._translated(known)
         self._tracked.append(known)
@@ -209,14 +223,8 @@ class Walk:
         inner = before._replace(dst=forward.target(before))
         entry = self._entry(gateway, "out", before, gateway.masked(inner))
         step = Step(gateway.name, "out", None, "is turned back", before, before)
-        self._remember(gateway, entry, step)
+        self._unsaved.append(Memory(gateway, entry, step, len(self._effects)))
         return entry
-
-    def _remember(self, place: "Host", entry: Tracked, step: Step) -> None:
-        if self._probe:
-            self._unsaved.append((place, entry))
-        else:
-            self._network.remember(place, entry, step, self._connection)
 
     def _entry(
         self, place: "Host", direction: Direction, before: FiveTuple, after: FiveTuple
@@ -228,6 +236,7 @@ class Walk:
     def _is_on(self, place: "Host") -> bool:
         if place.up:
             return True
+        self.path.off = place
         self._end("lost", None)
         return False
 
@@ -238,6 +247,8 @@ class Walk:
         if not place.filters:
             if place is not self.path.source and place.passes_on:
                 self._step(place, direction, None, "passes", self._flow)
+            if place.firewall.tracking == "keep":
+                self._watch(place, direction)
             return True
         entry = place.conntrack.find(self._flow, self._now)
         if entry is None:
@@ -248,29 +259,51 @@ class Walk:
         rule = self._recheck(place, direction, entry)
         return self._pass_on(place, direction, entry, rule, reply=reply)
 
+    def _watch(self, place: "Host", direction: Direction) -> None:
+        """A place without rules: what passes now is open when the first one comes."""
+        flow = self._flow
+        entry = place.conntrack.find(flow, self._now)
+        if entry is None:
+            entry = self._entry(place, direction, flow, flow)
+            step = Step(place.name, direction, None, "passes", flow, flow)
+            self._unsaved.append(Memory(place, entry, step, len(self._effects)))
+        elif entry.original != flow and not self._probe:
+            entry.answered()
+        self._tracked.append(entry)
+
     def _new_flow(self, place: "Host", direction: Direction) -> bool:
-        before = self._flow
+        before, behind = self._flow, len(self._effects)
         seen = place.translated_in(before) if direction == "in" else before
         rule = place.firewall.match(seen, direction)
         if rule is not None:
-            self._counted.append(rule)
+            self._counted.append((rule, behind))
             if rule.ends:
                 return self._stop(place, direction, rule)
-        after = place.translated_out(seen, rule) if direction == "out" else seen
+        after = rule.redirected(seen) if rule is not None else seen
+        if direction == "out":
+            after = place.translated_out(after)
+        if self._is_exhausted(place, before, after):
+            return False
         entry = self._entry(place, direction, before, after)
         entry.seen, entry.rule = seen, rule
-        if rule is not None:
-            entry.effects = rule.effects()
         passed = self._pass_on(place, direction, entry, rule, reply=False)
-        self._remember(place, entry, self._steps[-1])
+        self._unsaved.append(Memory(place, entry, self._steps[-1], behind))
         return passed
+
+    def _is_exhausted(self, place: "Host", flow: FiveTuple, after: FiveTuple) -> bool:
+        """A NAT has no port left for one more flow to this remote address."""
+        if after.src[1] or not flow.src[1]:
+            return False
+        self._step(place, "out", None, "has no port left: dropped", flow)
+        self._end("lost", None, decided=True)
+        return True
 
     def _recheck(
         self, place: "Host", direction: Direction, entry: Tracked
     ) -> Rule | None:
         """The rule for a packet of a flow that is open."""
         firewall = place.firewall
-        if firewall.tracking == "keep":
+        if firewall.tracking == "keep" and entry.replied:
             return entry.rule
         if firewall.tracking == "none":
             seen = self._flow if direction == "out" else self._translated(entry)
@@ -281,11 +314,9 @@ class Walk:
             opened: Direction = "out" if entry.opened == "out" else "in"
             rule = firewall.match(entry.seen, opened)
             if not self._probe:
-                if rule is not entry.rule:
-                    entry.effects = rule.effects() if rule else NO_EFFECTS
                 entry.rule, entry.rules_version = rule, firewall.version
         if rule is not None:
-            self._counted.append(rule)
+            self._counted.append((rule, len(self._effects)))
         return rule
 
     def _translated(self, entry: Tracked) -> FiveTuple:
@@ -307,7 +338,7 @@ class Walk:
             return self._stop(place, direction, rule)
         before = self._flow
         self._flow = self._translated(entry)
-        effect = entry.effects.towards(reply=reply)
+        effect = entry.effects_of(rule).towards(reply=reply)
         if effect is not None:
             self._place(place, effect)
         self._tracked.append(entry)
@@ -329,7 +360,7 @@ class Walk:
         if fate == "tarpit" and self._flow.protocol != "tcp":
             fate = "lost"
         self._step(place, direction, rule, what, self._flow)
-        self._end(fate, place if fate != "lost" else None)
+        self._end(fate, place if fate != "lost" else None, decided=True)
         return False
 
     # What is noted --------------------------------------------------------------------
@@ -357,7 +388,9 @@ class Walk:
     ) -> None:
         self._steps.append(Step(place.name, direction, rule, what, before, self._flow))
 
-    def _end(self, fate: Fate, node: "Host | None") -> None:
+    def _end(self, fate: Fate, node: "Host | None", *, decided: bool = False) -> None:
+        """`decided`: by the step that was noted last."""
+        self.path.verdict = self._steps[-1] if decided else None
         self.path.fate = fate
         self.path.node = node
         self.path.lost_at = self._points[-1].place if fate == "lost" else ""

@@ -89,7 +89,7 @@ class Fault:
 def _bad_effect(fault: Fault) -> Iterator[tuple[str, str]]:
     effects = fault.effects
     if len(effects) != 1:
-        found = " and ".join(effects) or "none"
+        found = " and ".join(effects) or "no effect"
         yield "stage", f"found {found}, expected one of {', '.join(EFFECTS)}"
     if fault.delay < 0:
         yield "delay", f"found {fault.delay:g}, expected seconds above 0"
@@ -216,14 +216,18 @@ def _possible(fault: Fault, moment: Moment) -> bool:
 
 
 def _fits_client(pattern: str, address: str) -> bool:
-    if "/" in pattern:
-        return ip_address(address) in ip_network(pattern, strict=False)
-    return fnmatchcase(address, pattern.lower())
+    if _is_pattern(pattern):
+        return fnmatchcase(address, pattern.lower())
+    return ip_address(address) in ip_network(pattern, strict=False)
+
+
+def _is_pattern(client: str) -> bool:
+    return "*" in client or "?" in client
 
 
 def _is_client(pattern: str) -> bool:
-    if "/" not in pattern:
-        return bool(pattern) and not pattern.lower().strip("0123456789abcdef.:*?")
+    if _is_pattern(pattern):
+        return not pattern.lower().strip("0123456789abcdef.:*?")
     try:
         ip_network(pattern, strict=False)
     except ValueError:

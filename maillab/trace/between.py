@@ -114,7 +114,9 @@ class Between:
             return session.client if src == session.client_address else src[0]
         first = session.find("connect")
         asked = first["to"] if first and self._host == session.client else ""
-        return session.server if dst == self._arrived[1] else asked or dst[0]
+        disguised = session.is_tarpit and self._host != session.server
+        known = dst == self._arrived[1] and not disguised
+        return session.server if known else asked or dst[0]
 
     def _disguised(self, event: Event) -> Event:
         host = event.host

@@ -81,7 +81,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         ),
         "port_unreachable": _network(
             "ICMP says: nobody listens here",
-            "src dst data latency points router",
+            "src dst data latency lost_at points router",
             "receiver",
         ),
         "prohibited": _network(

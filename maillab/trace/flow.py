@@ -76,7 +76,7 @@ class Flow:
     def replay(self) -> list[Packet]:
         """All packets of this connection that passed the vantage point."""
         self._c.latency = self._s.latency = self.session.latency_ns
-        if any(rule["action"] == "tarpit" for rule in self.session.all("rule")):
+        if self.session.is_tarpit:
             self._s.window = 0
         for event in self.session.events:
             plan = _PLANS.get(event.kind)

@@ -104,6 +104,13 @@ class Session:
         first = self.find("connect")
         return (first and first.get("to")) or self.server_address[0] or "server"
 
+    @cached_property
+    def is_tarpit(self) -> bool:
+        """A tarpit has caught the SYN; it is what `server` names."""
+        accept = self.find("accept")
+        caught = [r.number for r in self.all("rule") if r["action"] == "tarpit"]
+        return accept is not None and any(n < accept.number for n in caught)
+
     @property
     def port(self) -> int:
         """The server's port."""

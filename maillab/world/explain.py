@@ -10,6 +10,7 @@ from functools import cached_property
 
 from maillab.net.handshake import NO_HOST_WAIT, SYN_WAITS
 from maillab.net.host import Host
+from maillab.net.network import icmp_error
 from maillab.net.path import Address, FiveTuple, Path, Step, shown
 from maillab.trace.view import Table, View, plural
 from maillab.world.explain_svg import Box, draw
@@ -88,7 +89,7 @@ class Explanation(View):
                     False,
                     "prohibited",
                     f"prohibit: ICMP comes from {self._who(path)} after {rtt}: "
-                    f"No route to host",
+                    f"{icmp_error(path).strerror}",
                 )
             case "tarpit":
                 return Outcome(
@@ -98,7 +99,7 @@ class Explanation(View):
                     f"program gives up when its own patience ends",
                 )
             case _:
-                return self._arrived(path, rtt)
+                return self._arrived(path)
 
     def _no_address(self) -> Outcome:
         if not self.addresses:
@@ -124,7 +125,7 @@ class Explanation(View):
             f"{times[-1]} s, no answer)"
         )
 
-    def _arrived(self, path: Path, rtt: str) -> Outcome:
+    def _arrived(self, path: Path) -> Outcome:
         node, back = path.node, self.answer
         assert node is not None, "it arrived"
         assert back is not None, "it was probed"
@@ -133,6 +134,9 @@ class Explanation(View):
             return Outcome(
                 False, "answer lost", f"the answer is lost: {self._silence(who)}"
             )
+        if not back.answers(path):
+            return self._wrong_answer(back)
+        rtt = f"{(path.latency + back.latency) * 1000:g} ms"
         port = path.arrives.dst[1]
         ports = node.tcp_ports if self.protocol == "tcp" else node.udp_ports
         if port not in ports:
@@ -144,6 +148,15 @@ class Explanation(View):
             )
         effects = "".join(f"; but: {step.rule}" for step in self._effects(path))
         return Outcome(True, "arrives", f"connected after {rtt}{effects}")
+
+    def _wrong_answer(self, back: Path) -> Outcome:
+        """It comes past the place that changed the addresses on the way there."""
+        who = f"{shown(back.arrives.src)}, whom nobody asked"
+        silence = f"{sum(SYN_WAITS)} s, then timed out"
+        if self.protocol != "tcp":
+            silence = "no answer that is taken"
+        sees = f"the answer comes from {who}: {silence}"
+        return Outcome(False, "wrong answer", sees)
 
     def _effects(self, path: Path) -> Iterator[Step]:
         """Rules that let it pass and do something to it."""
@@ -159,14 +172,7 @@ class Explanation(View):
                 return f"{step.place} ({step.what})"
             number = self.source.network.hosts[step.place].firewall.number(step.rule)
             return f"{step.place}, rule {number}"
-        off = [h.name for h in self._places(path) if not h.up]
-        return f"{off[0]} (it is off)" if off else path.lost_at
-
-    def _places(self, path: Path) -> Iterator[Host]:
-        hosts = self.source.network.hosts
-        names = [*[step.place for step in path.steps], self.source.name]
-        yield from (hosts[name] for name in names)
-        yield from hosts.values()
+        return f"{path.off.name} (it is off)" if path.off else path.lost_at
 
     # The view -------------------------------------------------------------------------
 
@@ -193,7 +199,8 @@ class Explanation(View):
             last = (path.node.name, "", self.outcome.short, "")
             yield self._row(number + 1, *last, path.arrives)
         elif path.fate == "no host" or path.verdict is None:
-            last = ("", "", self.outcome.short, "")
+            place = path.off.name if path.off else ""
+            last = (place, "", self.outcome.short, "")
             yield self._row(number + 1, *last, path.arrives)
 
     def _row(  # noqa: PLR0913 — the columns
@@ -236,7 +243,8 @@ class Explanation(View):
             yield Box(step.place, notes, end, not stopped)
         if ended is None:
             arrives = path.fate == "delivered" and path.node is not None
-            name = path.node.name if arrives and path.node else self.target[0]
+            node = path.node if arrives else path.off
+            name = node.name if node else self.target[0]
             yield Box(name, [shown(path.arrives.dst)], self.outcome.short, ok)
 
 

@@ -110,7 +110,7 @@ class Names:
                 f"which one is meant, by server=; there are {known}"
             )
         owner, kind = asked_name(name, rdtype), checked_type(rdtype)
-        asking = Asking(owner, RdataType[kind], address, recurse, tcp)
+        asking = Asking(owner, RdataType.make(kind), address, recurse, tcp)
         return self.run(look_up(place, resolver, asking), on=place)
 
     def dns_walk(self, name: str, rdtype: str = "A", *, host: str = "") -> FreshWalk:
@@ -121,7 +121,7 @@ class Names:
         place = self._place(host)
         steps: list[Step] = []
         resolver = Resolver(self.scenario.roots, place, watch=steps.append)
-        owner, kind = asked_name(name, rdtype), RdataType[checked_type(rdtype)]
+        owner, kind = asked_name(name, rdtype), RdataType.make(checked_type(rdtype))
         answer = self.run(resolver.look_up(owner, kind), on=place)
         return FreshWalk(place.name, answer, steps)
 

@@ -14,9 +14,10 @@ from maillab.net.presets import PRESETS
 from maillab.net.rules import Block, parsed
 from maillab.net.subnet import INTERNET
 from maillab.world.scenario import LoadedScenario, Scenario
-from maillab.world.topology import Filter, GatewayTable
+from maillab.world.topology import Filter, ForwardTable, GatewayTable, TimelineTable
 
 Found = Iterator[ScenarioError]
+MOST_PORTS = 65535
 
 
 def network_mistakes(loaded: LoadedScenario) -> Found:
@@ -29,6 +30,7 @@ def network_mistakes(loaded: LoadedScenario) -> Found:
     yield from overlaps(loaded)
     yield from bad_addresses(loaded)
     yield from bad_forwards(loaded)
+    yield from bad_timeline(loaded)
 
 
 def unknown_networks(loaded: LoadedScenario) -> Found:
@@ -144,6 +146,13 @@ def bad_addresses(loaded: LoadedScenario) -> Found:
     owners: dict[tuple[str, str], str] = {}
     for where, network, address in all_addresses(loaded.scenario):
         name = where[1]
+        elsewhere = network_of(loaded.scenario, address) if network == INTERNET else ""
+        if elsewhere:
+            yield loaded.complaint(
+                where,
+                f"{name} is on the internet, but its address {address} is of the "
+                f"network {elsewhere}",
+            )
         first = owners.setdefault((network, address), name)
         if first != name:
             yield loaded.complaint(
@@ -159,6 +168,15 @@ def bad_addresses(loaded: LoadedScenario) -> Found:
                 f"{name} is in the network {network}, but its address {address} is not "
                 f"in {wanted}",
             )
+
+
+def network_of(scenario: Scenario, address: str) -> str:
+    """The network that an address of the internet would lead to; "" for none."""
+    for name, table in scenario.networks.items():
+        hidden = ":" not in address and behind_nat(scenario, name)
+        if not hidden and any(parsed(address) in block for block in table.prefix):
+            return name
+    return ""
 
 
 def all_addresses(
@@ -215,29 +233,106 @@ def filter_mistakes(
 
 def unknown_place(loaded: LoadedScenario, where: tuple[str, ...], text: str) -> Found:
     """`HOST`, `HOST:PORT` or an address."""
-    name = text.rpartition(":")[0] or text if text.count(":") == 1 else text
+    name, _, port = text.partition(":") if text.count(":") == 1 else (text, "", "")
+    if not is_port(port):
+        message = f"{port!r} is no port; write a number up to 65535"
+        yield loaded.complaint(where, f"{text!r}: {message}")
     known = [*loaded.scenario.hosts, *loaded.scenario.gateways]
     if name not in known and not is_address(name):
         yield loaded.complaint(where, f"there is no host {name!r}{meant(name, known)}")
 
 
 def bad_forwards(loaded: LoadedScenario) -> Found:
-    """Forwards to nobody, or to somebody who is not inside."""
+    """Forwards to nobody, to somebody who is not inside, or of one port to two."""
     for name, gateway in loaded.scenario.gateways.items():
         inside = {
             address: where[1]
             for where, network, address in all_addresses(loaded.scenario)
-            if gateway.inside in outwards(loaded.scenario, network)
+            if ":" not in address and is_inside(loaded.scenario, gateway, network)
         }
         for number, forward in enumerate(gateway.forward):
-            if forward.to in inside or forward.to in inside.values():
-                continue
-            yield loaded.complaint(
-                ("gateways", name, "forward", str(number), "to"),
-                f"{name} cannot forward to {forward.to!r}: nobody of this name or "
-                f"address is in {gateway.inside}; there are "
-                f"{', '.join(dict.fromkeys(inside.values()))}",
-            )
+            where = ("gateways", name, "forward", str(number))
+            if forward.to not in inside and forward.to not in inside.values():
+                yield loaded.complaint(
+                    (*where, "to"),
+                    f"{name} cannot forward to {forward.to!r}: nobody of this name or "
+                    f"address is in {gateway.inside}; there are "
+                    f"{', '.join(dict.fromkeys(inside.values()))}",
+                )
+            for port in taken_ports(gateway.forward[:number], forward):
+                message = f"{name} forwards {forward.protocol} port {port} already"
+                yield loaded.complaint((*where, "ports"), message)
+
+
+def is_inside(scenario: Scenario, gateway: GatewayTable, network: str) -> bool:
+    """Does the gateway reach IPv4 addresses of this network, behind no other NAT?"""
+    way = outwards(scenario, network)
+    if gateway.inside not in way:
+        return False
+    between = way[: way.index(gateway.inside)]
+    return not any(behind_nat(scenario, one) for one in between)
+
+
+def taken_ports(before: list[ForwardTable], forward: ForwardTable) -> list[int]:
+    """The first port that an earlier forward has, if there is one."""
+    spans = [s for one in before if one.protocol == forward.protocol for s in one.ports]
+    mine = [port for span in forward.ports for port in span]
+    return [port for port in mine if any(port in span for span in spans)][:1]
+
+
+# The timeline -------------------------------------------------------------------------
+
+
+def bad_timeline(loaded: LoadedScenario) -> Found:
+    """Addresses that cannot be given when their time comes."""
+    scenario = loaded.scenario
+    owners = {(net, ip): where[1] for where, net, ip in all_addresses(scenario)}
+    entries = sorted(enumerate(scenario.timeline), key=lambda entry: entry[1].at)
+    for number, entry in entries:
+        new = entry.address
+        if new is None or entry.host not in owners.values():
+            continue
+        where = ("timeline", str(number), "address")
+        old = old_address(owners, scenario, entry)
+        if old is None:
+            given = entry.old_address or "of this IP version to change"
+            yield loaded.complaint(where, f"{entry.host} has no address {given} then")
+            continue
+        network, other = old[0], owners.get((old[0], new), entry.host)
+        prefixes = prefixes_of(scenario, network)
+        if other != entry.host:
+            message = f"{other} has the address {new} then"
+            yield loaded.complaint(where, message)
+        elif prefixes and not any(parsed(new) in block for block in prefixes):
+            wanted = " or ".join(str(block) for block in prefixes)
+            yield loaded.complaint(where, f"{new} is not in {wanted} of {network}")
+        else:
+            del owners[old]
+            owners[network, new] = entry.host
+
+
+def old_address(
+    owners: dict[tuple[str, str], str], scenario: Scenario, entry: TimelineTable
+) -> tuple[str, str] | None:
+    """The network and the address that changes; of a gateway one outside."""
+    mine = [place for place, owner in owners.items() if owner == entry.host]
+    if entry.old_address:
+        return next((one for one in mine if one[1] == entry.old_address), None)
+    gateway = scenario.gateways.get(entry.host)
+    return next(
+        (
+            (network, address)
+            for network, address in mine
+            if gateway is None or network == gateway.outside
+            if (":" in address) == (":" in (entry.address or ""))
+        ),
+        None,
+    )
+
+
+def is_port(text: str) -> bool:
+    """A port number, or nothing."""
+    return not text or (text.isdecimal() and 0 < int(text) <= MOST_PORTS)
 
 
 def is_address(text: str) -> bool:

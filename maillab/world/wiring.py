@@ -24,6 +24,7 @@ from maillab.net.subnet import INTERNET, Subnet
 from maillab.world.choices import pick
 from maillab.world.complaints import first_sentence
 from maillab.world.explain import Explanation
+from maillab.world.network_checks import is_port
 from maillab.world.published import published_addresses
 from maillab.world.scenario import HostTable, Scenario
 from maillab.world.servers import MailServer
@@ -100,10 +101,18 @@ class Wiring:
             place.firewall.tracking = table.tracking
 
     def _forward(self, gateway: Gateway, table: ForwardTable) -> None:
-        target = self.target(table.to)
-        assert target is not None, "the scenario has been checked"
+        target = self._forward_target(table.to)
         for ports in table.ports:
             gateway.forward(table.protocol, ports, target[0], table.to_port)
+
+    def _forward_target(self, text: str) -> Address:
+        """An IPv4 address, if it has one: no other is translated."""
+        target = self.target(text)
+        if target is None:
+            raise LabError("forward(gateway, ports, to): to must be a host")
+        found = {**self.hosts, **self.gateways}.get(text.partition(":")[0])
+        mine = [ip for ip in found.addresses if ":" not in ip] if found else []
+        return (mine or [target[0]])[0], target[1]
 
     def _happen(self, table: TimelineTable) -> None:
         """One entry of the timeline."""
@@ -142,7 +151,7 @@ class Wiring:
             address = str(parsed(name))
         except ValueError:
             address = self.place(name).addresses[0]
-        return address, int(port) if port.isdecimal() else 0
+        return address, check_port(port, text)
 
     def explain(
         self, source: str | Host, target: str, port: int, protocol: str = "tcp"
@@ -213,9 +222,7 @@ class Wiring:
         self, gateway: str, ports: int | range, to: str, protocol: str = "tcp"
     ) -> None:
         """Forward ports of a gateway's outside to a host inside. Raises LabError."""
-        target = self.target(to)
-        if target is None:
-            raise LabError("forward(gateway, ports, to): to must be a host")
+        target = self._forward_target(to)
         self.gateway(gateway).forward(protocol, ports, *target)
 
     def power_off(self, name: str | Host) -> None:
@@ -252,6 +259,13 @@ class Wiring:
 def subnet_of(network: Network, table: HostTable | None) -> Subnet:
     """The network that a host belongs to."""
     return network.subnets[table.network if table is not None else INTERNET]
+
+
+def check_port(port: str, text: str) -> int:
+    """What stands behind the colon; 0 when nothing does. Raises LabError."""
+    if not is_port(port):
+        raise LabError(f"{text!r}: {port!r} is no port; write a number up to 65535")
+    return int(port or 0)
 
 
 def lay_line(host: Host, table: Line) -> None:

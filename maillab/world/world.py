@@ -12,7 +12,7 @@ from maillab.agents.faults import Faults
 from maillab.agents.relay import SmartHost
 from maillab.errors import LabError
 from maillab.net.ca import LabCA
-from maillab.net.driver import Driver
+from maillab.net.driver import Driver, hidden_outer_loop
 from maillab.net.host import Host
 from maillab.net.network import Network
 from maillab.net.sockets import WorldLoop
@@ -227,7 +227,8 @@ class World(Names, Wiring):
 
     def close(self) -> None:
         """Stop everything. The trace stays readable."""
-        self.network.close()
+        with hidden_outer_loop():  # that of a notebook, or of the caller's own asyncio
+            self.network.close()
         self.ca.close()
 
     def __enter__(self) -> "World":
