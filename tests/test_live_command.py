@@ -28,7 +28,7 @@ def refused(*words):
         (["--rate", "60"], "need --live or --netns"),
         (["--listen", "0.0.0.0"], "need --live or --netns"),
         (["--live", "--outside", "alice-pc:25"], "'alice-pc:25' should be HOST:PORT="),
-        (["--live", "--listen", "192.0.2.1"], "assign requested address"),
+        (["--live", "--listen", "192.0.2.1"], "has no such address"),
         (["--", "dig"], "a command needs --netns"),
         (["--live", "--door", "mail.hello.example"], "should be HOST:PORT"),
         (

@@ -236,12 +236,7 @@ class Live:
 
     def _cannot_listen(self, wishes: Iterable[int], error: Exception) -> LabError:
         text = ", ".join(str(number) for number in wishes if number) or "any port"
-        code = getattr(error, "errno", None)
-        reason = os.strerror(code) if code else str(error)
-        hint = "; 0 takes a free one" if code == errno.EADDRINUSE else ""
-        return LabError(
-            f"cannot listen on {self.listen}, {text}: {reason.lower()}{hint}"
-        )
+        return LabError(f"cannot listen on {self.listen}, {text}: {why_not(error)}")
 
     async def _listen_at(
         self, factory: Callable[[], asyncio.BaseProtocol], number: int
@@ -297,3 +292,19 @@ async def find_target(world: World, seat: Host, host: str, port: int) -> str:
     if found:
         return found[0] if port == DNS_PORT else host
     return own[0] if own else world.host(host).addresses[0]
+
+
+def why_not(error: Exception) -> str:
+    """Why a real port could not be opened, and what to do."""
+    code = error.errno if isinstance(error, OSError) else None
+    match code:
+        case errno.EADDRINUSE:
+            return "it is in use; 0 takes a free one"
+        case errno.EADDRNOTAVAIL:
+            return "this computer has no such address"
+        case None if isinstance(error, OSError):  # asyncio of Python 3.13 says no more
+            return "this computer has no such address"
+        case None:
+            return str(error)
+        case _:
+            return os.strerror(code).lower()
