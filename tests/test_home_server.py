@@ -235,3 +235,12 @@ def test_a_resolver_without_power_forgets_what_it_knew(world):
     world.power_off("dns.provider.example")
     world.power_on("dns.provider.example")
     assert cache.rows() == []
+
+
+def test_explain_tells_of_other_addresses(world):
+    world.zone("bigmail.example").add("mx", "A", "198.51.100.26")
+    told = world.explain(SERVER, "mx.bigmail.example", 25).text()
+    assert "(mx.bigmail.example has other addresses: 198.51.100.26.)" in told
+    assert (
+        "other addresses" not in world.explain(SERVER, "mx.megapost.example", 25).text()
+    )

@@ -12,12 +12,11 @@ from maillab.net.handshake import NO_HOST_WAIT, SYN_WAITS
 from maillab.net.host import Host
 from maillab.net.network import icmp_error
 from maillab.net.path import Address, FiveTuple, Path, Step, shown
-from maillab.trace.view import Table, View, plural
+from maillab.trace.view import Table, View
 from maillab.world.explain_svg import Box, draw
 
 EPHEMERAL = 49152
 _COLUMNS = ("hop", "place", "direction", "what happens", "rule", "from", "to")
-_NAMES_COLUMNS = ("hop", "place", "what happens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +211,9 @@ class Explanation(View):
     def text(self) -> str:
         """All of it for a terminal."""
         parts = [self.describe()]
-        if len(self.addresses) > 1:
-            others = ", ".join(self.addresses[1:])
-            more = plural(len(self.addresses) - 1, "more address").replace(
-                "ss s", "sses"
-            )
-            parts.append(f"(The name has {more}: {others}.)")
+        others = [text for text in self.addresses if text != self.target[0]]
+        if others:
+            parts.append(f"({self.wanted} has other addresses: {', '.join(others)}.)")
         if self.path is not None:
             parts += ["", self.table().text()]
         return "\n".join(parts)
