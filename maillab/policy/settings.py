@@ -265,7 +265,7 @@ class Settings:
     limits: Limits = Limits()
     access: Access = Access()
     relay: Relay = Relay()
-    recipients: Recipients = Recipients()
+    recipients: Recipients = field(default_factory=Recipients)
     remote_domains: tuple[RemoteDomain, ...] = ()
     delivery: Delivery = Delivery()
     defence: Defence = Defence()

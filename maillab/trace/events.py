@@ -105,7 +105,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "speaker offset octets what secret secure ref why",
         ),
         "auth": _meaning("somebody logged in", "protocol mechanism user ok reason"),
-        "policy": _meaning("a policy decided", "subject verdict reason ref"),
+        "policy": _meaning(
+            "a policy decided", "subject verdict reason ref rule setting"
+        ),
         "submitted": _meaning(
             "a mail program hands a message over", "message to_host sender size"
         ),
@@ -121,6 +123,23 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "it will be tried again", f"{_MESSAGE} recipient reason next_try"
         ),
         "bounced": _meaning("it was given up", f"{_MESSAGE} recipient reason"),
+        "queue": _meaning(
+            "somebody, or time, did something to the queue",
+            f"{_MESSAGE} action recipient",
+        ),
+        "mediated": _meaning(
+            "mail for one address is for others",
+            f"{_MESSAGE} what recipient targets new_message",
+        ),
+        "dsn": _meaning(
+            "a delivery status notification was written",
+            f"{_MESSAGE} report action recipients",
+        ),
+        "pickup": _meaning("a file in the pickup folder was sent", f"{_MESSAGE} file"),
+        "ban": _meaning("an address was banned for a while", "address until reason"),
+        "greylist": _meaning(
+            "a triplet was looked up", "client sender recipient state until"
+        ),
         "delivered": _meaning("it is in a mailbox", "message mailbox folder uid"),
         "fetched": _meaning("a reader took it", "message mailbox protocol"),
         "dns": _meaning(
