@@ -49,9 +49,10 @@ format: $(VENV)/.check ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.test ## write the RFC index and the pictures anew
+docs: $(VENV)/.test ## write the generated pages and the pictures anew
 	$(BIN)/python scripts/rfc_index.py
 	$(BIN)/python scripts/states.py
+	$(BIN)/python scripts/personalities.py
 	$(BIN)/python scripts/pictures.py
 
 constraints: ## pin the newest versions that work together

@@ -10,6 +10,7 @@
     LabError                 a wrong scenario, command line or notebook call
       ScenarioError          ... with the file and the line where it stands
     store.mailboxes.MailboxError   a mailbox cannot be made, found or changed so
+    store.accounts.DirectoryUnavailable   nobody can say now who may log in
     agents.smtp_dialogue.SessionEnded, agents.mua.Unsent   how sending can fail
 
 Network failures are the builtins that a real network raises: `ConnectionRefusedError`,

@@ -14,7 +14,8 @@ from maillab.protocol import imap_server_commands, pop3_server, smtp_server
 
 PAGE = Path(__file__).parents[1] / "docs" / "states.md"
 # Lines that arrive in these states are no commands.
-NO_COMMANDS = {"DATA", "AUTH", "SASL", "TLS", "UPDATE", "CLOSED", "LOGOUT"}
+NO_COMMANDS = {"DATA", "CHUNK", "AUTH", "SASL", "TLS", "UPDATE", "CLOSED", "LOGOUT"}
+NO_COMMANDS |= {"REFUSED"}  # there only QUIT is left (RFC 5321 §3.1)
 PROTOCOLS = {5321, 1939, 3501}  # before their extensions
 INTRODUCTION = """\
 # Which command is legal when

@@ -242,3 +242,19 @@ def said(connection: int, line: str) -> str:
 def readable(line: bytes) -> str:
     text = line.decode("utf-8", "backslashreplace")
     return UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+@pytest.fixture
+def queue_world(tmp_path):
+    """`queue_world(records)`: see `tests.queue_worlds`; checked at the end."""
+    from tests.queue_worlds import ONE_MX, QueueWorld
+
+    made = []
+
+    def build(records=ONE_MX):
+        made.append(QueueWorld(tmp_path, records))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()

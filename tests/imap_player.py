@@ -6,6 +6,7 @@ from maillab.agents.conversation import Conversation
 from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
 from maillab.agents.serving import Security, answer
 from maillab.protocol.engine import Question, StartTLS
+from maillab.store.accounts import Login
 from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
 
 LETTER = b"""\
@@ -61,8 +62,12 @@ class Directory:
     def __init__(self, letters: int = 0) -> None:
         self.ann = Account(letters)
 
-    def verify(self, login, password):
-        return self.ann if (login, password) == ("ann", "wonderland") else None
+    def verify(self, credentials):
+        right = (credentials.user, credentials.password) == ("ann", "wonderland")
+        return Login(self.ann) if right else Login(None, "wrong password")
+
+    def watch(self, watcher):
+        return lambda: None
 
 
 def at_once(coroutine):

@@ -10,6 +10,7 @@ import pytest
     ("module", "shows"),
     [
         ("maillab.net", "TimeoutError: Connection timed out"),
+        ("maillab.policy", "relay network: relay.networks"),
         ("maillab.dns", "MX 10 mail.alpha.example."),
         ("maillab.trace", "RFC 5321 §4.1.1.1"),
     ],

@@ -114,7 +114,7 @@ def test_the_seed_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("protocol", "verb", "words"),
     [
-        ("SMTP", "rcpt", "def _rcpt"),
+        ("SMTP", "rcpt", "def rcpt"),
         ("POP3", "DELE", "def _dele"),
         ("imap", "FETCH", ""),
     ],

@@ -88,6 +88,14 @@ def test_the_tables_of_states_are_up_to_date() -> None:
     assert (ROOT / "docs" / "states.md").read_text("utf-8") == script["page"]()
 
 
+def test_the_tables_of_personalities_are_up_to_date() -> None:
+    """`make docs` writes the page."""
+    script = runpy.run_path(str(ROOT / "scripts" / "personalities.py"))
+    page = (ROOT / "docs" / "personalities.md").read_text("utf-8")
+    assert page == script["page"]()
+
+
+
 @pytest.mark.parametrize("page", ["README.md", *DOCS])
 def test_links_in_the_documentation_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text("utf-8"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from maillab.agents.pop3_access import Pop3Access
-from maillab.store.accounts import Directory
+from maillab.store.accounts import MemoryDirectory
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 LOGIN = b"USER ann\r\nPASS secret\r\n"
@@ -61,7 +61,7 @@ class World:
 
     def __init__(self, **options: bool) -> None:
         self.machine = FakeMachine()
-        self.directory = Directory(("example.org",))
+        self.directory = MemoryDirectory(("example.org",))
         self.inbox = self.directory.add("ann@example.org", "secret").mailboxes.inbox
         for number in (1, 2):
             content = f"Message-ID: <{number}@x>\r\n\r\nHi\r\n".encode()
@@ -126,7 +126,7 @@ def test_without_tls_no_password_is_taken_unless_that_is_allowed():
 
 def test_a_failure_of_ours_is_told_as_temporary(monkeypatch):
     world = World()
-    monkeypatch.setattr(world.directory, "verify", lambda login, password: 1 / 0)
+    monkeypatch.setattr(world.directory, "verify", lambda credentials: 1 / 0)
     stream = world.serve(LOGIN + b"QUIT\r\n")
     assert b"-ERR [SYS/TEMP] Local error, try again later\r\n" in stream.said
     assert "ZeroDivisionError" in world.machine.facts("failure")[0]["error"]

@@ -18,7 +18,7 @@ from maillab.gateway.real import RealHost
 from maillab.net.ca import LabCA
 from maillab.net.sockets import WorldLoop
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
-from maillab.store.accounts import Directory
+from maillab.store.accounts import MemoryDirectory
 from maillab.trace import Trace
 from tests.worlds import arrived
 
@@ -35,7 +35,7 @@ class RealServer:
         self.loop.go_live()
         self.trace = Trace(strict=True)
         self.host = RealHost(NAME, self.loop, observer=self.trace.emit)
-        self.directory = Directory(("real.example",))
+        self.directory = MemoryDirectory(("real.example",))
         self.inbox = self.directory.add(ANN, SECRET).mailboxes.inbox
         self.ca = LabCA()
         self.ports = {}

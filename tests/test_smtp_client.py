@@ -19,7 +19,7 @@ from maillab.protocol.smtp_server_events import Message
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from maillab.wire.smtp import Envelope
 from maillab.wire.smtp_path import NULL_PATH, Address
-from tests.smtp_player import decide
+from tests.smtp_player import respond
 
 ZOE = Address("zoe", "example.net")
 ANN, BOB = Address("ann", "example.org"), Address("bob", "example.org")
@@ -36,6 +36,7 @@ class Line:
         self.events: list[Event] = []
         self.messages: list[Message] = []
         self.flights: list[bytes] = []  # what the client sent at one time
+        self.answer()  # says the greeting
         self.run()
 
     def run(self) -> list[Event]:
@@ -67,12 +68,11 @@ class Line:
             if isinstance(event, Message):
                 self.messages.append(event)
             if isinstance(event, Question):
-                self.server.answer(decide(event))
+                respond(self.server, event)
 
 
 def line(*, pipelining: bool = True, cut: int = 0, **options) -> Line:
     server = SMTPServer(SMTPServerOptions("mx.example.org", **options))
-    server.next_event()  # says the greeting
     return Line(SMTPClient(pipelining=pipelining), server, cut)
 
 

@@ -4,21 +4,39 @@ from time import process_time
 
 import pytest
 
-from maillab.errors import LocalProtocolError
+from maillab.errors import LabError, LocalProtocolError
 from maillab.protocol import smtp_server
-from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.engine import Question, StartTLS
+from maillab.protocol.smtp_phrases import PHRASES
 from maillab.protocol.smtp_server import SMTPServer, State
-from maillab.protocol.smtp_server_events import MailFrom, Message
-from maillab.protocol.smtp_server_limits import SMTPServerOptions
+from maillab.protocol.smtp_server_events import (
+    Connected,
+    FindSecret,
+    Hello,
+    MailFrom,
+    Message,
+)
+from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, SMTPServerOptions
 from maillab.wire.smtp import Reply
-from tests.smtp_player import decide
+from tests.smtp_player import respond
 
 OPEN = b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\nRCPT TO:<ann@example.org>\r\n"
 
 
+SENDER_OK = PHRASES["sender-ok"].reply({})
+
+
 def server(**options) -> SMTPServer:
-    return SMTPServer(SMTPServerOptions("mx.example.org", **options))
+    engine = SMTPServer(SMTPServerOptions("mx.example.org", **options))
+    engine.next_event()
+    engine.answer(engine.phrases.reply("banner"))
+    return engine
+
+
+def greeted(**options) -> SMTPServer:
+    engine = server(**options)
+    tell(engine, b"EHLO c.example\r\n")
+    return engine
 
 
 def tell(engine: SMTPServer, data: bytes) -> list[Message]:
@@ -29,7 +47,7 @@ def tell(engine: SMTPServer, data: bytes) -> list[Message]:
         if isinstance(event, Message):
             messages.append(event)
         if isinstance(event, Question):
-            engine.answer(decide(event))
+            respond(engine, event)
     return messages
 
 
@@ -49,15 +67,14 @@ def test_a_refused_message_is_forgotten_and_the_session_goes_on():
         if isinstance(event, Message):
             engine.answer(Reply(554, "5.7.1", "No"))
         elif isinstance(event, Question):
-            engine.answer(decide(event))
+            respond(engine, event)
     assert engine.state is State.GREETED
     assert engine.data_to_send().endswith(b"554 5.7.1 No\r\n250 2.0.0 Nothing done\r\n")
 
 
 def test_nothing_goes_on_before_a_question_is_answered():
-    engine = server()
-    engine.receive(b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\n")
-    engine.next_event()
+    engine = greeted()
+    engine.receive(b"MAIL FROM:<z@c.example>\r\n")
     assert isinstance(engine.next_event(), MailFrom)
     with pytest.raises(LocalProtocolError):
         engine.next_event()
@@ -65,16 +82,15 @@ def test_nothing_goes_on_before_a_question_is_answered():
 
 def test_an_answer_needs_a_question():
     with pytest.raises(LocalProtocolError):
-        server().answer(replies.SENDER_OK)
+        server().answer(SENDER_OK)
 
 
 def test_an_answer_after_the_end_is_ignored():
-    engine = server()
-    engine.receive(b"EHLO c.example\r\nMAIL FROM:<z@c.example>\r\n")
-    engine.next_event()
-    engine.next_event()
+    engine = greeted()
+    engine.receive(b"MAIL FROM:<z@c.example>\r\n")
+    assert isinstance(engine.next_event(), MailFrom)
     engine.shut_down("the power fails")
-    engine.answer(replies.SENDER_OK)
+    engine.answer(SENDER_OK)
     assert engine.data_to_send().endswith(
         b"421 4.3.2 mx.example.org closing the connection\r\n"
     )
@@ -83,9 +99,8 @@ def test_an_answer_after_the_end_is_ignored():
 
 
 def test_starttls_stops_the_session_until_the_handshake_is_done():
-    engine = server(starttls=True)
-    engine.receive(b"EHLO c.example\r\nSTARTTLS\r\nNOOP\r\n")
-    engine.next_event()
+    engine = greeted(starttls=True)
+    engine.receive(b"STARTTLS\r\nNOOP\r\n")
     assert engine.next_event() == StartTLS()
     assert engine.next_event() is None
     engine.tls_started()
@@ -197,9 +212,152 @@ def test_every_command_names_its_rfc_section():
 
 
 def test_a_password_behind_a_refused_auth_is_masked():
-    server = SMTPServer(SMTPServerOptions("mx.example.org"))
-    server.receive(b"EHLO x\r\nAUTH PLAIN\r\nAGFubgBzZWNyZXQ=\r\nNOOP\r\n")
-    while server.next_event():
-        pass
-    said = [line for line in server.lines_spoken() if line.speaker == "C"]
+    engine = server()
+    tell(engine, b"EHLO x\r\nAUTH PLAIN\r\nAGFubgBzZWNyZXQ=\r\nNOOP\r\n")
+    said = [line for line in engine.lines_spoken() if line.speaker == "C"]
     assert [line.secret for line in said] == [(), (), ((0, 16),), ()]
+
+
+# Who may stay ------------------------------------------------------------------------
+
+
+def connected(refusal: Reply) -> SMTPServer:
+    """A server whose agent answers a new client like this."""
+    engine = SMTPServer(SMTPServerOptions("mx.example.org"))
+    assert engine.next_event() == Connected()
+    engine.answer(refusal)
+    return engine
+
+
+def test_after_554_a_client_may_only_say_quit():
+    # RFC 5321 §3.1
+    engine = connected(Reply(554, "5.7.1", "Go away"))
+    tell(engine, b"EHLO x\r\nNOOP\r\nXYZZY\r\nBDAT 6\r\nQUIT\r\nQUIT\r\n")
+    assert engine.data_to_send().splitlines() == [
+        b"554 5.7.1 Go away",
+        *[b"503 5.5.1 No SMTP service here: say QUIT"] * 4,
+        b"221 2.0.0 mx.example.org closes the connection",
+    ]
+    assert engine.closed
+
+
+@pytest.mark.parametrize("code", [421, 450, 451])
+def test_after_a_temporary_refusal_the_connection_ends(code):
+    engine = connected(Reply(code, "4.7.0", "Later"))
+    assert engine.closed
+    assert engine.data_to_send() == b"%d 4.7.0 Later\r\n" % code
+    assert engine.next_event() is None
+
+
+def test_a_refused_hello_is_answered_and_the_agent_is_asked_again():
+    engine = server()
+    engine.receive(b"EHLO a.example\r\nEHLO b.example\r\n")
+    assert engine.next_event() == Hello("a.example", extended=True)
+    engine.answer(Reply(550, "5.7.1", "Not you"))
+    assert (engine.client_name, engine.state) == ("", State.CONNECTED)
+    assert engine.next_event() == Hello("b.example", extended=True)
+    engine.answer(engine.phrases.reply("ehlo").because("an old friend"))
+    assert (engine.client_name, engine.state) == ("b.example", State.GREETED)
+    assert engine.lines_spoken()[-1].why == "an old friend"
+
+
+def test_the_address_that_a_proxy_tells_is_given_to_the_agent():
+    engine = SMTPServer(SMTPServerOptions("mx.example.org", proxy=True))
+    assert engine.next_event() is None
+    engine.receive(b"PROXY TCP6 2001:DB8::7 2001:db8::25 4000 25\r\n")
+    assert engine.next_event() == Connected(("2001:db8::7", 4000))
+
+
+@pytest.mark.parametrize("line", [b"PROXY", b"PROXY TCP4 x y 1 2", b"x" * 20_000])
+def test_what_is_no_proxy_line_ends_the_connection(line):
+    engine = SMTPServer(SMTPServerOptions("mx.example.org", proxy=True))
+    tell(engine, line + b"\r\nNOOP\r\n")
+    assert engine.data_to_send().startswith(b"421 4.7.0")
+    assert engine.closed
+
+
+# Secrets -----------------------------------------------------------------------------
+
+
+def test_a_mechanism_that_needs_a_nonce_is_not_offered_without_one():
+    with pytest.raises(LabError, match="CRAM-MD5 need a nonce"):
+        SMTPServerOptions("mx.example.org", mechanisms=("CRAM-MD5", "PLAIN"))
+
+
+def test_an_agent_may_end_a_login_when_it_cannot_look_up_secrets():
+    engine = greeted(
+        mechanisms=("SCRAM-SHA-256",), auth_needs_tls=False, nonce=lambda: "n"
+    )
+    engine.receive(b"AUTH SCRAM-SHA-256 biwsbj1hbm4scj1jMA==\r\nNOOP\r\n")
+    assert engine.next_event() == FindSecret("SCRAM-SHA-256", "ann")
+    with pytest.raises(LocalProtocolError):
+        engine.answer(engine.phrases.reply("logged-in"))
+    engine = greeted(
+        mechanisms=("SCRAM-SHA-256",), auth_needs_tls=False, nonce=lambda: "n"
+    )
+    tell(engine, b"AUTH SCRAM-SHA-256 biwsbj1kb3duLHI9YzA=\r\nNOOP\r\n")
+    assert engine.data_to_send().endswith(
+        b"454 4.7.0 Temporary authentication failure\r\n250 2.0.0 Nothing done\r\n"
+    )
+
+
+def test_a_secret_is_given_only_when_it_was_asked_for():
+    with pytest.raises(LocalProtocolError):
+        server().give_secret("secret")
+
+
+# LMTP --------------------------------------------------------------------------------
+
+
+def test_lmtp_wants_a_reply_for_each_recipient():
+    engine = server(lmtp=True)
+    stream = OPEN.replace(b"EHLO", b"LHLO") + b"DATA\r\n.\r\n"
+    engine.receive(stream)
+    while not isinstance(event := engine.next_event(), Message):
+        if isinstance(event, Question):
+            respond(engine, event)
+    with pytest.raises(LocalProtocolError):
+        engine.answer_each([Reply(250, "2.0.0", "one"), Reply(250, "2.0.0", "two")])
+
+
+@pytest.mark.parametrize(
+    ("greeting", "options", "word"),
+    [
+        (b"HELO x", {}, "SMTP"),
+        (b"EHLO x", {}, "ESMTP"),
+        (b"LHLO x", {"lmtp": True}, "LMTP"),
+    ],
+)
+def test_the_protocol_is_named_for_received_fields(greeting, options, word):
+    engine = server(extensions=ALL_EXTENSIONS, **options)
+    tell(engine, greeting + b"\r\n")
+    assert engine.protocol == word
+    if word != "SMTP":
+        tell(engine, b"MAIL FROM:<z@c.example> SMTPUTF8\r\n")
+        assert engine.protocol == word.replace("ESMTP", "SMTP").replace(
+            word[-4:], f"UTF8{word[-4:]}"
+        )
+
+
+def test_a_refusal_has_the_section_of_its_reason():
+    engine = server()
+    tell(engine, OPEN + b"RCPT TO:<x@elsewhere.example>\r\n")
+    assert engine.lines_spoken()[-1].ref == "RFC 5321 §3.6.2"
+
+
+def test_a_chunk_too_big_costs_no_memory():
+    engine = server(extensions=ALL_EXTENSIONS, max_size=1000)
+    tell(engine, OPEN + b"BDAT 100000000 LAST\r\n")
+    for _ in range(50):
+        tell(engine, b"x" * 100_000)
+        engine.lines_spoken()
+        assert len(engine._lines) + len(engine._chunk.octets) < 200_000
+    assert not engine.closed
+
+
+def test_a_client_that_leaves_within_a_chunk_has_sent_no_message():
+    engine = server(extensions=ALL_EXTENSIONS)
+    assert tell(engine, OPEN + b"BDAT 10 LAST\r\nabc") == []
+    engine.receive_eof()
+    assert engine.lines_spoken()[-1].octets == b"abc"
+    assert engine.next_event() is None

@@ -7,6 +7,7 @@ from pathlib import Path
 from maillab.net.stream import Stream
 from maillab.store.mailboxes import Mailbox, StoredMessage
 from maillab.world.files import LAB_FOLDERS, find_scenario, load
+from maillab.world.mail_tables import MailTable
 from maillab.world.scenario import LoadedScenario
 from maillab.world.world import World
 
@@ -143,3 +144,14 @@ async def arrived(mailbox: Mailbox, text: bytes, seconds: float = 30) -> StoredM
                 await changed.wait()
     finally:
         unwatch()
+
+
+def dressed_world(name: str, **sections: dict[str, object]) -> World:
+    """The two domains; alpha's server has this personality, and these settings."""
+    loaded = load(find_scenario("two-domains"))
+    hosts = dict(loaded.scenario.hosts)
+    changed = {"personality": name, "mail": MailTable.model_validate(sections)}
+    server = "mail.alpha.example"
+    hosts[server] = hosts[server].model_copy(update=changed)
+    scenario = loaded.scenario.model_copy(update={"hosts": hosts})
+    return World(LoadedScenario(loaded.file, loaded.text, scenario))

@@ -6,7 +6,6 @@ What was said goes to the trace on the way.
 
 import asyncio
 import ssl
-from dataclasses import asdict
 
 from maillab.agents.machine import Machine, Stream
 from maillab.protocol.engine import Engine, Event
@@ -86,7 +85,18 @@ class Conversation:
 
     def tell(self, spoken: Spoken) -> None:
         """Let the trace know what one side said."""
-        self.machine.emit("line", self.stream.id, **asdict(spoken))
+        self.machine.emit(
+            "line",
+            self.stream.id,
+            speaker=spoken.speaker,
+            offset=spoken.offset,
+            octets=spoken.octets,
+            what=spoken.what,
+            secret=spoken.secret,
+            secure=spoken.secure,
+            ref=spoken.ref,
+            why=spoken.why,
+        )
 
 
 class OutOfPatience(Exception):

@@ -5,20 +5,20 @@ Goes in: connections. Comes out: what the mailboxes of whoever logs in have to s
 Rule 1: this file decides (who logs in, what a name means); the engine speaks.
 Rule 2: a session that has a mailbox open watches it, and passes every change to its
         engine at once, which tells the client when it may.
+Rule 3: who loses the account loses the session, at once.
 """
-
-from collections.abc import Callable
 
 from maillab.agents.access import Access
 from maillab.agents.imap_access_mailboxes import ImapDesk
 from maillab.agents.machine import Stream
-from maillab.agents.serving import serve
 from maillab.protocol import imap_server_events as ask
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.imap_server import IMAPServer
+from maillab.store.accounts import Stop
 from maillab.store.mailboxes import Change, Mailbox, MailboxError
 from maillab.wire.imap import Status, no
 from maillab.wire.message import message_id
+from maillab.wire.sasl import Credentials
 
 AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
 BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
@@ -27,10 +27,12 @@ BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
 class ImapAccess(Access):
     """IMAP for all accounts of a directory."""
 
+    protocol = "imap"
+
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = ImapSession(self, stream)
-        await serve(self.machine, stream, session, self.security, self.faults)
+        await self.hold(stream, session, no("Not from here"))
 
 
 class ImapSession:
@@ -50,7 +52,8 @@ class ImapSession:
         self._desk: ImapDesk | None = None
         self._mailbox: Mailbox | None = None
         self._read_only = False
-        self._unwatch: Callable[[], None] | None = None
+        self._unwatch: Stop | None = None
+        self._unmind: Stop | None = None
 
     @property
     def timeout(self) -> float:
@@ -63,12 +66,15 @@ class ImapSession:
     def end(self) -> None:
         """Leave nothing behind."""
         self._leave()
+        if self._unmind:
+            self._unmind()
 
     # Answers --------------------------------------------------------------------------
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
-        self.engine.answer(self._answer(question))
+        if not self.engine.closed:  # ended while the question was on its way
+            self.engine.answer(self._answer(question))
 
     def fail(self) -> None:
         """Something of ours failed (RFC 5530 §3)."""
@@ -98,20 +104,24 @@ class ImapSession:
                 return answer
 
     def _log_in(self, question: ask.LogIn) -> ask.Answer:
-        if question.authzid not in ("", question.user):
-            return self._log_in_failed(question, "authzid differs from the user")
-        account = self.service.directory.verify(question.user, question.password)
-        if account is None:
-            return self._log_in_failed(question, "wrong user name or password")
+        credentials = Credentials(question.authzid, question.user, question.password)
+        login = self.service.directory.verify(credentials)
+        self.service.note_login(self.stream, question.user, login)
+        if login.account is None:
+            self._emit_auth(question, login.reason)
+            return refused_login(login.reason, temporary=login.temporary)
+        account = login.account
+        self._unmind = self.service.mind(account, self.stream.id, self._expel)
         self.address = account.address
         self._desk = ImapDesk(account.mailboxes, self.machine.now)
         self._emit_auth(question, "")
         return ask.Done()
 
-    def _log_in_failed(self, question: ask.LogIn, reason: str) -> Status:
-        self._emit_auth(question, reason)
-        text = "User name or password is wrong"
-        return no(text, "AUTHENTICATIONFAILED", reason)  # RFC 5530 §3
+    def _expel(self, text: str) -> None:
+        """The account is gone for this user: so is the session."""
+        self._leave()
+        self.engine.hang_up(text)
+        self.stream.interrupt()
 
     def _emit_auth(self, question: ask.LogIn, reason: str) -> None:
         self.machine.emit(
@@ -183,6 +193,13 @@ class ImapSession:
                     mailbox=self.address,
                     protocol="IMAP",
                 )
+
+
+def refused_login(reason: str, *, temporary: bool) -> Status:
+    """What a client hears (RFC 5530 §3); `reason` is for the trace."""
+    if temporary:
+        return no("Logins fail at the moment", "UNAVAILABLE", reason)
+    return no("User name or password is wrong", "AUTHENTICATIONFAILED", reason)
 
 
 _INTO_ANOTHER = (ask.AppendMessage, ask.CopyMessages)

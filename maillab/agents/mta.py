@@ -1,25 +1,39 @@
 """The mail transfer agent: takes messages, keeps them in a queue, gets rid of them.
 
-Goes in: what `reception` accepted. Comes out: deliveries here, relays elsewhere,
-bounces.
+Goes in: what `reception` accepted, what other agents inject. Comes out: deliveries
+here, relays elsewhere, reports.
 
 Rule 1: a recipient leaves the queue delivered, relayed or bounced; never otherwise.
 Rule 2: what failed for now is tried again (`policy.retry`); what failed for good is
         bounced at once; a bounce itself is never bounced (RFC 5321 §6.1).
+Rule 3: a report is in the queue before the recipient it is about leaves it: a crash in
+        between may send it twice, and never lose it (RFC 1047).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from maillab.agents.bounce import bounce_message
+from maillab.agents.delivery import LocalDelivery
+from maillab.agents.destination import Job
+from maillab.agents.injection import Injection
 from maillab.agents.machine import Machine
-from maillab.agents.mda import MDA
-from maillab.agents.relay import Outcome, Relay
+from maillab.agents.mail_queue import MailQueue
+from maillab.agents.mailroot import Mailroot
+from maillab.agents.outcome import Outcome
+from maillab.agents.relay import Attempt, Errand, Relay
+from maillab.agents.relay_session import RelaySession
+from maillab.agents.reports import Reporter
 from maillab.agents.serving import tell_failure
-from maillab.policy.retry import RetrySchedule
-from maillab.store.accounts import Directory
-from maillab.store.queue import Queue, QueueEntry
+from maillab.policy.routes import (
+    LOCAL,
+    UNSURE,
+    RouteChoice,
+    choose_route,
+    to_lmtp,
+)
+from maillab.policy.settings import Settings
+from maillab.store.accounts import Directory, DirectoryUnavailable
+from maillab.store.queue import Queue, QueueEntry, Recipient, Storage, as_ret
 from maillab.wire.message import (
     add_if_missing,
     date_text,
@@ -28,7 +42,10 @@ from maillab.wire.message import (
     received,
 )
 from maillab.wire.smtp import Envelope
-from maillab.wire.smtp_path import NULL_PATH, Address
+from maillab.wire.smtp_path import Address
+
+HERE = RouteChoice(LOCAL, "", reason="the domain is one of ours")
+NOBODY_KNOWS = RouteChoice(UNSURE, "", reason="the directory cannot answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +61,13 @@ class Submission:
 
 
 class MTA:
-    """The queue of one mail server and everything that empties it."""
+    """The queue of one mail server and everything that empties it.
+
+    settings  how it is configured; replaced as a whole
+    queue     what waits, with hold, release, retry and delete
+    delivery  what becomes of mail for local recipients
+    mailroot  its folders: pickup, drop, badmail
+    """
 
     def __init__(
         self,
@@ -52,39 +75,119 @@ class MTA:
         hostname: str,
         directory: Directory,
         relay: Relay,
-        schedule: RetrySchedule | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self.machine = machine
         self.hostname = hostname
         self.directory = directory
-        self.queue = Queue()
-        self.schedule = schedule or RetrySchedule()
         self.relay = relay
-        self._mda = MDA(machine, directory)
+        self.settings = Settings()
+        self.queue = MailQueue(
+            machine, hostname, Queue() if storage is None else storage, self
+        )
+        self.reporter = Reporter(self)
+        self.delivery = LocalDelivery(
+            machine, hostname, directory, lambda: self.settings, self.inject
+        )
+        self.mailroot = Mailroot(self)
         self._ids = machine.random("queue ids")
+
+    @property
+    def busy(self) -> bool:
+        """A message is being worked on, rather than waiting for its next try."""
+        return self.queue.busy
+
+    def start(self) -> None:
+        """Go on with a queue from before, and with files in the folders on disk."""
+        self.queue.restore()
+        self.mailroot.start()
 
     # Taking messages ------------------------------------------------------------------
 
     def accept(self, submission: Submission) -> QueueEntry:
         """Take responsibility for a message and begin to work on it."""
-        id = self._new_id()
+        id = self.new_id()
         content = submission.content
-        if submission.user:
-            content = self._completed(content, id)
-        trace_field = self._received(submission, id)
         envelope = submission.envelope
-        body = envelope.parameters.get("BODY") or "7BIT"
-        return self._enqueue(
+        if submission.user:
+            content = self.completed(content, id)
+            path = self.masqueraded(envelope.reverse_path)
+            envelope = replace(envelope, reverse_path=path)
+        trace_field = self._received(submission, id)
+        parameters = envelope.parameters
+        entry = QueueEntry(
+            id,
+            message_id(content) or id,
+            envelope.reverse_path,
+            recipients_of(envelope),
+            prepend(content, trace_field),
+            self.machine.time(),
+            parameters.get("BODY") or "7BIT",
+            as_ret(parameters.get("RET")),
+            parameters.get("ENVID") or "",
+            utf8="SMTPUTF8" in parameters,
+        )
+        return self.enqueue(entry)
+
+    def inject(self, injection: Injection) -> QueueEntry:
+        """Queue a message of this server's own making."""
+        id = self.new_id()
+        return self.enqueue(
             QueueEntry(
                 id,
-                message_id(content) or id,
-                envelope.reverse_path,
-                list(dict.fromkeys(envelope.forward_paths)),
-                prepend(content, trace_field),
+                message_id(injection.content) or id,
+                injection.reverse_path,
+                [
+                    Recipient(one.address, one.notify, one.original)
+                    for one in injection.recipients
+                ],
+                injection.content,
                 self.machine.time(),
-                body,
+                injection.body,
+                injection.ret,
+                injection.envid,
+                injection.utf8,
             )
         )
+
+    def enqueue(self, entry: QueueEntry) -> QueueEntry:
+        """Put an entry into the queue and tell."""
+        self.machine.emit(
+            "accepted",
+            message=entry.message,
+            queue_id=entry.id,
+            sender=str(entry.reverse_path),
+            recipients=tuple(str(one) for one in entry.recipients),
+            size=len(entry.content),
+        )
+        self.queue.add(entry)
+        return entry
+
+    def completed(self, content: bytes, id: str) -> bytes:
+        """Add what a submission may lack (RFC 6409 §8.1, §8.3)."""
+        date = self.date()
+        stamp = self.machine.now().strftime("%Y%m%d%H%M%S")
+        content = add_if_missing(content, "Date", date)
+        name = f"<{stamp}.{id}@{self.hostname}>"
+        return add_if_missing(content, "Message-ID", name)
+
+    def masqueraded(self, path: Address) -> Address:
+        """RFC5321.MailFrom as others shall see it (`delivery.masquerade`)."""
+        domain = self.settings.delivery.masquerade
+        if not domain or not path.domain or not self.is_local(path.domain):
+            return path
+        return Address(path.local_part, domain)
+
+    def date(self) -> str:
+        """Now, as a Date field writes it."""
+        return date_text(self.machine.now())
+
+    def new_id(self) -> str:
+        """A queue id that nothing in the queue has."""
+        id = f"{self._ids.getrandbits(32):08X}"
+        while id in self.queue.entries:
+            id = f"{self._ids.getrandbits(32):08X}"
+        return id
 
     def _received(self, submission: Submission, id: str) -> bytes:
         """Who brought it, to whom, how and when (RFC 5321 §4.4)."""
@@ -93,128 +196,91 @@ class MTA:
         return received(
             f"{submission.client_name} ({literal})",
             f"{self.hostname} with {submission.protocol} id {id}",
-            self._date(),
+            self.date(),
         )
 
-    def _completed(self, content: bytes, id: str) -> bytes:
-        """Add what a submission may lack (RFC 6409 §8.1, §8.3)."""
-        date = self._date()
-        stamp = self.machine.now().strftime("%Y%m%d%H%M%S")
-        content = add_if_missing(content, "Date", date)
-        name = f"<{stamp}.{id}@{self.hostname}>"
-        return add_if_missing(content, "Message-ID", name)
+    # Where to -------------------------------------------------------------------------
 
-    def _date(self) -> str:
-        return date_text(self.machine.now())
+    def is_local(self, domain: str) -> bool:
+        """Mail for this domain ends here, or goes on under another name."""
+        return self.delivery.is_local(domain)
 
-    def _new_id(self) -> str:
-        return f"{self._ids.getrandbits(32):08X}"
-
-    def _enqueue(self, entry: QueueEntry) -> QueueEntry:
-        self.queue.add(entry)
-        self.machine.emit(
-            "accepted",
-            message=entry.message,
-            queue_id=entry.id,
-            sender=str(entry.reverse_path),
-            recipients=tuple(str(path) for path in entry.recipients),
-            size=len(entry.content),
-        )
-        self.machine.spawn(self._work(entry), f"{self.hostname}: queue {entry.id}")
-        return entry
+    def route(self, recipient: Recipient) -> RouteChoice:
+        """Where mail for him goes, by the settings of now."""
+        domain = recipient.address.domain
+        try:
+            if not self.is_local(domain):
+                return choose_route(domain, self.settings)
+        except DirectoryUnavailable:
+            return NOBODY_KNOWS
+        delivery = self.settings.delivery
+        return to_lmtp(delivery.lmtp) if delivery.lmtp else HERE
 
     # Getting rid of them --------------------------------------------------------------
 
-    async def _work(self, entry: QueueEntry) -> None:
-        """Try, wait, try again, until nobody waits for this message."""
-        while entry.recipients:
-            outcomes = self._deliver_here(entry)
-            outcomes += await self._relay_elsewhere(entry)
-            deferred = self._settle(entry, outcomes)
-            if not deferred:
-                continue
-            entry.attempts += 1
-            age = self.machine.time() - entry.arrived
-            wait = self.schedule.next_try(entry.attempts, age)
-            if wait is None:
-                self._bounce(entry, deferred)
-                continue
-            entry.next_try = self.machine.time() + wait
-            entry.last_reason = deferred[0].reason
-            for outcome in deferred:
-                self._tell(
-                    "deferred",
-                    entry,
-                    recipient=str(outcome.recipient),
-                    reason=outcome.reason,
-                    next_try=wait,
-                )
-            await self.machine.sleep(wait)
+    async def attempt(
+        self, job: Job, choice: RouteChoice, session: RelaySession | None
+    ) -> Attempt:
+        """Deliver here, or relay elsewhere."""
+        if choice.key == UNSURE:
+            outcomes = [
+                Outcome(one, "deferred", choice.reason, "4.3.0")
+                for one in job.recipients
+            ]
+            return Attempt(outcomes, reached=False)
+        if choice.key == LOCAL:
+            return Attempt(await self._deliver_here(job))
+        delivery = self.settings.delivery
+        errand = Errand(job.entry, job.recipients, choice, delivery)
+        return await self.relay.attempt(errand, session)
 
-    def _deliver_here(self, entry: QueueEntry) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for recipient in list(entry.recipients):
-            if recipient.domain and not self.directory.is_local(recipient.domain):
-                continue
-            if self._mda.deliver(entry, recipient):
-                outcomes.append(Outcome(recipient, "delivered"))
-            else:
-                reason = "there is no mailbox of this name"
-                outcomes.append(Outcome(recipient, "failed", reason, "5.1.1"))
-        return outcomes
+    async def _deliver_here(self, job: Job) -> list[Outcome]:
+        if self.settings.delivery.drop_folder:
+            return self.mailroot.drop_off(job.entry, job.recipients)
+        return [await self._deliver(job.entry, one) for one in job.recipients]
 
-    async def _relay_elsewhere(self, entry: QueueEntry) -> list[Outcome]:
-        """One SMTP session, and one copy, for each domain (RFC 5321 §3.3)."""
-        domains: dict[str, list[Address]] = {}
-        for recipient in entry.recipients:
-            if recipient.domain and not self.directory.is_local(recipient.domain):
-                domains.setdefault(recipient.domain.lower(), []).append(recipient)
-        outcomes: list[Outcome] = []
-        for domain, recipients in domains.items():
-            outcomes += await self._relay_to(domain, recipients, entry)
-        return outcomes
-
-    async def _relay_to(
-        self, domain: str, recipients: list[Address], entry: QueueEntry
-    ) -> list[Outcome]:
-        """One domain. A failure of ours is no reason to lose a message."""
+    async def _deliver(self, entry: QueueEntry, recipient: Recipient) -> Outcome:
+        """One recipient. A failure of ours is no reason to lose a message."""
         try:
-            return await self.relay.send(entry, domain, recipients)
+            return await self.delivery.deliver(entry, recipient)
         except Exception as error:  # noqa: BLE001  (the agent's top loop)
             tell_failure(self.machine, error)
             reason = "the server failed: see the trace"
-            return [Outcome(one, "deferred", reason, "4.3.0") for one in recipients]
+            return Outcome(recipient, "deferred", reason, "4.3.0")
 
-    def _settle(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Strike out who has it and bounce what failed for good; return the rest."""
-        done = [one.recipient for one in outcomes if one.status == "delivered"]
-        self.queue.settle(entry, done)
-        failed = [one for one in outcomes if one.status == "failed"]
-        if failed:
-            self._bounce(entry, failed)
-        return [one for one in outcomes if one.status == "deferred"]
-
-    def _bounce(self, entry: QueueEntry, failed: Sequence[Outcome]) -> None:
-        """Give up on recipients and tell the sender, unless there is none."""
-        for outcome in failed:
-            recipient = str(outcome.recipient)
-            self._tell("bounced", entry, recipient=recipient, reason=outcome.reason)
-        self.queue.settle(entry, [outcome.recipient for outcome in failed])
-        if entry.reverse_path.is_null:
-            return
-        id = self._new_id()
-        content = bounce_message(entry, failed, self.hostname, self._date(), id)
-        self._enqueue(
-            QueueEntry(
-                id,
-                message_id(content),
-                NULL_PATH,
-                [entry.reverse_path],
-                content,
-                self.machine.time(),
-                entry.body,
-            )
+    def conclude(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> None:
+        """These recipients have it, or never will: report, then strike out."""
+        for outcome in outcomes:
+            if outcome.status == "failed":
+                self.machine.emit(
+                    "bounced",
+                    message=entry.message,
+                    queue_id=entry.id,
+                    recipient=str(outcome.recipient),
+                    reason=outcome.reason,
+                )
+        self.reporter.report(entry, outcomes)
+        self.queue.storage.settle(entry, [one.recipient for one in outcomes])
+        self.machine.emit(
+            "queue",
+            message=entry.message,
+            queue_id=entry.id,
+            action="settled",
+            recipient=", ".join(str(one.recipient) for one in outcomes),
         )
 
-    def _tell(self, kind: str, entry: QueueEntry, **facts: Any) -> None:
-        self.machine.emit(kind, message=entry.message, queue_id=entry.id, **facts)
+    def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
+        """Tell the sender that it takes longer."""
+        self.reporter.warn(entry, recipients)
+
+
+def recipients_of(envelope: Envelope) -> list[Recipient]:
+    """Each recipient once, with what was asked for him (RFC 3461 §4)."""
+    found: dict[Address, Recipient] = {}
+    for path in envelope.forward_paths:
+        parameters = envelope.parameters_of(path)
+        notify = (parameters.get("NOTIFY") or "").upper()
+        words = frozenset(notify.split(",")) if notify else frozenset[str]()
+        original = parameters.get("ORCPT") or ""
+        found.setdefault(path, Recipient(path, words, original))
+    return list(found.values())

@@ -4,13 +4,13 @@ Goes in: connections. Comes out: messages, and an INBOX without those that were 
 
 Rule 1: one session at a time has a maildrop (RFC 1939 §4: an exclusive-access lock).
 Rule 2: what is deleted goes when the client says QUIT, and only then (RFC 1939 §6).
+Rule 3: who loses the account loses the session, at once, and deletes nothing more.
 """
 
 from functools import cached_property
 
 from maillab.agents.access import Access
 from maillab.agents.machine import Stream
-from maillab.agents.serving import serve
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
@@ -20,16 +20,19 @@ from maillab.protocol.pop3_server_events import (
     Retrieved,
     Update,
 )
-from maillab.store.accounts import Account
+from maillab.store.accounts import Account, Stop
 from maillab.store.mailboxes import Mailbox
 from maillab.wire.message import message_id
 from maillab.wire.pop3 import Reply
+from maillab.wire.sasl import Credentials
 
 AUTOLOGOUT = 10 * 60  # seconds: "at least 10 minutes' duration" (RFC 1939 §3)
 
 
 class Pop3Access(Access):
     """POP3 for all accounts of a directory."""
+
+    protocol = "pop3"
 
     @cached_property
     def locked(self) -> set[str]:
@@ -48,7 +51,7 @@ class Pop3Access(Access):
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
         session = Pop3Session(self, stream)
-        await serve(self.machine, stream, session, self.security, self.faults)
+        await self.hold(stream, session, Reply(False, "Not from here", "SYS/PERM"))
 
 
 class Pop3Session:
@@ -64,9 +67,12 @@ class Pop3Session:
         self.engine = POP3Server(service.options, implicit_tls=implicit)
         self.address = ""  # of whoever has the lock
         self._inbox: Mailbox | None = None
+        self._unmind: Stop | None = None
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
+        if self.engine.closed:
+            return  # the session was ended while the question was on its way
         match question:
             case Login():
                 self._log_in(question)
@@ -86,14 +92,22 @@ class Pop3Session:
 
     def end(self) -> None:
         """Let others open the maildrop."""
+        if self._unmind:
+            self._unmind()
         self.service.locked.discard(self.address)
         self.address = ""
 
     def _log_in(self, question: Login) -> None:
-        account = self.service.directory.verify(question.user, question.password)
-        if account is None or question.authzid not in ("", question.user):
-            why = "wrong user name or password, or authzid differs from the user"
-            self._refuse(question, Reply(False, "Wrong login", "AUTH", why=why))
+        credentials = Credentials(question.authzid, question.user, question.password)
+        login = self.service.directory.verify(credentials)
+        self.service.note_login(self.stream, question.user, login)
+        account = login.account
+        if login.temporary:  # RFC 3206 §4
+            text = "Logins fail at the moment, try again later"
+            self._refuse(question, Reply(False, text, "SYS/TEMP", why=login.reason))
+        elif account is None:
+            refusal = Reply(False, "Wrong login", "AUTH", why=login.reason)
+            self._refuse(question, refusal)
         elif account.address in self.service.locked:
             why = "another session has the lock (RFC 1939 §4)"
             locked = Reply(False, "Maildrop is in use", "IN-USE", why=why)
@@ -110,10 +124,16 @@ class Pop3Session:
         inbox = self._inbox = account.mailboxes.inbox
         self.address = account.address
         self.service.locked.add(self.address)
+        self._unmind = self.service.mind(account, self.stream.id, self._expel)
         unique = f"{inbox.uid_validity}.{{}}"  # as long as the message is there
         self.engine.open_maildrop(
             [DropMessage(unique.format(m.uid), m.content) for m in inbox.messages]
         )
+
+    def _expel(self, text: str) -> None:
+        """The account is gone for this user: so is the session (RFC 3206 §4)."""
+        self.engine.hang_up(Reply(False, text, "SYS/PERM"))
+        self.stream.interrupt()
 
     def _update(self, deleted: tuple[str, ...]) -> None:
         if self._inbox is not None:

@@ -1,165 +1,322 @@
-"""The receiving side of SMTP: an MTA at port 25, an MSA at 587 and 465 (RFC 5598 §4.3).
+"""The receiving side of SMTP: an MTA at port 25, an MSA at 587 and 465 (RFC 5598 §4.3),
+and LMTP for the MTA of the same house (RFC 2033).
 
 Goes in: connections. Comes out: accepted messages, handed to the MTA's queue.
 
-Rule 1: this file decides (with `policy`), the engine speaks. A reply is given once.
+Rule 1: policies decide, this file asks them and says what they say, in the words of the
+        engine's phrasebook. What a verdict was built on goes to the trace.
 Rule 2: 250 after the final dot means: the message is in the queue (RFC 5321 §6.1).
 Rule 3: what fails here is our fault: the client gets 451, the trace gets the traceback.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Any
 
+from maillab.agents.doorkeeper import Caller, Doorkeeper
 from maillab.agents.faults import Faults
 from maillab.agents.machine import Stream
 from maillab.agents.mta import MTA, Submission
-from maillab.agents.serving import Security, serve
-from maillab.policy.relay import RelayFacts, judge_recipient
+from maillab.agents.reception_options import Entrance, session_options
+from maillab.agents.reception_rules import Rules
+from maillab.agents.serving import serve
+from maillab.policy.settings import Settings
 from maillab.policy.verdict import Verdict
-from maillab.protocol import smtp_server_replies as replies
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.smtp_server import SMTPServer
 from maillab.protocol.smtp_server_events import (
+    Connected,
+    Expand,
+    FindSecret,
+    Hello,
+    Impersonate,
     Login,
     MailFrom,
     Message,
     RcptTo,
+    StartQueue,
     Verify,
 )
-from maillab.protocol.smtp_server_limits import SMTPServerOptions
-from maillab.store.accounts import Directory
-from maillab.wire.message import Header
+from maillab.store.accounts import Account, DirectoryUnavailable
+from maillab.wire.message import Header, date_text, message_id
 from maillab.wire.smtp import Reply
 
-IDLE_TIMEOUT = 300.0  # seconds (RFC 5321 §4.5.3.2.7)
-MAX_HOPS = 100  # Received fields (RFC 5321 §6.3)
-WRONG_LOGIN = "no such account, a wrong password, or authzid is another user"
-MECHANISMS = ("PLAIN", "LOGIN")
+NONCE_BITS = 96
 
 
 class SMTPReception:
-    """Serves one SMTP port of one mail server: to relay (25), or to submit (587, 465).
-
-    A submission port takes mail from users who log in (RFC 6409 §4.3).
-    """
+    """Serves one SMTP port of one mail server."""
 
     def __init__(
         self,
         mta: MTA,
-        security: Security | None = None,
-        *,
-        submission: bool = False,
-        options: SMTPServerOptions | None = None,
+        entrance: Entrance | None = None,
+        doorkeeper: Doorkeeper | None = None,
         faults: Faults | None = None,
     ) -> None:
         self.mta = mta
+        self.entrance = entrance or Entrance()
         self.faults = faults
-        self.security = security or Security()
-        base = options or SMTPServerOptions(mta.hostname)
-        if submission:
-            base = replace(base, mechanisms=MECHANISMS, require_auth=True)
-        self.options = replace(base, starttls=self.security.offers_upgrade)
+        self.doorkeeper = doorkeeper or Doorkeeper(
+            mta.machine, mta.relay.resolver, lambda: mta.settings
+        )
+        self._nonces = mta.machine.random("nonces")
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the banner to the end of the connection."""
-        engine = SMTPServer(self.options, implicit_tls=self.security.implicit)
-        session = SMTPSession(self.mta, engine, stream)
-        await serve(self.mta.machine, stream, session, self.security, self.faults)
+        security = self.entrance.security
+        options = session_options(
+            self.mta.settings, self.mta.hostname, self.entrance, self._nonce
+        )
+        engine = SMTPServer(options, implicit_tls=security.implicit)
+        engine.phrases.facts["client"] = stream.peer[0]
+        session = SMTPSession(self, engine, stream)
+        await serve(self.mta.machine, stream, session, security, self.faults)
+
+    def _nonce(self) -> str:
+        return f"{self._nonces.getrandbits(NONCE_BITS):024x}"
 
 
 class SMTPSession:
     """What one client gets as answers."""
 
-    timeout = IDLE_TIMEOUT
-
-    def __init__(self, mta: MTA, engine: SMTPServer, stream: Stream) -> None:
-        self.mta = mta
-        self.directory: Directory = mta.directory
+    def __init__(
+        self, reception: SMTPReception, engine: SMTPServer, stream: Stream
+    ) -> None:
+        self.mta = reception.mta
+        self.machine = self.mta.machine
+        self.directory = self.mta.directory
+        self.doorkeeper = reception.doorkeeper
         self.engine = engine
         self.stream = stream
+        self.account: Account | None = None  # who has logged in
+        self.rules = Rules(self.mta, self.doorkeeper)
+        self._admitted = False
+        self._refusals = 0
+        self._began = self.machine.time()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds of silence (RFC 5321 §4.5.3.2.7)."""
+        return self.settings.limits.idle
+
+    @property
+    def settings(self) -> Settings:
+        """How the server is configured now."""
+        return self.mta.settings
+
+    @property
+    def caller(self) -> Caller:
+        """Who brings mail."""
+        return Caller(self.stream.peer[0], self.engine.user)
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
+        try:
+            await self._decide(question)
+        except DirectoryUnavailable as problem:
+            self.engine.answer(self._unavailable(question).because(str(problem)))
+
+    async def _decide(self, question: Question) -> None:  # noqa: C901  (one row each)
         match question:
+            case Connected():
+                await self._connected()
+            case Hello():
+                self.engine.answer(self._say("ehlo"))
             case MailFrom():
-                reply = replies.SENDER_OK
+                await self._sender(question)
             case RcptTo():
-                reply = self._recipient(question)
+                await self._recipient(question)
             case Message():
-                reply = self._message(question)
+                await self._message(question)
+            case FindSecret(mechanism, user):
+                self.engine.give_secret(self.directory.secret_for(mechanism, user))
             case Login():
-                reply = self._login(question)
-            case Verify():  # RFC 5321 §7.3: do not tell strangers who lives here
-                reply = replies.CANNOT_VERIFY
+                await self._login(question)
+            case Verify(text) | Expand(text):
+                expand = isinstance(question, Expand)
+                self.engine.answer(self._told(text, expand=expand))
+            case StartQueue(domain):
+                self.engine.answer(self._turned(domain))
+            case Impersonate():  # we know nobody who might
+                self.engine.answer(self._say("xclient-refused"))
             case _:
                 raise TypeError(f"no answer to {question}")
-        self.engine.answer(reply)
 
     def fail(self) -> None:
         """Something of ours failed: the client may try again later."""
-        self.engine.answer(replies.LOCAL_ERROR)
+        self.engine.answer(self._say("local-error"))
 
     def notice(self, event: Event) -> None:
         """The engine has answered a command by itself: nothing to do."""
 
     def end(self) -> None:
-        """A session leaves nothing behind."""
+        """Let others in."""
+        if self._admitted:
+            self.doorkeeper.leave(self.stream.peer[0])
+        self._admitted = False
 
-    def _login(self, question: Login) -> Reply:
+    # The steps of a session -----------------------------------------------------------
+
+    async def _connected(self) -> None:
+        verdict = await self.doorkeeper.admit(self.stream.peer[0])
+        self._admitted = verdict.accepted
+        if verdict.accepted:
+            date = date_text(self.machine.now())
+            self.engine.answer(self._say("banner", date=date))
+            return
+        self._tell("connection", verdict)
+        if verdict.rule == "ban" and self.settings.defence.tell_bans == "drop":
+            self.engine.closed = True
+            self.stream.reset()
+            return
+        self.engine.answer(self._in_words(verdict))
+
+    async def _sender(self, question: MailFrom) -> None:
+        path = question.path
+        account = self.account.address if self.account is not None else ""
+        verdict = await self.rules.judge_sender(self.caller, account, path)
+        if not verdict.accepted or self.account is not None:
+            self._tell(f"MAIL FROM:{path.to_path()}", verdict)
+        await self._answer(verdict, {"address": path if path.domain else "<>"})
+
+    async def _recipient(self, question: RcptTo) -> None:
+        envelope = self.engine.envelope
+        verdict = await self.rules.judge_recipient(self.caller, envelope, question.path)
+        self._tell(f"RCPT TO:<{question.path}>", verdict)
+        await self._answer(verdict, {"address": question.path})
+
+    async def _message(self, question: Message) -> None:
+        hops = len(Header.from_wire(question.content).named("Received"))
+        if hops >= self.settings.limits.hops:
+            reason = f"{hops} Received fields: the message goes round in circles"
+            rfc, phrase = "RFC 5321 §6.3", "too-many-hops"
+            verdict = Verdict(
+                "reject", reason, "5.4.6", rfc, phrase, "hop count", "limits.hops"
+            )
+            self._tell("message", verdict)
+            reply = self._in_words(verdict)
+            replies = [reply for _ in question.envelope.forward_paths]
+            self._answer_message(replies if self.engine.options.lmtp else [reply])
+            return
+        self._answer_message(await self._accepted(question))
+
+    async def _accepted(self, question: Message) -> list[Reply]:
+        submission = Submission(
+            question.envelope,
+            question.content,
+            client_name=self.engine.client_name,
+            client_address=self.stream.peer[0],
+            protocol=self.engine.protocol,
+            user=self.engine.user,
+        )
+        if self.engine.options.lmtp:
+            return [
+                self._delivered(one) for one in await self.mta.deliver_now(submission)
+            ]
+        entry = self.mta.accept(submission)
+        facts = {
+            "queue_id": entry.id,
+            "message": message_id(entry.content),
+            "duration": f"{self.machine.time() - self._began:.3f}",
+        }
+        return [self._say("queued", **facts)]
+
+    def _answer_message(self, replies: list[Reply]) -> None:
+        if self.engine.options.lmtp:
+            self.engine.answer_each(replies)
+        else:
+            self.engine.answer(replies[0])
+
+    def _delivered(self, outcome: Any) -> Reply:
+        """What LMTP says for one recipient."""
+        address = outcome.recipient.address
+        if outcome.status in ("delivered", "expanded"):
+            return self._say("delivered", address=address)
+        name = "mailbox-full-later" if outcome.status == "deferred" else "no-such-user"
+        return self._say(name, address=address).because(outcome.reason)
+
+    async def _login(self, question: Login) -> None:
         credentials = question.credentials
-        account = self.directory.verify(credentials.user, credentials.password)
-        if credentials.authzid not in ("", credentials.user):
-            account = None  # nobody may act for somebody else (RFC 4616 §2)
-        self.mta.machine.emit(
+        login = self.directory.verify(credentials)
+        self.account = login.account
+        ok = login.account is not None
+        self.machine.emit(
             "auth",
             self.stream.id,
             protocol="SMTP",
             mechanism=question.mechanism,
             user=credentials.user,
-            ok=account is not None,
-            reason="" if account else WRONG_LOGIN,
+            ok=ok,
+            reason=login.reason,
         )
-        if account is None:
-            return replies.BAD_CREDENTIALS.because(WRONG_LOGIN)
-        return replies.LOGGED_IN
+        if login.temporary:
+            reply = self._say("temporary-auth-failure").because(login.reason)
+            self.engine.answer(reply)
+            return
+        self.doorkeeper.note_login(self.stream.peer[0], ok, credentials.user)
+        if ok:
+            self.engine.answer(self._say("logged-in"))
+            return
+        await self._slow_down()
+        self.engine.answer(self._say("bad-credentials").because(login.reason))
 
-    def _recipient(self, question: RcptTo) -> Reply:
-        path = question.path
-        account = self.directory.find_address(path.local_part, path.domain)
-        facts = RelayFacts(
-            user=self.engine.user,
-            trusted=False,
-            local=not path.domain or self.directory.is_local(path.domain),
-            known_user=account is not None,
-        )
-        verdict = judge_recipient(facts)
-        self._tell(f"RCPT TO:<{path}>", verdict)
-        refusal = replies.NO_SUCH_USER if facts.local else replies.RELAYING_DENIED
-        reply = replies.RECIPIENT_OK if verdict.accepted else refusal
+    def _told(self, text: str, *, expand: bool) -> Reply:
+        """VRFY and EXPN (RFC 5321 §3.5)."""
+        access = self.settings.access
+        if (access.expn if expand else access.vrfy) != "tell":
+            name = "cannot-expand" if expand else "cannot-verify"
+            return self._say(name, address=text)
+        return self.rules.look_up(self.engine.phrases, text, expand=expand)
+
+    def _turned(self, domain: str) -> Reply:
+        """ETRN (RFC 1985): mail that waits for a domain may leave now."""
+        if not self.rules.is_backup_for(domain):
+            return self._say("turn-refused", address=domain)
+        waiting = self.mta.queue.retry(domain)
+        return self._say("turn-started" if waiting else "turn-empty", address=domain)
+
+    # Words ----------------------------------------------------------------------------
+
+    def _say(self, phrase: str, /, **facts: Any) -> Reply:
+        return self.engine.phrases.reply(phrase, **facts)
+
+    def _in_words(self, verdict: Verdict, facts: Mapping[str, Any] = {}) -> Reply:
+        reply = self._say(verdict.phrase, zone=self._zone(verdict), **facts)
         return reply.because(verdict.reason)
 
-    def _message(self, question: Message) -> Reply:
-        hops = len(Header.from_wire(question.content).named("Received"))
-        if hops >= MAX_HOPS:
-            why = f"{hops} Received fields: the message goes round in circles"
-            return Reply(554, "5.4.6", "Too many hops", why=why)
-        entry = self.mta.accept(
-            Submission(
-                question.envelope,
-                question.content,
-                client_name=self.engine.client_name,
-                client_address=self.stream.peer[0],
-                protocol=self.engine.protocol,
-                user=self.engine.user,
-            )
-        )
-        return Reply(250, "2.0.0", f"Queued as {entry.id}")
+    def _zone(self, verdict: Verdict) -> str:
+        """The list of bad addresses that a verdict speaks of."""
+        prefix, _, number = verdict.setting.rpartition(".")
+        zones = self.settings.defence.dnsbl
+        found = prefix == "defence.dnsbl" and int(number) < len(zones)
+        return zones[int(number)] if found else ""
+
+    async def _answer(self, verdict: Verdict, facts: Mapping[str, Any]) -> None:
+        if not verdict.accepted:
+            await self._slow_down()
+        self.engine.answer(self._in_words(verdict, facts))
+
+    async def _slow_down(self) -> None:
+        """A tarpit: who is refused often, waits."""
+        self._refusals += 1
+        client = self.stream.peer[0]
+        seconds = self.doorkeeper.tarpit_seconds(self._refusals, client)
+        if seconds:
+            await self.machine.sleep(seconds)
+
+    def _unavailable(self, question: Question) -> Reply:
+        """The directory is out of reach."""
+        login = isinstance(question, Login | FindSecret)
+        return self._say("temporary-auth-failure" if login else "local-error")
 
     def _tell(self, subject: str, verdict: Verdict) -> None:
-        self.mta.machine.emit(
+        self.machine.emit(
             "policy",
             self.stream.id,
             subject=subject,
             verdict="accept" if verdict.accepted else "refuse",
             reason=verdict.reason,
             ref=verdict.rfc,
+            rule=verdict.rule,
+            setting=verdict.setting,
         )

@@ -1,242 +1,220 @@
-"""Hand a message to the mail exchangers of a domain (RFC 5321 §5.1).
+"""Hand messages to the hosts that take mail for a destination (RFC 5321 §5.1).
 
-Goes in: a queue entry and recipients of one domain. Comes out: an `Outcome` for each.
+Goes in: a queue entry, recipients of one destination, perhaps an open session there.
+Comes out: an `Attempt`: an `Outcome` for each recipient, and the session for the next
+message.
 
 Rule 1: every host of the route is tried, best first, until one takes the message or
         refuses it for good.
-Rule 2: TLS is used wherever it is offered and not insisted on (RFC 7435): when the
-        handshake fails, the next try on the same host goes without.
-Rule 3: with a smart host the DNS is not asked where to: all goes there, by submission
-        (RFC 6409), inside TLS, with a login.
+Rule 2: a session that was open already may have died: then the message gets a new one,
+        at once.
+Rule 3: when no host could be talked to at all, the destination is not `reached`: that
+        is no fault of the message, and its other messages need not try now.
 """
 
-import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from maillab.agents.machine import Machine
-from maillab.agents.routing import Route, find_route
-from maillab.agents.smtp_dialogue import SessionEnded, SMTPDialogue, Transfer
+from maillab.agents.outcome import Outcome
+from maillab.agents.relay_session import (
+    ClientTLS,
+    HostUnusable,
+    Opener,
+    RelaySession,
+    words,
+)
+from maillab.agents.routing import (
+    Candidate,
+    Route,
+    candidates,
+    find_route,
+    literal_address,
+)
+from maillab.agents.smtp_dialogue import SessionEnded, Transfer
 from maillab.dns.answers import Lookups
-from maillab.store.queue import QueueEntry
-from maillab.wire.smtp import Envelope, Reply
-from maillab.wire.smtp_path import Address
-
-SMTP_PORT = 25
+from maillab.policy.routes import RouteChoice
+from maillab.policy.settings import Delivery
+from maillab.store.queue import QueueEntry, Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class SmartHost:
-    """The one server that takes everything which goes elsewhere, and the account there.
+@dataclass(slots=True)
+class Errand:
+    """One message for some recipients of one destination."""
 
-    `tls` makes the context that checks its certificate: the password is never sent
-    without TLS.
+    entry: QueueEntry
+    recipients: Sequence[Recipient]
+    choice: RouteChoice
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How one try went.
+
+    again    recipients that were too many for one transaction: send them at once
+    session  still open, if there is one
+    reached  some host was talked to
     """
 
-    host: str
-    user: str
-    password: str
-    tls: Callable[[], ssl.SSLContext]
-    port: int = 587
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one recipient in one try.
-
-    status  "delivered" (somebody has taken responsibility), "deferred" or "failed"
-    reason  in words; `code` as RFC 3463; `reply` and `host` when a server said it
-    """
-
-    recipient: Address
-    status: str
-    reason: str = ""
-    code: str = ""
-    reply: Reply | None = None
-    host: str = ""
-
-
-class HostUnusable(Exception):
-    """This host did not work out; another one may."""
-
-    def __init__(self, reason: str, reply: Reply | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.reply = reply
-
-
-class HandshakeFailed(OSError):
-    """TLS was offered, and did not begin."""
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    again: list[Recipient] = field(default_factory=list[Recipient])
+    session: RelaySession | None = None
+    reached: bool = True
 
 
 class Relay:
-    """The client side of an MTA."""
+    """The client side of an MTA.
+
+    addresses  this host's own: mail never goes there
+    """
 
     def __init__(
         self,
         machine: Machine,
         hostname: str,
         resolver: Lookups,
-        tls: Callable[[], ssl.SSLContext] | None,
+        tls: ClientTLS | None = None,
     ) -> None:
         self.machine = machine
         self.hostname = hostname
         self.resolver = resolver
-        self.smart_host: SmartHost | None = None
-        self._tls = tls
+        self.tls = tls
+        self.addresses: tuple[str, ...] = getattr(machine, "addresses", ())
         self._random = machine.random("mail exchangers")
 
-    async def send(
-        self, entry: QueueEntry, domain: str, recipients: Sequence[Address]
-    ) -> list[Outcome]:
-        """Try to get rid of a message for some recipients of one domain."""
-        route = await self._route(domain)
+    async def attempt(
+        self, errand: Errand, session: RelaySession | None = None
+    ) -> Attempt:
+        """Try to get rid of a message."""
+        if session is not None:
+            try:
+                return await self._use(errand, session)
+            except (SessionEnded, OSError):
+                session.abort()
+        route = await self._route(errand.choice)
         if not route.hosts:
-            status = "deferred" if route.temporary else "failed"
-            return [
-                Outcome(path, status, route.reason, route.code) for path in recipients
-            ]
-        return await self._try_hosts(entry, route, recipients)
+            return _refused(errand, route)
+        return await self._try_hosts(errand, route)
 
-    async def _route(self, domain: str) -> Route:
-        if self.smart_host is not None:
-            return Route((self.smart_host.host,))
-        return await find_route(self.resolver, domain, self._random, self.hostname)
+    async def _route(self, choice: RouteChoice) -> Route:
+        if not choice.direct:
+            return await find_route(
+                self.resolver, choice.host, self._random, self.hostname
+            )
+        literal = choice.host.startswith("[")
+        return Route((literal_address(choice.host) if literal else choice.host,))
 
-    async def _try_hosts(
-        self, entry: QueueEntry, route: Route, recipients: Sequence[Address]
-    ) -> list[Outcome]:
+    async def _try_hosts(self, errand: Errand, route: Route) -> Attempt:
         trouble = HostUnusable("no mail exchanger has an address")
-        host = ""
-        for host in route.hosts:
-            for address in await self._addresses(host):
-                try:
-                    return await self._try_host(entry, host, address, recipients)
-                except HostUnusable as problem:
-                    trouble = problem
-        permanent = trouble.reply is not None and trouble.reply.permanent
+        host, reached, tried = "", False, False
+        most = errand.delivery.max_mx
+        async for candidate in candidates(self.resolver, route, self.addresses, most):
+            if candidate.problem:
+                self._tell_problem(errand, candidate)
+                if not tried:
+                    host = candidate.host
+                    trouble = HostUnusable(candidate.problem, code=candidate.code)
+                continue
+            host, tried = candidate.host, True
+            try:
+                session = await self._open(errand, candidate)
+                reached = True
+                return await self._use(errand, session, fresh=True)
+            except HostUnusable as problem:
+                trouble = problem
+            except SessionEnded as problem:
+                trouble = HostUnusable(f"{host}: {problem}")
+            except OSError as problem:
+                text = f"{host} [{candidate.address}]: {words(problem)}"
+                trouble = HostUnusable(text)
+        permanent = trouble.permanent or trouble.code[:1] == "5"
         status = "failed" if permanent else "deferred"
-        code = trouble.reply.enhanced if trouble.reply else "4.4.1"
-        return [
-            Outcome(path, status, trouble.reason, code, trouble.reply, host)
-            for path in recipients
+        outcomes = [
+            Outcome(one, status, trouble.reason, trouble.code, trouble.reply, host)
+            for one in errand.recipients
         ]
+        return Attempt(outcomes, reached=reached or permanent)
 
-    async def _addresses(self, host: str) -> list[str]:
-        with suppress(ValueError):  # an address literal needs no DNS
-            return [str(ip_address(host))]
-        return await self.resolver.addresses(host)
+    def _tell_problem(self, errand: Errand, candidate: Candidate) -> None:
+        text = f"{errand.entry.id}: {candidate.problem}"
+        self.machine.emit("note", text=text)
 
-    async def _try_host(
-        self,
-        entry: QueueEntry,
-        host: str,
-        address: str,
-        recipients: Sequence[Address],
-    ) -> list[Outcome]:
-        """One host. Raises HostUnusable."""
+    async def _open(self, errand: Errand, candidate: Candidate) -> RelaySession:
+        self._tell_attempt(errand, candidate.host, candidate.address)
+        helo = errand.delivery.helo or self.hostname
+        opener = Opener(
+            self.machine, errand.choice, self.tls, helo, errand.delivery.mechanisms
+        )
+        return await opener.open(candidate.host, candidate.address)
+
+    def _tell_attempt(self, errand: Errand, host: str, address: str) -> None:
         self.machine.emit(
             "attempt",
-            message=entry.message,
-            queue_id=entry.id,
+            message=errand.entry.message,
+            queue_id=errand.entry.id,
             to_host=host,
             address=address,
-            recipients=tuple(str(path) for path in recipients),
-        )
-        try:
-            dialogue = await self._open(host, address)
-            envelope = Envelope(entry.reverse_path, tuple(recipients), {})
-            transfer = await dialogue.send(envelope, entry.content)
-        except SessionEnded as problem:
-            raise HostUnusable(f"{host}: {problem}") from None
-        except OSError as problem:
-            raise HostUnusable(f"{host} [{address}]: {words(problem)}") from None
-        await dialogue.quit()
-        outcomes = [self._outcome(path, transfer, host) for path in recipients]
-        self._tell_relayed(entry, host, transfer)
-        return outcomes
-
-    async def _open(self, host: str, address: str) -> SMTPDialogue:
-        """Connect, greet, and use TLS if it is offered; without, if that fails."""
-        if self.smart_host is not None:
-            return await self._log_in(address, self.smart_host)
-        try:
-            return await self._greet(host, address, use_tls=self._tls is not None)
-        except HandshakeFailed:
-            return await self._greet(host, address, use_tls=False)
-
-    async def _greet(self, host: str, address: str, *, use_tls: bool) -> SMTPDialogue:
-        dialogue = await self._connect(host, address, SMTP_PORT)
-        if use_tls and self._tls is not None and dialogue.engine.offers("STARTTLS"):
-            reply = await dialogue.ask_for_tls()
-            if reply.positive:
-                await self._shake_hands(dialogue, self._tls(), host)
-                await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
-        return dialogue
-
-    async def _connect(self, host: str, address: str, port: int) -> SMTPDialogue:
-        """Connect and greet."""
-        dialogue = SMTPDialogue(self.machine, await self.machine.connect(address, port))
-        await self._expect(dialogue, host, await dialogue.greeting())
-        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
-        return dialogue
-
-    async def _log_in(self, address: str, smart: SmartHost) -> SMTPDialogue:
-        """A session with the smart host: TLS, then the login."""
-        host = smart.host
-        dialogue = await self._connect(host, address, smart.port)
-        if not dialogue.engine.offers("STARTTLS"):
-            await dialogue.quit()
-            raise HostUnusable(f"{host} offers no STARTTLS: the password was not sent")
-        await self._expect(dialogue, host, await dialogue.ask_for_tls())
-        try:
-            await self._shake_hands(dialogue, smart.tls(), host)
-        except HandshakeFailed as problem:
-            raise HostUnusable(f"{host}: TLS failed: {problem}") from None
-        await self._expect(dialogue, host, await dialogue.ehlo(self.hostname))
-        reply = await dialogue.login(smart.user, smart.password)
-        await self._expect(dialogue, host, reply)
-        return dialogue
-
-    async def _shake_hands(
-        self, dialogue: SMTPDialogue, context: ssl.SSLContext, host: str
-    ) -> None:
-        """Begin TLS. Raises HandshakeFailed, also when the connection broke off."""
-        try:
-            await dialogue.handshake(context, host)
-        except OSError as problem:
-            dialogue.stream.abort()
-            raise HandshakeFailed(words(problem)) from None
-
-    async def _expect(self, dialogue: SMTPDialogue, host: str, reply: Reply) -> None:
-        if not reply.positive:
-            await dialogue.quit()
-            raise HostUnusable(f"{host} said {reply}", reply)
-
-    def _outcome(self, path: Address, transfer: Transfer, host: str) -> Outcome:
-        reply = transfer.recipients.get(path, transfer.final)
-        if path in transfer.accepted:
-            return Outcome(path, "delivered", "", "2.0.0", transfer.final, host)
-        if reply.positive:  # the recipient was fine, the message was not
-            reply = transfer.final
-        status = "failed" if reply.permanent else "deferred"
-        return Outcome(
-            path, status, f"{host} said {reply}", reply.enhanced, reply, host
+            recipients=tuple(map(str, errand.recipients)),
         )
 
-    def _tell_relayed(self, entry: QueueEntry, host: str, transfer: Transfer) -> None:
+    async def _use(
+        self, errand: Errand, session: RelaySession, *, fresh: bool = False
+    ) -> Attempt:
+        """Send by an open session. Raises SessionEnded, OSError."""
+        if not fresh:
+            self._tell_attempt(errand, session.host, session.address)
+        most = session.most_recipients or len(errand.recipients)
+        rest = list(errand.recipients[most:])
+        errand.recipients = errand.recipients[:most]
+        transfer = await session.send(errand.entry, errand.recipients)
+        if not fresh and transfer.final.code == 421:  # it was closing already
+            raise SessionEnded(f"the server closed the session: {transfer.final}")
+        attempt = _results(errand, transfer, session)
+        attempt.again += rest
         if transfer.accepted:
             self.machine.emit(
                 "relayed",
-                message=entry.message,
-                queue_id=entry.id,
-                to_host=host,
+                message=errand.entry.message,
+                queue_id=errand.entry.id,
+                to_host=session.host,
                 reply=str(transfer.final),
             )
+        return attempt
 
 
-def words(problem: OSError) -> str:
-    """An OS error in words, without the numbers of this machine."""
-    return problem.strerror or str(problem) or type(problem).__name__
+def _refused(errand: Errand, route: Route) -> Attempt:
+    """There is no host to try."""
+    status = "deferred" if route.temporary else "failed"
+    outcomes = [
+        Outcome(one, status, route.reason, route.code) for one in errand.recipients
+    ]
+    return Attempt(outcomes, reached=not route.temporary)
+
+
+def _results(errand: Errand, transfer: Transfer, session: RelaySession) -> Attempt:
+    """What the replies mean for each recipient."""
+    attempt = Attempt(session=session)
+    dsn = session.offers("DSN")
+    finals = dict(transfer.results)  # LMTP has one for each recipient
+    for one in errand.recipients:
+        final = finals.get(one.address, transfer.final)
+        reply = transfer.recipients.get(one.address, final)
+        if one.address in transfer.accepted:
+            said = final
+            attempt.outcomes.append(
+                Outcome(one, "relayed", "", "2.0.0", said, session.host, dsn)
+            )
+            continue
+        if reply.code == 452 and transfer.accepted:
+            # "the client ... SHOULD ... send the rest" -- RFC 5321 §4.5.3.1.10
+            attempt.again.append(one)
+            continue
+        if reply.positive:  # the recipient was fine, the message was not
+            reply = final
+        status = "failed" if reply.permanent else "deferred"
+        reason = f"{session.host} said {reply}"
+        attempt.outcomes.append(
+            Outcome(one, status, reason, reply.enhanced, reply, session.host)
+        )
+    return attempt

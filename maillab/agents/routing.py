@@ -1,14 +1,25 @@
-"""Where does mail for a domain go? (RFC 5321 §5.1)
+"""Which hosts take mail for a domain? (RFC 5321 §5.1)
 
 Goes in: a domain. Comes out: the hosts to try, in order, or why there are none.
+
+Rule 1: lowest preference first, equals in random order; without MX records the domain
+        itself; a null MX (RFC 7505) means: no mail at all.
+Rule 2: a host that is ourselves, by its name or by an address, ends the list: whoever
+        has the same preference or a higher one would give the message back to us.
+Rule 3: a mail exchanger whose name is an alias is passed over (RFC 2181 §10.3).
 """
 
 import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import groupby
 from typing import Any
 
 from maillab.dns.answers import Answer, Lookups
 from maillab.dns.records import rdatas
+from maillab.wire.smtp_path import address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +27,35 @@ class Route:
     """The mail exchangers of a domain, best first.
 
     When `hosts` is empty, `reason` says why; `temporary` whether to try again later;
-    `code` is the enhanced status code (RFC 3463).
+    `code` is the enhanced status code (RFC 3463). `preferences` are those of `hosts`;
+    `exchangers`: they come from MX records.
     """
 
     hosts: tuple[str, ...]
     reason: str = ""
     code: str = ""
     temporary: bool = False
+    preferences: tuple[int, ...] = ()
+    exchangers: bool = False
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Hosts of the same preference stand together."""
+        if not self.preferences:
+            return [[host] for host in self.hosts]
+        pairs = zip(self.preferences, self.hosts, strict=True)
+        grouped = groupby(pairs, key=lambda pair: pair[0])
+        return [[host for _, host in group] for _, group in grouped]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One host to try, at one address; or why not to try it."""
+
+    host: str
+    address: str = ""
+    problem: str = ""
+    code: str = ""
 
 
 async def find_route(
@@ -30,7 +63,7 @@ async def find_route(
 ) -> Route:
     """Ask the DNS for the mail exchangers of `domain`."""
     if domain.startswith("["):  # RFC 5321 §4.1.3: the address itself
-        return Route((domain.lower().strip("[]").removeprefix("ipv6:"),))
+        return Route((literal_address(domain),))
     answer = await resolver.resolve(domain, "MX")
     if answer.rrset is not None:
         return mail_exchangers(answer, generator, own_name)
@@ -59,7 +92,11 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
             f"the best mail exchanger is {own_name} itself, which has no such domain"
         )
         return Route((), reason, "5.4.6")
-    return Route(tuple(host_name(record) for record in records))
+    return Route(
+        tuple(host_name(record) for record in records),
+        preferences=tuple(record.preference for record in records),
+        exchangers=True,
+    )
 
 
 async def implicit_exchanger(resolver: Lookups, domain: str) -> Route:
@@ -72,3 +109,61 @@ async def implicit_exchanger(resolver: Lookups, domain: str) -> Route:
 def host_name(record: Any) -> str:
     """The exchange of an MX record, without its final dot."""
     return record.exchange.to_text(omit_final_dot=True).lower()
+
+
+# From hosts to addresses --------------------------------------------------------------
+
+
+async def candidates(
+    resolver: Lookups, route: Route, own_addresses: Sequence[str], max_hosts: int = 0
+) -> AsyncIterator[Candidate]:
+    """The hosts of a route with their addresses, each looked up when it is its turn."""
+    hosts = 0
+    for group in route.groups:
+        found = [await _look_up(resolver, host, route) for host in group]
+        ours = [(c.host, c.address) for cs in found for c in cs]
+        own = next((one for one in ours if one[1] in own_addresses), None)
+        if own is not None:
+            yield Candidate(own[0], problem=_loop_words(*own), code="5.4.6")
+            return
+        for candidate in found:
+            hosts += 1
+            if max_hosts and hosts > max_hosts:
+                return
+            for one in candidate:
+                yield one
+
+
+def _loop_words(host: str, address: str) -> str:
+    return f"mail loops back to myself: {host} has my address {address}"
+
+
+async def _look_up(resolver: Lookups, host: str, route: Route) -> list[Candidate]:
+    """The addresses of one host."""
+    if host[:1] in "[:0123456789":  # it may be an address, which needs no DNS
+        with suppress(ValueError):
+            return [Candidate(host, literal_address(host))]
+    found: list[Candidate] = []
+    for rdtype in ("A", "AAAA"):
+        answer = await resolver.resolve(host, rdtype)
+        if answer.aliases and route.exchangers:
+            why = (
+                f"{host} is an alias (CNAME) of {answer.aliases[0]}: a mail exchanger "
+                "must not be one (RFC 5321 §5.1, RFC 2181 §10.3)"
+            )
+            return [Candidate(host, problem=why, code="5.4.4")]
+        found += [Candidate(host, address) for address in answer.records]
+    return found
+
+
+def literal_address(text: str) -> str:
+    """The IP address in "[192.0.2.1]", "[IPv6:2001:db8::1]" or "192.0.2.1".
+
+    Raises ValueError when it is a name.
+
+    >>> literal_address("[IPv6:2001:DB8::1]"), literal_address("[2001:db8::1]")
+    ('2001:db8::1', '2001:db8::1')
+    """
+    if text[:6].lower() == "[ipv6:":
+        return address_of(text)
+    return str(ip_address(text.strip("[]")))

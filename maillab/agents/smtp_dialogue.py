@@ -2,12 +2,14 @@
 
 Goes in: what the agent wants, step by step. Comes out: the server's replies.
 
-Rule: when the session breaks, every step raises `SessionEnded` with the reason in
-words;
-what the network raises (ConnectionResetError, TimeoutError) passes through.
+Rule 1: when the session breaks, every step raises `SessionEnded` with the reason in
+        words; what the network raises (ConnectionResetError, TimeoutError) passes
+        through.
+Rule 2: how long an answer may take depends on the command (RFC 5321 §4.5.3.2).
 """
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maillab.agents.conversation import Conversation
@@ -22,11 +24,23 @@ from maillab.protocol.smtp_client_events import (
     Replied,
     Sent,
 )
+from maillab.protocol.smtp_client_plan import Wishes
 from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
-REPLY_TIMEOUT = 300.0  # seconds (RFC 5321 §4.5.3.2)
-FINAL_DOT_TIMEOUT = 600.0  # seconds (RFC 5321 §4.5.3.2.6)
+# Seconds. RFC 5321 §4.5.3.2.5, three minutes for a block of data, is TCP's business
+# here: `Stream.drain` gives up when the peer takes nothing.
+TIMEOUTS = {
+    "": 300.0,  # the greeting: RFC 5321 §4.5.3.2.1
+    "MAIL": 300.0,  # RFC 5321 §4.5.3.2.2
+    "RCPT": 300.0,  # RFC 5321 §4.5.3.2.3
+    "DATA": 120.0,  # RFC 5321 §4.5.3.2.4
+    "content": 600.0,  # the final dot: RFC 5321 §4.5.3.2.6
+    "BDAT": 600.0,
+}
+REPLY_TIMEOUT = 300.0  # to other commands
+MECHANISMS = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")  # best first
+NO_MECHANISM = Reply(503, "5.5.1", "The server offers no AUTH that we know")
 
 
 class SessionEnded(RemoteProtocolError):
@@ -40,21 +54,31 @@ class Transfer:
     recipients: dict[Address, Reply]
     final: Reply
     accepted: tuple[Address, ...]
+    results: tuple[tuple[Address, Reply], ...] = ()  # LMTP: each one's final reply
 
 
 class SMTPDialogue:
     """A client's session, with one awaitable method for each step."""
 
     def __init__(
-        self, machine: Machine, stream: Stream, *, implicit_tls: bool = False
+        self,
+        machine: Machine,
+        stream: Stream,
+        *,
+        implicit_tls: bool = False,
+        lmtp: bool = False,
+        wishes: Wishes | None = None,
     ) -> None:
         self.stream = stream
-        self.engine = SMTPClient(implicit_tls=implicit_tls)
+        self._random = machine.random(f"nonce {stream.id}")
+        self.engine = SMTPClient(
+            implicit_tls=implicit_tls, lmtp=lmtp, wishes=wishes, nonce=self._nonce
+        )
         self._conversation = Conversation(machine, stream, self.engine)
 
     async def greeting(self) -> Reply:
         """The first thing that the server says."""
-        event = await self._next(REPLY_TIMEOUT)
+        event = await self._next()
         assert isinstance(event, Greeting), "the greeting comes first"
         return event.reply
 
@@ -73,7 +97,7 @@ class SMTPDialogue:
     async def ask_for_tls(self) -> Reply:
         """Say STARTTLS. After a positive reply comes the handshake."""
         self.engine.starttls()
-        event = await self._next(REPLY_TIMEOUT)
+        event = await self._next()
         if isinstance(event, Replied):
             return event.reply
         assert isinstance(event, StartTLS), "a reply, or the handshake"
@@ -84,12 +108,19 @@ class SMTPDialogue:
         await self.stream.start_tls(context, server_side=False, server_name=server_name)
         self.engine.tls_started()
 
-    async def login(self, user: str, password: str) -> Reply:
-        """Log in by the first mechanism that both sides know."""
-        offered = self.engine.capabilities.get("AUTH", "").upper().split()
-        mechanism = next((name for name in ("PLAIN", "LOGIN") if name in offered), "")
+    @property
+    def mail_max(self) -> int:
+        """How many messages the server takes in a session (RFC 9422); 0: any number."""
+        return self.engine.mail_max
+
+    async def login(
+        self, user: str, password: str, mechanisms: Sequence[str] = MECHANISMS
+    ) -> Reply:
+        """Log in by the first of `mechanisms` that the server offers."""
+        offered = self.engine.mechanisms
+        mechanism = next((name for name in mechanisms if name in offered), "")
         if not mechanism:
-            return Reply(503, "5.5.1", "The server offers no AUTH that we know")
+            return NO_MECHANISM
         self.engine.login(mechanism, user, password)
         return await self._reply()
 
@@ -98,11 +129,11 @@ class SMTPDialogue:
         self.engine.send(envelope, content)
         recipients: dict[Address, Reply] = {}
         while True:
-            event = await self._next(FINAL_DOT_TIMEOUT)
+            event = await self._next()
             if isinstance(event, RecipientReply):
                 recipients[event.path] = event.reply
             elif isinstance(event, Sent):
-                return Transfer(recipients, event.reply, event.accepted)
+                return Transfer(recipients, event.reply, event.accepted, event.results)
 
     async def quit(self) -> None:
         """Say goodbye and close, whatever the server makes of it."""
@@ -116,11 +147,15 @@ class SMTPDialogue:
 
     async def _reply(self) -> Reply:
         while True:
-            event = await self._next(REPLY_TIMEOUT)
+            event = await self._next()
             if isinstance(event, Replied):
                 return event.reply
 
-    async def _next(self, timeout: float) -> Event:
+    def _nonce(self) -> str:
+        return f"{self._random.getrandbits(144):036x}"
+
+    async def _next(self) -> Event:
+        timeout = TIMEOUTS.get(self.engine.awaited, REPLY_TIMEOUT)
         try:
             event = await self._conversation.next_event(timeout)
         except OSError:

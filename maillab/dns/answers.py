@@ -8,6 +8,7 @@ else (RFC 5452 §6): other records in a response are not even read.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import dns.exception
@@ -215,6 +216,7 @@ def record_texts(rrset: dns.rrset.RRset | None) -> list[str]:
 # Names --------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def find_name(text: str) -> dns.name.Name | None:
     """A name that was typed; None when no name can look so (RFC 1035 §2.3.4)."""
     try:
@@ -225,6 +227,12 @@ def find_name(text: str) -> dns.name.Name | None:
 
 def text_of(name: dns.name.Name) -> str:
     """A name without its final dot; the root as "."."""
+    return _text_of(name.labels)
+
+
+@lru_cache(maxsize=4096)
+def _text_of(labels: tuple[bytes, ...]) -> str:
+    name = dns.name.Name(labels)  # two names are equal in any case, labels are not
     return name.to_text(omit_final_dot=True) if name != dns.name.root else "."
 
 

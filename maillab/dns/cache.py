@@ -12,7 +12,7 @@ Rule 3: a failure is kept for a few seconds, so that nobody asks a broken server
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import floor
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import dns.name
 import dns.rrset
@@ -149,7 +149,9 @@ def by_name(row: tuple[dns.name.Name, Row]) -> tuple[dns.name.Name, str]:
 
 def with_ttl(rrset: dns.rrset.RRset, ttl: int) -> dns.rrset.RRset:
     """The same records with another TTL."""
-    return dns.rrset.from_rdata_list(rrset.name, ttl, list(rrset))
+    other = cast(dns.rrset.RRset, rrset.copy())
+    other.ttl = ttl
+    return other
 
 
 def servers_text(delegation: Delegation) -> str:

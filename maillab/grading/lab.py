@@ -192,7 +192,7 @@ class Lab:
     def _draw_passwords(self) -> None:
         for user in self.world.users.values():
             first, second = self.words(f"password:{user.address}", 2)
-            user.account.password = f"{first}-{second}"
+            user.set_password(f"{first}-{second}")
 
     def __repr__(self) -> str:
         of = sum(exercise.points for exercise in self.exercises)

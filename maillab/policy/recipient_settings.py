@@ -20,6 +20,7 @@ class MailingList:
            of any local domain)
     login  ... and must have logged in
     owner  gets the bounces; "": owner-NAME@domain, which is postmaster
+    own_copy  a member who writes gets a copy too
     """
 
     address: str
@@ -27,6 +28,7 @@ class MailingList:
     mode: ListMode = "public"
     owner: str = ""
     login: bool = False
+    own_copy: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class AliasDomain:
 class Recipients:
     """Who is who in the local domains.
 
-    validate    unknown names are refused at RCPT; without it they are accepted and
+    refuse_unknown   unknown names are refused at RCPT; else they are accepted and
                 bounced later, to senders that may be forged (backscatter)
     separator   of plus addressing ("ann+lists" is "ann"); "" for none
     default_quota   octets of each account without a quota of its own; 0: no limit
@@ -135,7 +137,7 @@ class Recipients:
     rule_loops  how many rules may act on one message in turn
     """
 
-    validate: bool = True
+    refuse_unknown: bool = True
     separator: str = ""
     aliases: tuple[Alias, ...] = ()
     alias_domains: tuple[AliasDomain, ...] = ()

@@ -1,4 +1,4 @@
-"""When to try again, and when to give up (RFC 5321 §4.5.4.1).
+"""When to try again, when to warn, and when to give up (RFC 5321 §4.5.4.1).
 
 "The sender MUST delay retrying a particular destination after one attempt has failed.
 In general, the retry interval SHOULD be at least 30 minutes [...] the give-up time
@@ -8,6 +8,8 @@ section allows.
 
 from dataclasses import dataclass
 
+from maillab.policy.settings import Delivery
+
 MINUTE = 60.0
 DAY = 86400.0
 
@@ -16,11 +18,22 @@ DAY = 86400.0
 class RetrySchedule:
     """`intervals` between tries and queue time until `expire`, all in seconds.
 
-    The last interval repeats.
+    The last interval repeats. After `warn` the sender is told of the delay; 0: never.
     """
 
     intervals: tuple[float, ...] = (5 * MINUTE, 15 * MINUTE, 30 * MINUTE, 60 * MINUTE)
     expire: float = 5 * DAY
+    warn: float = 0.0
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "RetrySchedule":
+        """As the settings have it."""
+        intervals = delivery.retry or cls().intervals
+        return cls(intervals, delivery.expire, delivery.delay_warning)
+
+    def wait(self, attempts: int) -> float:
+        """Seconds to wait after the `attempts`-th failed try in a row."""
+        return self.intervals[min(max(attempts, 1), len(self.intervals)) - 1]
 
     def next_try(self, attempts: int, age: float) -> float | None:
         """Seconds to wait after the `attempts`-th failed try, or None to give up.
@@ -32,5 +45,13 @@ class RetrySchedule:
         >>> RetrySchedule().next_try(200, age=5 * 86400.0) is None
         True
         """
-        wait = self.intervals[min(attempts, len(self.intervals)) - 1]
-        return wait if age + wait <= self.expire else None
+        wait = self.wait(attempts)
+        return None if self.gives_up(age + wait) else wait
+
+    def gives_up(self, age: float) -> bool:
+        """A message of this age is not tried any more.
+
+        >>> RetrySchedule().gives_up(5 * 86400.0), RetrySchedule().gives_up(432000.1)
+        (False, True)
+        """
+        return age > self.expire

@@ -18,6 +18,7 @@ from maillab.policy.recipient_settings import Recipients
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86400.0
+MB = 1024 * 1024
 
 Block = IPv4Network | IPv6Network
 
@@ -41,7 +42,7 @@ class Limits:
     idle                     seconds without a command (RFC 5321 §4.5.3.2.7)
     """
 
-    message_size: int = 36_700_160
+    message_size: int = 35 * MB
     session_size: int = 0
     messages: int = 0
     recipients: int = 100
@@ -97,6 +98,7 @@ class Access:
     vrfy, expn         "hide" (252), "tell", or "off" (502)
     ip_ranges          if there are any, they decide instead of `grant` and `deny`, and
                        about relaying too
+    check_sender_domain  a sender's domain must have an MX or an address record
     smuggling          "strict"; or "vulnerable": also LF and bare CR around the final
                        dot end mail data, as old servers had it
     """
@@ -112,6 +114,7 @@ class Access:
     vrfy: Literal["hide", "tell", "off"] = "hide"
     expn: Literal["hide", "tell", "off"] = "off"
     ip_ranges: tuple[IPRange, ...] = ()
+    check_sender_domain: bool = False
     smuggling: Literal["strict", "vulnerable"] = "strict"
 
 
@@ -125,6 +128,7 @@ class Relay:
     sender_match   whose address a login may put into RFC5321.MailFrom: "any" one, one
                    of its own "domain"s, or only its own ("account")
     local_sender_needs_login  nobody sends in the name of a local domain without a login
+    source_routes  <@a,@b:user@domain>: "ignore" the route, or "refuse" the recipient
     """
 
     networks: tuple[Block, ...] = ()
@@ -132,6 +136,7 @@ class Relay:
     open: bool = False
     sender_match: Literal["any", "domain", "account"] = "any"
     local_sender_needs_login: bool = False
+    source_routes: Literal["ignore", "refuse"] = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class Delivery:
     concurrency     connections to one destination at one time
     messages        for one connection (IIS: 20); 0: any number
     recipients      for one transaction; more make more transactions (IIS: 100)
+    keep_open       how long a connection without work waits for the next message
     report_copy     an address that gets a copy of every failure report
     report_content  what a failure report brings back: "headers" or "full", unless
                     the sender asked (RET of RFC 3461)
@@ -209,6 +215,7 @@ class Delivery:
     concurrency: int = 5
     messages: int = 0
     recipients: int = 0
+    keep_open: float = 0.0
     report_copy: str = ""
     report_content: Literal["headers", "full"] = "headers"
     drop_folder: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from maillab.protocol.engine import Question
 from maillab.protocol.smtp_server import SMTPServer
+from maillab.protocol.smtp_server_events import Connected
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from maillab.wire.smtp import Reply
 
@@ -15,7 +16,9 @@ from maillab.wire.smtp import Reply
 def answer_all(server: SMTPServer) -> str:
     """Let the engine go as far as it can; return what it says."""
     while (event := server.next_event()) is not None:
-        if isinstance(event, Question):
+        if isinstance(event, Connected):
+            server.answer(server.phrases.reply("banner"))
+        elif isinstance(event, Question):
             server.answer(Reply(250, "2.0.0", f"Yes to {type(event).__name__}"))
     return server.data_to_send().decode("ascii")
 

@@ -51,7 +51,7 @@ class _Command:
     verb: str
     words: deque[Words]
     data: list[Data]
-    responses: deque[bytes]  # of a SASL exchange
+    exchange: sasl.ClientMechanism | None = None
 
 
 class IMAPClient(Engine):
@@ -98,11 +98,11 @@ class IMAPClient(Engine):
 
     def authenticate(self, mechanism: str, user: str, password: str) -> None:
         """Log in by SASL, with an initial response where the server takes one."""
-        responses = deque(sasl.client_responses(mechanism, user, password))
+        exchange = sasl.client_mechanism(mechanism, user, password)
         words = [raw(mechanism)]
-        if "SASL-IR" in self.capabilities and mechanism.upper() in sasl.CLIENT_FIRST:
-            words.append(secret(sasl.encode(responses.popleft()) or b"="))
-        self._queue("AUTHENTICATE", *words, responses=responses)
+        if "SASL-IR" in self.capabilities and exchange.client_first:
+            words.append(secret(sasl.encode(exchange.respond(b"")) or b"="))
+        self._queue("AUTHENTICATE", *words, exchange=exchange)
 
     def login(self, user: str, password: str) -> None:
         """Log in. The password leaves in clear text where TLS is not active."""
@@ -231,11 +231,10 @@ class IMAPClient(Engine):
         self._queue(f"UID {verb}" if uid else verb, *words)
 
     def _queue(
-        self, verb: str, *words: Words, responses: deque[bytes] | None = None
+        self, verb: str, *words: Words, exchange: sasl.ClientMechanism | None = None
     ) -> None:
         self._count += 1
-        command = _Command(f"a{self._count}", verb, deque(words), [], deque())
-        command.responses = responses or deque()
+        command = _Command(f"a{self._count}", verb, deque(words), [], exchange)
         self._waiting.append(command)
         self._send_next()
 
@@ -316,7 +315,7 @@ class IMAPClient(Engine):
         if tag == b"*":
             self._untagged(parse_untagged(rest))
         elif tag == b"+":
-            self._continue()
+            self._continue(rest)
         else:
             self._tagged(tag, rest)
 
@@ -341,7 +340,7 @@ class IMAPClient(Engine):
             self.closed = True
         self._send_next()
 
-    def _continue(self) -> None:
+    def _continue(self, challenge: bytes) -> None:
         command = self._current
         if command is None:
             return
@@ -350,8 +349,8 @@ class IMAPClient(Engine):
         elif command.verb == "IDLE":
             self.idling = True
             self._events.append(Idling())
-        elif command.verb == "AUTHENTICATE":
-            answer = command.responses.popleft() if command.responses else None
+        elif command.exchange is not None:
+            answer = sasl.answer_to(command.exchange, challenge)
             octets = b"*" if answer is None else sasl.encode(answer)
             secret = ((0, len(octets)),)
             self._say(octets + CRLF, "continuation", secret=secret)

@@ -166,6 +166,12 @@ class IMAPServer(CommandReader):
         """The client said nothing for 30 minutes (RFC 3501 §5.4)."""
         self._hang_up("Autologout: nothing was said for too long")
 
+    def hang_up(self, text: str) -> None:
+        """The agent ends the session, whatever is going on (RFC 3501 §7.1.5)."""
+        if not self.closed:
+            self._question = None
+            self._hang_up(text)
+
     # For commands ---------------------------------------------------------------------
 
     def leave_mailbox(self, *, expunge: bool = False) -> Generator[Question, Any, None]:

@@ -80,6 +80,7 @@ def authenticate(server: "IMAPServer", words: Scanner) -> Steps:
             raise BadSyntax(f"Wrong response: {error}") from None
         if isinstance(result, sasl.Credentials):
             break
+        assert isinstance(result, bytes), "PLAIN and LOGIN need no secret"
         challenge, initial = result, None
     yield LogIn(result.user, result.password, name, result.authzid)
     return server.logged_in()

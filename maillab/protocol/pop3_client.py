@@ -13,7 +13,6 @@ Rule 1: commands may be given at any time. They leave one after the other, or to
         where the server offers PIPELINING (RFC 2449 §6.8).
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -108,11 +107,11 @@ class POP3Client(Client[Reply]):
 
     def authenticate(self, mechanism: str, user: str, password: str) -> None:
         """AUTH (RFC 5034 §4)."""
-        responses = deque(sasl.client_responses(mechanism, user, password))
+        exchange = sasl.client_mechanism(mechanism, user, password)
 
         def on_reply(reply: Reply) -> None:
             if reply.is_challenge:
-                self._say_response(responses.popleft() if responses else None, on_reply)
+                self._say_response(sasl.answer_to(exchange, reply.text), on_reply)
                 return
             self.user = user if reply.positive else ""
             self._events.append(Replied("AUTH", reply))

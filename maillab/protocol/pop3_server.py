@@ -95,7 +95,7 @@ class POP3Server(Server):
         self.user = ""
         self.bad_commands = 0
         self._named = ""  # by USER, until the next command
-        self._mechanism: tuple[str, sasl.ServerMechanism] = ("PLAIN", sasl.Plain())
+        self._mechanism: tuple[str, sasl.ServerMechanism]  # of AUTH, in state SASL
         self._maildrop = Maildrop()
         self._retrieved = DropMessage("", b"")
         self._ref = "RFC 1939 §4"  # of what is being answered
@@ -124,6 +124,12 @@ class POP3Server(Server):
     def time_out(self) -> None:
         """Hang up: "without removing any messages or sending any response" (§3)."""
         self.receive_eof()
+
+    def hang_up(self, reply: Reply) -> None:
+        """The agent ends the session, whatever is going on. Nothing is deleted."""
+        if not self.closed:
+            self.state, self._question = State.CLOSED, None
+            self._reply(reply)
 
     def receive_eof(self) -> None:
         """The client is gone. Nothing is deleted."""
@@ -245,6 +251,7 @@ class POP3Server(Server):
             raise Refused(Reply(False, str(error))) from error
         if isinstance(outcome, bytes):
             return challenge(outcome)
+        assert isinstance(outcome, sasl.Credentials), "PLAIN and LOGIN need no secret"
         self.state = State.AUTHORIZATION
         return Login(outcome.user, outcome.password, name, outcome.authzid)
 

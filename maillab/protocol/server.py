@@ -40,11 +40,18 @@ class Server(Engine):
             raise LocalProtocolError(f"answer {type(self._question).__name__} first")
         if not self._greeted:
             self._greeted = True
-            self._say_greeting(self.overrule("greeting", ""))
+            self._question = self._say_greeting(self.overrule("greeting", ""))
+            if self._question is not None:
+                return self._question
         return self._go_on_reading()
 
-    def _say_greeting(self, refusal: Any) -> None:
-        """Say the first line; when it is a refusal, hang up behind it."""
+    def refuse(self, refusal: Any) -> None:
+        """Instead of a greeting, say this and hang up: the agent wants no session."""
+        self._greeted = True
+        self._say_greeting(refusal)
+
+    def _say_greeting(self, refusal: Any) -> Question | None:
+        """Say the first line, or ask; when it is a refusal, hang up behind it."""
         raise NotImplementedError
 
     def _go_on_reading(self) -> Event | None:

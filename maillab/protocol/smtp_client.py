@@ -1,4 +1,4 @@
-"""The client side of SMTP (RFC 5321): an MUA that submits, an MTA that relays.
+"""The client side of SMTP (RFC 5321) and LMTP (RFC 2033): submits, relays, delivers.
 
 Goes in: what the agent wants done, and bytes. Comes out: bytes, and the answers of the
 server as events.
@@ -12,110 +12,75 @@ server as events.
 Rule 1: commands may be given at any time. They leave when the protocol allows it: one
         after the other, or in groups where the server offers PIPELINING (RFC 2920).
 Rule 2: `send` always ends with one `Sent`, unless the session ends before it.
-Rule 3: content leaves as it is, with dots stuffed. Where 8BITMIME is not offered, 8-bit
-        content leaves nevertheless. # deviation: RFC 6152 §3 wants it encoded anew.
+Rule 3: in which form content leaves, `smtp_client_plan` says.
 """
 
 from collections import deque
 from collections.abc import Callable
 
-from maillab.errors import LocalProtocolError
-from maillab.protocol.client import Client, Step
-from maillab.protocol.smtp_client_events import (
-    RFC_OF,
-    Greeting,
-    RecipientReply,
-    Replied,
-    Sent,
-)
+from maillab.errors import LocalProtocolError, Refused
+from maillab.protocol.client import Step
+from maillab.protocol.smtp_client_events import RecipientReply, Replied, Sent
+from maillab.protocol.smtp_client_plan import Plan, Wishes, plan
+from maillab.protocol.smtp_client_session import SMTPClientSession
 from maillab.wire import sasl
-from maillab.wire.lines import CRLF
-from maillab.wire.smtp import COMMAND_LINE_LIMIT, Envelope, Reply
+from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_content import stuffed
 from maillab.wire.smtp_path import Address
-from maillab.wire.smtp_replies import ReplyReader, to_parameters
+from maillab.wire.smtp_replies import to_parameters
 
-# deviation: replies of more than 512 octets (RFC 5321 §4.5.3.1.5) exist.
-REPLY_LINE_LIMIT = 2048
-
-# "can only appear as the last command in a group" -- RFC 2920 §3.1
-ENDS_GROUP = {
-    "EHLO",
-    "HELO",
-    "DATA",
-    "VRFY",
-    "EXPN",
-    "QUIT",
-    "NOOP",
-    "STARTTLS",
-    "AUTH",
-}
+TRANSACTION = ("MAIL", "RCPT", "DATA")
+CHUNK = 65536  # octets of content in one BDAT
+LATER = Reply(
+    452,
+    "4.5.3",
+    "Left for another transaction: the server takes no more recipients",
+    ref="RFC 9422 §4.2",
+)
 
 
 class _Transmission:
     """One message under way."""
 
-    def __init__(self, envelope: Envelope, content: bytes) -> None:
-        self.content = content
-        self.recipients_left = len(envelope.forward_paths)
+    def __init__(self, plan: Plan, paths: tuple[Address, ...]) -> None:
+        self.plan = plan
+        self.recipients_left = len(paths)
         self.accepted: list[Address] = []
+        self.results: list[tuple[Address, Reply]] = []  # of LMTP
         self.refusal: Reply | None = None  # why the content will not be sent
         self.opened = False  # MAIL was accepted, and DATA was not
+        self.sent = 0  # octets of content, by BDAT
 
 
-class SMTPClient(Client[Reply]):
+def reply_of(refused: Refused) -> Reply:
+    """What `plan` has to say."""
+    assert isinstance(refused.reply, Reply), "it speaks SMTP"
+    return refused.reply
+
+
+class SMTPClient(SMTPClientSession):
     """One session, seen from the client.
 
-    capabilities  as EHLO was answered last: {"SIZE": "1000", "PIPELINING": "", …}
-    greeted       EHLO or HELO was answered well
+    pipelining  use it where it is offered
+    lmtp        say LHLO, and read a reply for each recipient
+    wishes      when to use BDAT; what becomes of bare CR and LF
+    nonce       unpredictable text for SCRAM, another one each time
     """
 
-    protocol = "SMTP"
-    ends_group = ENDS_GROUP
-    rfc_of = RFC_OF
-
-    def __init__(self, *, pipelining: bool = True, implicit_tls: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        pipelining: bool = True,
+        implicit_tls: bool = False,
+        lmtp: bool = False,
+        wishes: Wishes | None = None,
+        nonce: Callable[[], str] = sasl.no_nonce,
+    ) -> None:
         super().__init__(
-            REPLY_LINE_LIMIT, pipelining=pipelining, implicit_tls=implicit_tls
+            pipelining=pipelining, implicit_tls=implicit_tls, lmtp=lmtp, nonce=nonce
         )
-        self.greeted = False
-        self._reader = ReplyReader()
+        self._wishes = wishes or Wishes()
         self._transmission: _Transmission | None = None
-        self._name = ""
-        self._sent_steps.append(Step("", b"", self._on_greeting))
-
-    # What an agent may want -----------------------------------------------------------
-
-    def ehlo(self, name: str) -> None:
-        """Say EHLO; where that is unknown, HELO (RFC 5321 §3.2)."""
-        self._name = name
-        self._queue("EHLO", name, self._on_ehlo)
-
-    def starttls(self) -> None:
-        """Ask for TLS. After the handshake say EHLO again (RFC 3207 §4.2)."""
-        self._ask_for_tls("STARTTLS", lambda reply: Replied("STARTTLS", reply))
-
-    def login(self, mechanism: str, user: str, password: str) -> None:
-        """Log in. The password leaves in clear text where TLS is not active."""
-        if not self.offers("AUTH"):
-            raise LocalProtocolError("the server does not offer AUTH (now)")
-        responses = deque(sasl.client_responses(mechanism, user, password))
-        line = argument = mechanism.upper()
-        if argument in sasl.CLIENT_FIRST:
-            line = f"{argument} {sasl.encode(responses[0]).decode()}"
-        if len(f"AUTH {line}\r\n") > COMMAND_LINE_LIMIT:  # RFC 4954 §4
-            line = argument
-        if line != argument:
-            responses.popleft()
-
-        def on_reply(reply: Reply) -> None:
-            if reply.code == 334:
-                self._say_response(responses.popleft() if responses else None, on_reply)
-                return
-            self.user = user if reply.positive else ""
-            self._events.append(Replied("AUTH", reply))
-
-        self._queue("AUTH", line, on_reply, secret_from=len(f"AUTH {argument} "))
 
     def send(self, envelope: Envelope, content: bytes) -> None:
         """Send a message: one mail transaction (RFC 5321 §3.3)."""
@@ -125,82 +90,36 @@ class SMTPClient(Client[Reply]):
             raise LocalProtocolError("the last message has not been answered yet")
         if not envelope.forward_paths:
             raise LocalProtocolError("a message needs a recipient")
-        self._transmission = _Transmission(envelope, content)
-        parameters = to_parameters(self._mail_parameters(envelope, content))
+        try:
+            chosen = plan(envelope, content, self.offers, self._wishes)
+        except Refused as refused:
+            self._events.append(Sent(reply_of(refused), ()))
+            return
+        paths = self._first_recipients(envelope)
+        self._transmission = _Transmission(chosen, paths)
+        parameters = to_parameters(chosen.parameters)
         mail = f"FROM:{envelope.reverse_path.to_path()}{parameters}"
         self._queue("MAIL", mail, self._on_mail)
-        for path in envelope.forward_paths:
-            self._queue("RCPT", f"TO:{path.to_path()}", self._on_rcpt(path))
-        self._queue("DATA", "", self._on_data)
+        for path in paths:
+            words = to_parameters(chosen.recipients[path])
+            self._queue("RCPT", f"TO:{path.to_path()}{words}", self._on_rcpt(path))
+        if not chosen.chunked:
+            self._queue("DATA", "", self._on_data)
 
-    def command(self, verb: str, argument: str = "") -> None:
-        """Say any other command that has one reply: VRFY, EXPN, HELP, NOOP, RSET."""
-        verb = verb.upper()
-        self._queue(verb, argument, self._on_other(verb))
-
-    def quit(self) -> None:
-        """Say goodbye."""
-        self._queue("QUIT", "", self._on_quit)
-
-    def tls_started(self) -> None:
-        """Forget what the server said in plain text (RFC 3207 §4.2)."""
-        super().tls_started()
-        self.greeted = False
+    def _first_recipients(self, envelope: Envelope) -> tuple[Address, ...]:
+        """As many as the server takes in one transaction (RFC 9422 §4.2)."""
+        paths = envelope.forward_paths
+        most = self.limits.rcpt_max or len(paths)
+        for path in paths[most:]:
+            self._events.append(RecipientReply(path, LATER))
+        return paths[:most]
 
     # Replies --------------------------------------------------------------------------
 
-    def _hear(self, line: bytes) -> None:
-        try:
-            reply = self._reader.add(line)
-        except ValueError as error:
-            self._garbled(line, str(error))
-            return
-        if reply is not None:
-            self._take(reply)
-
     def _take(self, reply: Reply) -> None:
-        if self._sent_steps:
-            self._sent_steps.popleft().on_reply(reply)
-        elif reply.code == 421:  # it may come at any time (RFC 5321 §3.8)
-            self._events.append(Replied("", reply))
-        else:
-            self._garbled(reply.to_wire(), "a reply to nothing")
-            return
-        if reply.code == 421:
-            self._end(f"the server closed the session: {reply}")
-            if self._transmission is not None:
-                self._finish(reply)
-        self._send_what_may_leave()
-
-    def _on_ehlo(self, reply: Reply) -> None:
-        if reply.code in (500, 502):  # an old server
-            self._queue("HELO", self._name, self._on_helo, first=True)
-            return
-        if reply.positive:
-            self.greeted = True
-            words = (line.partition(" ") for line in reply.lines[1:])
-            self.capabilities = {word.upper(): rest for word, _, rest in words}
-        self._events.append(Replied("EHLO", reply))
-
-    def _on_helo(self, reply: Reply) -> None:
-        self.greeted = reply.positive
-        self.capabilities = {}
-        self._events.append(Replied("HELO", reply))
-
-    def _on_greeting(self, reply: Reply) -> None:
-        self._events.append(Greeting(reply))
-
-    def _agrees_to_tls(self, reply: Reply) -> bool:
-        return reply.code == 220
-
-    def _on_other(self, verb: str) -> Callable[[Reply], None]:
-        return lambda reply: self._events.append(Replied(verb, reply))
-
-    def _on_quit(self, reply: Reply) -> None:
-        self._events.append(Replied("QUIT", reply))
-        self.closed = True
-
-    # One message ----------------------------------------------------------------------
+        super()._take(reply)
+        if reply.code == 421 and self._transmission is not None:
+            self._finish(reply)
 
     def _on_mail(self, reply: Reply) -> None:
         self._events.append(Replied("MAIL", reply))
@@ -217,8 +136,12 @@ class SMTPClient(Client[Reply]):
             self._events.append(RecipientReply(path, reply))
             if reply.positive:
                 transmission.accepted.append(path)
-            if not transmission.recipients_left and not transmission.accepted:
+            if transmission.recipients_left:
+                return
+            if not transmission.accepted:
                 self._give_up(reply)
+            elif transmission.plan.chunked:
+                self._send_chunk()
 
         return on_reply
 
@@ -226,67 +149,73 @@ class SMTPClient(Client[Reply]):
         transmission = self._under_way
         refusal = transmission.refusal
         transmission.opened &= reply.code != 354
+        self._events.append(Replied("DATA", reply))
         if reply.code != 354:
             self._finish(refusal or reply)
         elif refusal is not None:
             # "the client ... SHOULD send a single dot" -- RFC 2920 §3.1
             self._send_step(Step("DATA", b".\r\n", lambda _: self._finish(refusal)))
         else:
-            data = stuffed(transmission.content)
-            self._send_step(Step("DATA", data, self._finish), "content")
+            data = stuffed(transmission.plan.content)
+            self._send_step(Step("content", data, self._on_content), "content")
+            self._await_others()
+
+    def _send_chunk(self) -> None:
+        """The next piece of the content, by BDAT (RFC 3030 §2)."""
+        transmission = self._under_way
+        content = transmission.plan.content
+        chunk = content[transmission.sent : transmission.sent + CHUNK]
+        transmission.sent += len(chunk)
+        last = transmission.sent == len(content)
+        line = b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b"")
+        on_reply = self._on_content if last else self._on_chunk
+        self._send_step(Step("BDAT", line, on_reply))
+        self._say(chunk, "content", ref="RFC 3030 §2")
+        if last:
+            transmission.opened = False
+            self._await_others()
+
+    def _on_chunk(self, reply: Reply) -> None:
+        self._events.append(Replied("BDAT", reply))
+        if reply.positive:
+            self._send_chunk()
+        else:
+            self._finish(reply)
+
+    def _await_others(self) -> None:
+        """In LMTP each further recipient brings another reply (RFC 2033 §4.2)."""
+        others = len(self._under_way.accepted) - 1 if self.lmtp else 0
+        for _ in range(others):
+            self._sent_steps.append(Step("content", b"", self._on_content))
+
+    def _on_content(self, reply: Reply) -> None:
+        transmission = self._under_way
+        if self.lmtp:
+            path = transmission.accepted[len(transmission.results)]
+            transmission.results.append((path, reply))
+            if len(transmission.results) < len(transmission.accepted):
+                return
+        self._finish(reply)
 
     def _give_up(self, refusal: Reply) -> None:
         """Nobody gets this message. What was already sent will be answered."""
         self._under_way.refusal = refusal
-        verbs = ("MAIL", "RCPT", "DATA")
-        kept = [step for step in self._unsent if step.verb not in verbs]
+        kept = [step for step in self._unsent if step.verb not in TRANSACTION]
         self._unsent = deque(kept)
-        if not any(step.verb in verbs for step in self._sent_steps):
+        if not any(step.verb in TRANSACTION for step in self._sent_steps):
             self._finish(refusal)
 
     def _finish(self, reply: Reply) -> None:
         transmission, self._transmission = self._under_way, None
+        results = tuple(transmission.results)
         accepted = tuple(transmission.accepted) if reply.code // 100 == 2 else ()
+        if results:
+            accepted = tuple(path for path, one in results if one.code // 100 == 2)
         if transmission.opened:  # RFC 5321 §4.1.1.5
             self._queue("RSET", "", lambda _: None, first=True)
-        self._events.append(Sent(reply, accepted))
-
-    def _mail_parameters(
-        self, envelope: Envelope, content: bytes
-    ) -> dict[str, str | None]:
-        own = ("SIZE", "BODY")
-        given = envelope.parameters.items()
-        parameters = {
-            word: value
-            for word, value in given
-            if self.offers(word) and word not in own
-        }
-        if self.offers("SIZE"):
-            parameters["SIZE"] = str(len(content))
-        if self.offers("8BITMIME") and not content.isascii():
-            parameters["BODY"] = "8BITMIME"
-        return parameters
+        self._events.append(Sent(reply, accepted, results))
 
     @property
     def _under_way(self) -> _Transmission:
         assert self._transmission is not None, "only `send` queues these commands"
         return self._transmission
-
-    # Sending --------------------------------------------------------------------------
-
-    def _queue(
-        self,
-        verb: str,
-        argument: str,
-        on_reply: Callable[[Reply], None],
-        *,
-        first: bool = False,
-        secret_from: int = 0,
-    ) -> None:
-        if self.closed and first:
-            return  # tidying up after a session that is over
-        line = f"{verb} {argument}".rstrip(" ")
-        if not line.isprintable() or not line.isascii():
-            raise LocalProtocolError(f"this cannot be said in SMTP: {line!r}")
-        secret = ((secret_from, len(line)),) if 0 < secret_from < len(line) else ()
-        self._add(Step(verb, line.encode() + CRLF, on_reply, secret), first=first)

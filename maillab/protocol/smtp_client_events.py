@@ -11,9 +11,12 @@ RFC_OF = {
     "": "RFC 5321 §4.3.1",
     "EHLO": "RFC 5321 §4.1.1.1",
     "HELO": "RFC 5321 §4.1.1.1",
+    "LHLO": "RFC 2033 §4.1",
     "MAIL": "RFC 5321 §4.1.1.2",
     "RCPT": "RFC 5321 §4.1.1.3",
     "DATA": "RFC 5321 §4.1.1.4",
+    "content": "RFC 5321 §4.1.1.4",
+    "BDAT": "RFC 3030 §2",
     "RSET": "RFC 5321 §4.1.1.5",
     "VRFY": "RFC 5321 §4.1.1.6",
     "EXPN": "RFC 5321 §4.1.1.7",
@@ -22,6 +25,7 @@ RFC_OF = {
     "QUIT": "RFC 5321 §4.1.1.10",
     "STARTTLS": "RFC 3207 §4",
     "AUTH": "RFC 4954 §4",
+    "ETRN": "RFC 1985 §5.2",
 }
 
 
@@ -52,9 +56,13 @@ class RecipientReply(Event):
 class Sent(Event):
     """The end of `send`.
 
-    `reply` is the answer to the content, or the one because of which it was not sent.
-    `accepted` are the recipients for whom the server has taken responsibility.
+    reply     the answer to the content, or the one because of which it was not sent; in
+              LMTP the last one
+    accepted  the recipients for whom the server has taken responsibility
+    results   in LMTP: the answer for each recipient that had been accepted (RFC 2033
+              §4.2)
     """
 
     reply: Reply
     accepted: tuple[Address, ...]
+    results: tuple[tuple[Address, Reply], ...] = ()

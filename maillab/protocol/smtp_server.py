@@ -1,278 +1,243 @@
-"""The server side of SMTP (RFC 5321), for relay (MTA) and for submission (MSA).
+"""The server side of SMTP (RFC 5321), for relay (MTA), submission (MSA) and LMTP.
 
 Goes in: bytes, and the agent's answers. Comes out: questions, events, bytes.
 
-Rule 1: every change of `state` happens in this file.
-Rule 2: this file never decides. Whether a sender, a recipient, a login or a message is
-        welcome is a question for the agent, which may need DNS, a directory or time.
-Rule 3: between 354 and the final dot the server is silent (RFC 5321 §4.1.1.4), unless
-        it hangs up.
+Rule 1: this file has the session: who speaks, what is legal now, what an answer
+        changes. The commands stand in `smtp_server_mail`, `_content`, `_auth` and
+        `_extensions`.
+Rule 2: an engine never decides. Whether a client, a sender, a recipient, a login or a
+        message is welcome is a question for the agent, which may need DNS, a directory
+        or time.
+Rule 3: every reply is a phrase of `smtp_phrases`, but those that the agent gives.
 """
 
-from collections.abc import Callable
-from enum import Enum, auto
+from collections.abc import Sequence
+from typing import NoReturn
 
 from maillab.errors import LocalProtocolError, Refused
-from maillab.protocol import smtp_server_limits as limits
-from maillab.protocol import smtp_server_replies as replies
-from maillab.protocol.commands import Commands
+from maillab.protocol import smtp_server_mail as smtp_server_mail  # register commands
 from maillab.protocol.engine import Event, Question, StartTLS
-from maillab.protocol.server import Server
 from maillab.protocol.smtp_server_auth import AuthExchange, secrets_of
+from maillab.protocol.smtp_server_commands import (
+    BEFORE_TLS,
+    EXTENSION_OF,
+    INTERNATIONAL,
+    NO_ARGUMENT,
+    OUT_OF_SEQUENCE,
+    SYNTAX,
+    command,
+)
+from maillab.protocol.smtp_server_commands import LEGAL_STATES as LEGAL_STATES
+from maillab.protocol.smtp_server_commands import State as State
+from maillab.protocol.smtp_server_content import announced_chunk
 from maillab.protocol.smtp_server_events import (
     Answered,
+    Connected,
+    Expand,
+    FindSecret,
+    Hello,
+    Impersonate,
     Login,
     MailFrom,
     Message,
     RcptTo,
     Verify,
 )
+from maillab.protocol.smtp_server_extensions import parse_proxy
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
+from maillab.protocol.smtp_server_session import SMTPServerSession
+from maillab.protocol.smtp_transaction import Transaction
 from maillab.wire.lines import CRLF, LineTooLong
-from maillab.wire.smtp import (
-    AUTH_LINE_LIMIT,
-    Envelope,
-    Parameters,
-    Reply,
-    parse_command,
-)
-from maillab.wire.smtp_content import ContentReader
-from maillab.wire.smtp_path import NULL_PATH, Address
+from maillab.wire.sasl import Secret
+from maillab.wire.smtp import Reply, line_limit, parse_command
+
+HANDLERS = {verb: command.handlers[verb] for verb in SYNTAX}
+RFC_OF = {verb: command.rfc_of[verb] for verb in SYNTAX}
 
 
-class State(Enum):
-    """Where a session stands."""
-
-    CONNECTED = auto()  # no EHLO yet
-    GREETED = auto()  # EHLO given, no mail transaction
-    MAIL = auto()  # reverse-path known
-    RCPT = auto()  # at least one forward-path known
-    DATA = auto()  # octets are mail data, not commands
-    AUTH = auto()  # a line is a SASL response, not a command
-    TLS = auto()  # 220 to STARTTLS said, handshake not done
-    CLOSED = auto()
-
-
-# Which command is legal in which state (RFC 5321 §4.1.4). A command that is not here is
-# legal in all of them.
-LEGAL_STATES: dict[str, set[State]] = {
-    "MAIL": {State.GREETED},
-    "RCPT": {State.MAIL, State.RCPT},
-    "DATA": {State.MAIL, State.RCPT},  # without a recipient it is refused (§3.3)
-    "STARTTLS": {State.GREETED},
-    "AUTH": {State.GREETED},  # "not permitted during a mail transaction": RFC 4954 §4
-}
-NO_ARGUMENT = {"DATA", "RSET", "QUIT", "STARTTLS"}
-BEFORE_TLS = {"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"}  # RFC 3207 §4
-
-
-Handler = Callable[["SMTPServer", str], Reply | Question]
-
-command: Commands[Handler] = Commands()
-HANDLERS = command.handlers
-RFC_OF = command.rfc_of
-
-
-class SMTPServer(Server):
-    """One session, seen from the server.
-
-    client_name  what EHLO or HELO said
-    user         who has logged in, "" for nobody
-    """
-
-    language = "smtp"
+class SMTPServer(SMTPServerSession):
+    """One session, seen from the server."""
 
     def __init__(
         self, options: SMTPServerOptions, *, implicit_tls: bool = False
     ) -> None:
-        super().__init__(AUTH_LINE_LIMIT)
-        self.options = options
-        self.tls_active = implicit_tls
-        self.state = State.CONNECTED
-        self.client_name = ""
-        self.user = ""
-        self.bad_commands = 0
+        super().__init__(options, implicit_tls=implicit_tls)
         self._last_verb = ""
-        self._extended = False  # greeted with EHLO
-        self._exchange = AuthExchange("PLAIN")
-        self._ref = "RFC 5321 §4.3.1"  # of what is being answered
-        self._forget_transaction()
+        self._exchange: AuthExchange | None = None
+        self._pending: Question | None = None  # to be asked next
+        self._awaits_proxy = options.proxy
 
-    @property
-    def protocol(self) -> str:
-        """The word after `with` in a Received field (RFC 3848)."""
-        if not self._extended:
-            return "SMTP"
-        return "ESMTP" + "S" * self.tls_active + "A" * bool(self.user)
+    def verbs(self) -> list[str]:
+        """The commands that this server has."""
+        hellos = {"EHLO", "HELO"} if self.options.lmtp else {"LHLO"}
+        hidden = {
+            verb
+            for verb, extension in EXTENSION_OF.items()
+            if not self.options.has(extension) and verb != "EXPN"
+        }
+        return [verb for verb in HANDLERS if verb not in hellos | hidden]
 
-    @property
-    def envelope(self) -> Envelope:
-        """The mail transaction so far (RFC 5321 §3.3); null before MAIL."""
-        paths = tuple(self._forward_paths)
-        return Envelope(self._reverse_path, paths, self._parameters)
+    # For the agent --------------------------------------------------------------------
 
     def answer(self, reply: Reply) -> None:
         """Answer the last question. A positive reply moves the state forward."""
-        question, self._question = self._question, None
-        if self.closed:
-            return  # we hung up while the agent was thinking
+        question = self._answered()
+        if question is None:
+            return
         match question:
-            case MailFrom(path, parameters) if reply.positive:
-                self._reverse_path, self._parameters = path, parameters
-                self.state = State.MAIL
-            case RcptTo(path) if reply.positive:
-                self._forward_paths.append(path)
-                self.state = State.RCPT
-            case Login(credentials=credentials) if reply.positive:
-                self.user = credentials.user
             case Message():
-                self._reset()
-            case None:
-                raise LocalProtocolError("there is no question to answer")
+                self._answer_message(reply)
+                return
+            case Connected():
+                self._open(reply)
+            case FindSecret():
+                if reply.positive:
+                    raise LocalProtocolError("say give_secret(...)")
+                self.state = State.GREETED  # the exchange has failed
+            case _ if reply.positive:
+                reply = self._go_forward(question, reply)
             case _:
                 pass  # a refusal changes nothing
-        self._reply(reply)
+        utf8 = isinstance(question, Verify | Expand) and question.utf8
+        if isinstance(question, Verify | Expand) and not utf8:
+            reply = self._in_ascii(reply)
+        self._reply(reply, utf8=utf8)
+
+    def answer_each(self, replies: Sequence[Reply]) -> None:
+        """Answer `Message` in LMTP: a reply for each recipient (RFC 2033 §4.2)."""
+        question = self._answered()
+        if question is None:
+            return
+        assert isinstance(question, Message), "only a message has many answers"
+        if len(replies) != len(question.envelope.forward_paths):
+            raise LocalProtocolError("LMTP wants a reply for each recipient")
+        self._answer_message(*replies)
+
+    def give_secret(self, secret: Secret | None) -> None:
+        """Answer `FindSecret`; None: there is no such user."""
+        if self._answered() is None:
+            return
+        assert self._exchange is not None, "it has asked"
+        outcome = self.go_on_with(self._exchange, self._exchange.give_secret(secret))
+        if isinstance(outcome, Question):
+            self._pending = outcome
+        else:
+            self._reply(outcome)
 
     def time_out(self) -> None:
         """Say 421 and hang up (RFC 5321 §4.5.3.2.7)."""
         self._ref = "RFC 5321 §4.5.3.2.7"
-        self._hang_up(replies.timeout(self.options.hostname))
+        self._hang_up(self.phrases.reply("timeout"))
 
     def shut_down(self, reason: str) -> None:
         """Say 421 because this server stops (RFC 5321 §3.8), and hang up."""
         self._ref = "RFC 5321 §3.8"
-        self._hang_up(replies.shutting_down(self.options.hostname, reason))
-
-    def receive_eof(self) -> None:
-        """The client is gone. What it did not finish is not a message."""
-        self._hear_content()
-        self.state = State.CLOSED
-        super().receive_eof()
+        self._hang_up(self.phrases.reply("shutting-down", detail=reason))
 
     def tls_started(self) -> None:
         """Begin anew: the server discards all that it knows (RFC 3207 §4.2)."""
         super().tls_started()
-        self._forget_transaction()
-        self.state = State.CONNECTED
-        self.client_name = self.user = ""
-        self._extended = False
+        self.start_over()
 
-    # Commands, in the order of RFC 5321 §4.1.1 ----------------------------------------
-
-    @command("EHLO", rfc="RFC 5321 §4.1.1.1")
-    def _ehlo(self, argument: str) -> Reply:
-        self._greet(argument, extended=True)
-        extensions = self.options.offered(self.tls_active)
-        greeting = f"{self.options.hostname} greets {argument}"
-        return Reply(250, "", greeting, *extensions)
-
-    @command("HELO", rfc="RFC 5321 §4.1.1.1")
-    def _helo(self, argument: str) -> Reply:
-        self._greet(argument, extended=False)
-        return Reply(250, "", self.options.hostname)
-
-    @command("MAIL", rfc="RFC 5321 §4.1.1.2")
-    def _mail(self, argument: str) -> Question:
-        if self.options.require_auth and not self.user:
-            raise Refused(replies.AUTH_REQUIRED)
-        path, parameters = limits.path_after("FROM:", argument, "5.1.7")
-        if not path.domain and not path.is_null:
-            raise Refused(Reply(501, "5.1.7", "A reverse-path needs a domain"))
-        limits.check_mail(self.options, parameters)
-        return MailFrom(path, parameters)
-
-    @command("RCPT", rfc="RFC 5321 §4.1.1.3")
-    def _rcpt(self, argument: str) -> Question:
-        path, parameters = limits.path_after("TO:", argument, "5.1.3")
-        if path.is_null:
-            raise Refused(Reply(501, "5.1.3", "A recipient may not be <>"))
-        if parameters:
-            raise Refused(replies.unknown_parameters(parameters))
-        if len(self._forward_paths) >= self.options.max_recipients:
-            raise Refused(replies.TOO_MANY_RECIPIENTS)
-        return RcptTo(path, parameters)
-
-    @command("DATA", rfc="RFC 5321 §4.1.1.4")
-    def _data(self, _argument: str) -> Reply:
-        if self.state is State.MAIL:  # RFC 5321 §3.3, RFC 2920 §3.2
-            tried = self._tried_recipient
-            raise Refused(replies.NO_VALID_RECIPIENTS if tried else replies.NEED_RCPT)
-        self.state = State.DATA
-        self._reader = ContentReader(self._lines, self.options.max_size)
-        return Reply(354, "", "End data with <CR><LF>.<CR><LF>")
-
-    @command("RSET", rfc="RFC 5321 §4.1.1.5")
-    def _rset(self, _argument: str) -> Reply:
-        if self.state is not State.CONNECTED:
-            self._reset()
-        return Reply(250, "2.0.0", "Forgotten")
-
-    @command("VRFY", rfc="RFC 5321 §4.1.1.6")
-    def _vrfy(self, argument: str) -> Question:
-        if not argument:
-            raise Refused(Reply(501, "5.5.4", "Syntax: VRFY <user or address>"))
-        return Verify(argument)
-
-    @command("EXPN", rfc="RFC 5321 §4.1.1.7")
-    def _expn(self, _argument: str) -> Reply:
-        raise Refused(replies.not_implemented("EXPN"))
-
-    @command("HELP", rfc="RFC 5321 §4.1.1.8")
-    def _help(self, _argument: str) -> Reply:
-        return Reply(214, "2.0.0", "This is maillab. Commands:", " ".join(HANDLERS))
-
-    @command("NOOP", rfc="RFC 5321 §4.1.1.9")
-    def _noop(self, _argument: str) -> Reply:
-        return Reply(250, "2.0.0", "Nothing done")
-
-    @command("QUIT", rfc="RFC 5321 §4.1.1.10")
-    def _quit(self, _argument: str) -> Reply:
-        self.state = State.CLOSED
-        return Reply(221, "2.0.0", f"{self.options.hostname} closes the connection")
-
-    @command("STARTTLS", rfc="RFC 3207 §4")
-    def _starttls(self, _argument: str) -> Reply:
-        if self.tls_active:
-            raise Refused(replies.TLS_ALREADY)
-        if not self.options.starttls:
-            raise Refused(replies.not_implemented("STARTTLS"))
-        self.state = State.TLS
-        return Reply(220, "2.0.0", "Ready to start TLS")
-
-    @command("AUTH", rfc="RFC 4954 §4")
-    def _auth(self, argument: str) -> Reply | Question:
-        name, _, initial = argument.partition(" ")
-        if self.user:
-            raise Refused(replies.AUTH_ALREADY)
-        limits.check_auth(self.options, name.upper(), self.tls_active)
-        self._exchange = AuthExchange(name.upper())
-        self.state = State.AUTH
-        return self._after(self._exchange.begin(initial.strip()))
-
-    # What the commands share ----------------------------------------------------------
-
-    def _greet(self, argument: str, *, extended: bool) -> None:
-        self.client_name = limits.client_name(argument)
-        self._extended = extended
-        self._reset()
-
-    def _after(self, outcome: Reply | Question) -> Reply | Question:
+    def go_on_with(
+        self, exchange: AuthExchange, outcome: Reply | Question
+    ) -> Reply | Question:
         """After a challenge comes a response; after the last response, commands."""
-        if isinstance(outcome, Question):
-            self.state = State.GREETED
+        self._exchange = exchange
+        self.state = State.GREETED if isinstance(outcome, Login) else State.AUTH
         return outcome
+
+    # What an answer changes -----------------------------------------------------------
+
+    def _answered(self) -> Question | None:
+        """The question that is being answered; None when the session is over."""
+        question, self._question = self._question, None
+        if self.closed:
+            return None  # we hung up while the agent was thinking
+        if question is None:
+            raise LocalProtocolError("there is no question to answer")
+        return question
+
+    def _open(self, reply: Reply) -> None:
+        if not reply.positive:  # RFC 5321 §3.1
+            self.state = State.REFUSED if reply.permanent else State.CLOSED
+
+    def _go_forward(self, question: Question, reply: Reply) -> Reply:
+        """What a positive answer does."""
+        match question:
+            case Hello(name, extended):
+                self.client_name, self._extended = name, extended
+                self.phrases.facts["client_name"] = name
+                self.reset()
+                return self._offer(reply)
+            case MailFrom(path, parameters):
+                self.transaction = Transaction(path, parameters)
+                self.state = State.MAIL
+            case RcptTo(path, parameters):
+                self.transaction.add(path, parameters)
+                self.state = State.RCPT
+            case Login(credentials=credentials):
+                self.user = credentials.user
+                self.phrases.facts["user"] = self.user
+            case Impersonate():
+                self.start_over()
+            case _:
+                pass
+        return reply
+
+    def _offer(self, reply: Reply) -> Reply:
+        """The answer to EHLO or HELO (RFC 5321 §4.1.1.1)."""
+        name = "ehlo" if self._extended else "helo"
+        greeting = self.phrases.reply(name)
+        lines = self.options.offered(self.tls_active) if self._extended else []
+        first = greeting.lines
+        return Reply(250, "", *first, *lines, why=reply.why, ref=greeting.ref)
+
+    def _in_ascii(self, reply: Reply) -> Reply:
+        """UTF-8 is only for clients that asked for it (RFC 6531 §3.7.4.2)."""
+        return reply if reply.text.isascii() else self.phrases.reply("utf8-reply")
 
     # Lines ----------------------------------------------------------------------------
 
-    def _say_greeting(self, refusal: Reply | None) -> None:
-        if refusal:  # deviation: after 554, RFC 5321 §3.1 would still wait for QUIT
-            self.state = State.CLOSED
-        self._reply(refusal or replies.banner(self.options.hostname))
+    def _say_greeting(self, refusal: Reply | None) -> Question | None:
+        if refusal:
+            self._open(refusal)
+            self._reply(refusal)
+            return None
+        return None if self._awaits_proxy else Connected()
 
     def _go_on_reading(self) -> Event | None:
         if self.closed or self.state is State.TLS:
             return None
-        return self._next_content() if self.state is State.DATA else self._next_line()
+        event = self._next_event()
+        self._question = event if isinstance(event, Question) else None
+        return event
+
+    def _next_event(self) -> Event | None:
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            return pending
+        if self._awaits_proxy:
+            return self._next_proxy()
+        if self.state is State.DATA:
+            return self._next_content()
+        if self.state is State.CHUNK:
+            return self._next_chunk()
+        return self._next_line()
+
+    def _next_proxy(self) -> Event | None:
+        """The first line comes from a proxy, and says who the client is."""
+        try:
+            line = self._lines.next_line()
+            if line is None:
+                return None
+            self._awaits_proxy = False
+            self._heard(line + CRLF, "noise", ref="RFC 5321 §3.1")
+            return Connected(parse_proxy(line))
+        except ValueError:  # LineTooLong is one
+            self._awaits_proxy = False
+            self._hang_up(self.phrases.reply("wrong-proxy"))
+            return None
 
     def _next_line(self) -> Event | None:
         verb, outcome = "", None
@@ -286,50 +251,104 @@ class SMTPServer(Server):
                 verb, outcome = self._hear_command(line)
         except LineTooLong as error:
             outcome = self._line_too_long(str(error))
+        if outcome is None:  # the chunk comes now
+            return self._next_chunk()
         if isinstance(outcome, Question):
-            self._question = outcome
             return outcome
         self._reply(outcome)
         return StartTLS() if self.state is State.TLS else Answered(verb, outcome)
 
-    def _hear_command(self, line: bytes) -> tuple[str, Reply | Question]:
+    def _hear_command(self, line: bytes) -> tuple[str, Reply | Question | None]:
         verb = line.split(b" ")[0].strip().decode("ascii", "replace").upper()
         spans = secrets_of(line, verb in HANDLERS, self._last_verb)
         self._last_verb = verb
         self._ref = RFC_OF.get(verb, "RFC 5321 §4.2.4")
         self._heard(line + CRLF, "command", secret=spans, ref=self._ref)
         try:
-            verb, argument = parse_command(line)
+            argument = self._parse(verb, line)
+            if verb == "BDAT":
+                return verb, self._begin_bdat(argument)
             return verb, self._handle(verb, argument)
         except Refused as refused:
             return verb, self._refusal(refused)
 
-    def _handle(self, verb: str, argument: str) -> Reply | Question:
-        handler = HANDLERS.get(verb)
-        if handler is None:
-            raise Refused(replies.UNKNOWN_COMMAND)
+    def _begin_bdat(self, argument: str) -> Reply | None:
+        """BDAT is carried out or refused when its octets have come (RFC 3030 §2)."""
+        chunk = announced_chunk(argument)
+        if chunk is None:
+            self.state = State.CLOSED  # nobody knows where commands go on
+            return self.phrases.reply("bdat-without-size")
+        before = self.state
+        try:
+            outcome = self._handle("BDAT", argument)
+            chunk.refusal = outcome if isinstance(outcome, Reply) else None
+        except Refused as refused:
+            chunk.refusal = self._refusal(refused)
+        chunk.state_after = State.BDAT if self.transaction.failed else before
+        if self.state is State.CLOSED:
+            return chunk.refusal
+        self.begin_chunk(chunk)
+        return None
+
+    def _parse(self, verb: str, line: bytes) -> str:
+        """The argument of a command line. Raises Refused."""
+        utf8 = verb in INTERNATIONAL and self.options.has("SMTPUTF8")
+        try:
+            verb, argument = parse_command(line, utf8=utf8)
+        except ValueError as error:
+            raise Refused(
+                self.phrases.reply("unreadable-command", detail=error)
+            ) from error
+        if len(line + CRLF) > line_limit(verb, self.options.keywords()):
+            self.reject("command-too-long")
+        return argument
+
+    def _handle(self, verb: str, argument: str) -> Reply | Question | None:
+        self._check_sequence(verb, argument)
+        self.transaction.tried_recipient |= verb == "RCPT"
+        return self.overrule(verb, argument) or HANDLERS[verb](self, argument)
+
+    def _check_sequence(self, verb: str, argument: str) -> None:
+        """Is this command known, and legal now? Raises Refused."""
+        if self.state is State.REFUSED and verb != "QUIT":
+            self.reject("no-service")
+        if verb not in HANDLERS or self._is_other_hello(verb):
+            self.reject("unknown-command")
+        if not self.options.has(EXTENSION_OF.get(verb, verb)) and verb in EXTENSION_OF:
+            self.reject("not-implemented", verb=verb)
         if self.options.require_tls and not self.tls_active and verb not in BEFORE_TLS:
-            raise Refused(replies.TLS_REQUIRED)
+            self.reject("tls-required")
         if self.state not in LEGAL_STATES.get(verb, State):
-            raise Refused(replies.out_of_sequence(verb, self.state.name))
+            self._refuse_sequence(verb)
         if argument and verb in NO_ARGUMENT:
-            raise Refused(Reply(501, "5.5.4", f"{verb} has no argument"))
-        self._tried_recipient |= verb == "RCPT"
-        return self.overrule(verb, argument) or handler(self, argument)
+            self.reject("no-argument", verb=verb)
+
+    def _is_other_hello(self, verb: str) -> bool:
+        """EHLO and HELO in LMTP, LHLO elsewhere: "500" says RFC 2033 §4.1."""
+        return verb in ({"EHLO", "HELO"} if self.options.lmtp else {"LHLO"})
+
+    def _refuse_sequence(self, verb: str) -> NoReturn:
+        if self.state is State.CONNECTED:
+            self.reject("need-lhlo" if self.options.lmtp else "need-ehlo")
+        if self.state is State.BDAT:
+            self.reject("after-bdat", verb=verb)
+        refusal = self.phrases.reply(OUT_OF_SEQUENCE[verb], verb=verb)
+        raise Refused(refusal.because(f"{verb} in state {self.state.name}"))
 
     def _hear_response(self, line: bytes) -> Reply | Question:
-        span = (0, len(line))
+        assert self._exchange is not None, "AUTH made one"
         self._ref = "RFC 4954 §4"
+        span = (0, len(line))
         self._heard(line + CRLF, "continuation", secret=(span,), ref=self._ref)
         try:
-            return self._after(self._exchange.respond(line))
+            return self.go_on_with(self._exchange, self._exchange.respond(line))
         except Refused as refused:
             return self._refusal(refused)
 
     def _line_too_long(self, why: str) -> Reply:
-        return self._refusal(
-            Refused(replies.line_too_long(self.state is State.AUTH, why))
-        )
+        in_auth = self.state is State.AUTH  # RFC 4954 §6
+        name = "response-too-long" if in_auth else "command-too-long"
+        return self._refusal(Refused(self.phrases.reply(name, detail=why)))
 
     def _refusal(self, refused: Refused) -> Reply:
         """What to say to a bad command. After too many: 421, and no more."""
@@ -340,57 +359,4 @@ class SMTPServer(Server):
         if self.bad_commands <= self.options.max_bad_commands:
             return refused.reply
         self.state = State.CLOSED
-        return replies.too_many_errors(self.options.hostname, why=str(refused.reply))
-
-    # Mail data ------------------------------------------------------------------------
-
-    def _next_content(self) -> Event | None:
-        assert self._reader is not None, "DATA made one"
-        if not self._reader.read():
-            if self._reader.too_big:
-                self._hear_content()
-            return None
-        self._ref = RFC_OF["DATA"]
-        fault = limits.fault_of(self._reader, self.options)
-        fault = fault or self.overrule("message", "")
-        content = b"" if fault else self._reader.content
-        self._hear_content()
-        if fault:
-            self._reset()
-            self._reply(fault)
-            return Answered("DATA", fault)
-        self._question = Message(self.envelope, content)
-        return self._question
-
-    def _hear_content(self) -> None:
-        raw = self._reader.take_raw() if self._reader else b""
-        if raw:
-            self._heard(raw, "content", ref="RFC 5321 §4.5.2")
-
-    # Inside ---------------------------------------------------------------------------
-
-    def _reply(self, reply: Reply) -> None:
-        if not self.options.enhanced_codes:
-            reply = Reply(reply.code, "", *reply.lines, why=reply.why)
-        self._say(reply.to_wire(), "reply", ref=self._ref, why=reply.why)
-        if self.state is State.CLOSED or reply.code == 421:
-            self.state = State.CLOSED
-            self.closed = True
-
-    def _hang_up(self, reply: Reply) -> None:
-        if self.closed:
-            return
-        self._hear_content()
-        self._question = None
-        self._reply(reply)
-
-    def _reset(self) -> None:
-        self._forget_transaction()
-        self.state = State.GREETED
-
-    def _forget_transaction(self) -> None:
-        self._reverse_path: Address = NULL_PATH
-        self._parameters: Parameters = {}
-        self._forward_paths: list[Address] = []
-        self._tried_recipient = False
-        self._reader: ContentReader | None = None
+        return self.phrases.reply("too-many-errors", detail=refused.reply)

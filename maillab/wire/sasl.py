@@ -1,28 +1,46 @@
-"""SASL mechanisms as values (RFC 4422): PLAIN (RFC 4616) and LOGIN.
+"""SASL mechanisms, all with one interface (RFC 4422 §3): what to say next, to the end.
 
-Goes in: the octets of responses, after base64. Comes out: challenges, or `Credentials`.
+Goes in: the octets of responses (server) or challenges (client), after base64. Comes
+out: what to say next; on the server's side at last `Credentials`.
 
-Rule 1: a mechanism never decides whether a password is right. It only reads it.
+    server:  respond(response) -> challenge | NeedSecret(user) | Credentials
+             give_secret(secret) -> challenge | Credentials, after NeedSecret
+    client:  respond(challenge) -> response; `satisfied` says whether to believe a 235
+
+Rule 1: a mechanism never decides whether somebody may log in. It reads what was said
+        and, where the secret is known, whether the proof is right.
 Rule 2: what a peer sends wrongly is a ValueError, in words that may be shown to it.
+Rule 3: nothing here is random: nonces are given from outside.
 """
 
-import base64
-import binascii
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from maillab.wire.sasl_plain import (
+    CramMD5,
+    CramMD5Client,
+    Login,
+    LoginClient,
+    Plain,
+    PlainClient,
+)
+from maillab.wire.sasl_scram import (
+    LEAST_ITERATIONS,
+    ScramClient,
+    ScramServer,
+    ScramVerifier,
+)
+from maillab.wire.sasl_values import Credentials as Credentials
+from maillab.wire.sasl_values import NeedSecret as NeedSecret
+from maillab.wire.sasl_values import decode as decode
+from maillab.wire.sasl_values import encode as encode
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who logs in (`user`), with what, and as whom (`authzid`, "" for the same one).
+# What is stored about a user: the password itself (CRAM-MD5), or a verifier (SCRAM).
+Secret = str | ScramVerifier
 
-    >>> Credentials("", "ann", "secret")
-    Credentials(authzid='', user='ann')
-    """
-
-    authzid: str
-    user: str
-    password: str = field(repr=False)
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
+WITH_NONCE = frozenset({"CRAM-MD5", "SCRAM-SHA-256"})
 
 
 class ServerMechanism(Protocol):
@@ -33,103 +51,104 @@ class ServerMechanism(Protocol):
         """What the server says when the client sent no initial response."""
         ...
 
-    def respond(self, data: bytes) -> bytes | Credentials:
+    @property
+    def client_first(self) -> bool:
+        """May the client send an initial response (RFC 4422 §5)?"""
+        ...
+
+    def respond(self, data: bytes) -> bytes | NeedSecret | Credentials:
         """Take a response; give the next challenge, or the credentials at the end.
 
         Raises ValueError: the response is not what the mechanism asks for.
         """
         ...
 
+    def give_secret(self, secret: Secret | None, /) -> bytes | Credentials:
+        """After `NeedSecret`: what is stored; None when nobody has this name."""
+        ...
 
-class Plain:
-    """PLAIN: everything in one message (RFC 4616 §2).
 
-    >>> Plain().respond(b"\\0ann\\0secret").user
-    'ann'
+class ClientMechanism(Protocol):
+    """One exchange, seen from the client."""
+
+    @property
+    def client_first(self) -> bool:
+        """May `respond(b"")` be sent with the command?"""
+        ...
+
+    @property
+    def satisfied(self) -> bool:
+        """If the server says yes now: has it proved what it has to prove?"""
+        ...
+
+    def respond(self, challenge: bytes, /) -> bytes:
+        """Answer a challenge. Raises ValueError: cancel the exchange."""
+        ...
+
+
+def answer_to(mechanism: ClientMechanism, challenge: str | bytes) -> bytes | None:
+    """The response to a challenge in base64; None: cancel (RFC 4954 §4)."""
+    octets = challenge.encode() if isinstance(challenge, str) else challenge
+    try:
+        return mechanism.respond(decode(octets))
+    except ValueError:
+        return None
+
+
+def no_nonce() -> str:
+    """The nonce of who has none; engines check before they offer a mechanism."""
+    raise AssertionError("this mechanism needs a nonce")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSide:
+    """What mechanisms need from the server.
+
+    hostname    for the challenge of CRAM-MD5 (RFC 2195 §2)
+    nonce       gives another text of printable ASCII (no comma) each time
+    key         makes salts for unknown names; nobody else may know it
+    iterations  of those salts: as many as those of real ones
     """
 
-    first_challenge = b""
-
-    def respond(self, data: bytes) -> bytes | Credentials:
-        """Read `[authzid] NUL authcid NUL passwd`."""
-        parts = data.split(b"\0")
-        if len(parts) != 3:
-            raise ValueError("PLAIN wants [authzid] NUL authcid NUL passwd")
-        authzid, user, password = map(_text, parts)
-        if not user or not password:  # both are 1*SAFE
-            raise ValueError("PLAIN wants a user name and a password")
-        return Credentials(authzid, user, password)
+    hostname: str = "localhost"
+    nonce: Callable[[], str] = no_nonce
+    key: bytes = b""
+    iterations: int = LEAST_ITERATIONS
 
 
-class Login:
-    """LOGIN: a name, then a password (draft-murchison-sasl-login; obsolete, in use).
-
-    >>> login = Login()
-    >>> login.respond(b"ann"), login.respond(b"secret")
-    (b'Password:', Credentials(authzid='', user='ann'))
-    """
-
-    first_challenge = b"Username:"
-
-    def __init__(self) -> None:
-        self._user = ""
-
-    def respond(self, data: bytes) -> bytes | Credentials:
-        """Read the name first, then the password."""
-        text = _text(data)
-        if not text or "\0" in text:
-            raise ValueError("LOGIN wants a user name and a password, without NUL")
-        if not self._user:
-            self._user = text
-            return b"Password:"
-        return Credentials("", self._user, text)
-
-
-MECHANISMS = {"PLAIN": Plain, "LOGIN": Login}
-
-CLIENT_FIRST = frozenset({"PLAIN"})  # may have an initial response (RFC 4422 §5)
-
-
-def server_mechanism(name: str) -> ServerMechanism:
+def server_mechanism(name: str, side: ServerSide | None = None) -> ServerMechanism:
     """Begin an exchange, in the role of the server. Raises ValueError: unknown name."""
-    mechanism = MECHANISMS.get(name.upper())
-    if mechanism is None:
-        raise ValueError(f"unknown mechanism: maillab has {', '.join(MECHANISMS)}")
-    return mechanism()
+    here = side or ServerSide()
+    match name.upper():
+        case "PLAIN":
+            return Plain()
+        case "LOGIN":
+            return Login()
+        case "CRAM-MD5":
+            return CramMD5(f"<{here.nonce()}@{here.hostname}>")
+        case "SCRAM-SHA-256":
+            return ScramServer(here.nonce(), here.key, here.iterations)
+        case _:
+            raise ValueError(f"unknown mechanism: maillab has {', '.join(MECHANISMS)}")
 
 
-def client_responses(mechanism: str, user: str, password: str) -> tuple[bytes, ...]:
-    """What a client answers, in order, one response to each challenge.
+def client_mechanism(
+    name: str, user: str, password: str, nonce: Callable[[], str] = no_nonce
+) -> ClientMechanism:
+    """Begin an exchange, in the role of the client. Raises ValueError: unknown name.
 
-    >>> client_responses("PLAIN", "ann", "secret")
-    (b'\\x00ann\\x00secret',)
-    >>> client_responses("LOGIN", "ann", "secret")
+    >>> client = client_mechanism("LOGIN", "ann", "secret")
+    >>> client.respond(b"Username:"), client.respond(b"Password:")
     (b'ann', b'secret')
     """
-    match mechanism.upper():
+    match name.upper():
         case "PLAIN":
-            return (f"\0{user}\0{password}".encode(),)
+            return PlainClient(user, password)
         case "LOGIN":
-            return (user.encode(), password.encode())
+            return LoginClient(user, password)
+        case "CRAM-MD5":
+            return CramMD5Client(user, password)
+        case "SCRAM-SHA-256":
+            return ScramClient(user, password, nonce())
         case _:
-            raise ValueError(f"unknown mechanism {mechanism!r}")
-
-
-def encode(data: bytes) -> bytes:
-    """Octets to base64, as SASL profiles send them (RFC 4648 §4)."""
-    return base64.b64encode(data)
-
-
-def decode(text: bytes) -> bytes:
-    """Base64 to octets. Raises ValueError for anything that is not strictly base64."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError("the response is not UTF-8") from error
+            raise ValueError(f"unknown mechanism {name!r}")

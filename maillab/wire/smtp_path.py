@@ -12,10 +12,12 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+NON_ASCII = "\u00a0-\ud7ff\ue000-\U0010ffff"  # RFC 6531 §3.3, without controls
+ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{NON_ASCII}-]+"
 DOT_STRING = rf"{ATEXT}(?:\.{ATEXT})*"
-QUOTED_STRING = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
-LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+QUOTED_STRING = rf'"(?:[ !#-\[\]-~{NON_ASCII}]|\\[ -~])*"'
+LET_DIG = rf"[A-Za-z0-9{NON_ASCII}]"
+LABEL = rf"{LET_DIG}(?:[A-Za-z0-9{NON_ASCII}-]{{0,61}}{LET_DIG})?"
 DOMAIN = rf"{LABEL}(?:\.{LABEL})*"
 LITERAL = r"\[[!-Z^-~]+\]"
 SOURCE_ROUTE = rf"@{DOMAIN}(?:,@{DOMAIN})*:"
@@ -82,6 +84,15 @@ class Address:
         """Is this the reverse-path of a notification (RFC 5321 §4.5.5)?"""
         return not self.local_part and not self.domain
 
+    @property
+    def is_ascii(self) -> bool:
+        """False: only servers with SMTPUTF8 take this address (RFC 6531 §3.2).
+
+        >>> Address("jörg", "example.org").is_ascii
+        False
+        """
+        return str(self).isascii()
+
     def to_path(self) -> str:
         """As a reverse-path or forward-path.
 
@@ -106,7 +117,7 @@ def parse_path(text: str) -> tuple[Address, str]:
     match = PATH.match(text)
     if match is None:
         raise ValueError("Syntax: <user@domain>")
-    if match.end() > MAX_PATH:
+    if len(match[0].encode()) > MAX_PATH:
         raise ValueError(f"A path has at most {MAX_PATH} octets")
     rest = text[match.end() :]
     if match["bare"]:
@@ -124,7 +135,7 @@ def checked_domain(text: str) -> str:
     """
     if text.startswith("["):
         address_of(text)
-    elif len(text) > MAX_DOMAIN or not IS_DOMAIN.fullmatch(text):
+    elif len(text.encode()) > MAX_DOMAIN or not IS_DOMAIN.fullmatch(text):
         raise ValueError("Syntax: a domain, or [address]")
     return text
 

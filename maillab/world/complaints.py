@@ -6,7 +6,7 @@ Goes in: pydantic's errors. Comes out: ScenarioErrors with lines and advice.
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -81,11 +81,21 @@ def known_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
     """The keys of the table at `path`."""
     current: Any = model
     for part in path:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(part)
+        table = table_in(current)
+        if table is not None and not part.isdecimal():
+            field = table.model_fields.get(part)
             current = field.annotation if field else None
-        else:  # dict[str, Table]: the key is free
+        elif table is None:  # dict[str, Table]: the key is free
             current = get_args(current)[-1] if get_args(current) else None
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+    table = table_in(current)
+    return list(table.model_fields) if table is not None else []
+
+
+def table_in(kind: Any) -> type[BaseModel] | None:
+    """The table that is meant: itself, one of a list, or one that may be missing."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    if get_origin(kind) is dict:
+        return None
+    found = (table_in(one) for one in get_args(kind))
+    return next((one for one in found if one is not None), None)

@@ -6,7 +6,9 @@ Goes in: a loaded scenario. Comes out: everything that cannot work, with its lin
 from collections.abc import Iterator
 
 from maillab.errors import ScenarioError
+from maillab.world.directory_checks import bad_accounts, one_directory
 from maillab.world.faults import mistakes
+from maillab.world.mail_checks import settings_mistakes
 from maillab.world.name_checks import bad_dns_faults, bad_resolvers
 from maillab.world.network_checks import network_mistakes
 from maillab.world.scenario import LoadedScenario
@@ -20,6 +22,8 @@ def inconsistencies(loaded: LoadedScenario) -> list[ScenarioError]:
         *bad_zones(loaded),
         *homeless_users(loaded),
         *servers_without_domains(loaded),
+        *bad_accounts(loaded),
+        *bad_settings(loaded),
         *bad_faults(loaded),
         *bad_resolvers(loaded),
         *bad_dns_faults(loaded),
@@ -33,7 +37,7 @@ def duplicate_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
     for name, host in loaded.scenario.hosts.items():
         for domain in host.domains:
             first = owner.setdefault(domain, name)
-            if first != name:
+            if first != name and not one_directory(loaded, first, name):
                 yield loaded.complaint(
                     ("hosts", name, "domains"),
                     f"the mailboxes of {domain} are at {first} already",
@@ -87,6 +91,20 @@ def servers_without_domains(loaded: LoadedScenario) -> Iterator[ScenarioError]:
                 ("hosts", name, "domains"),
                 f"{name} has mailboxes but serves no mail: add "
                 f'serves = ["smtp", "submission", "pop3", "imap"]',
+            )
+
+
+def bad_settings(loaded: LoadedScenario) -> Iterator[ScenarioError]:
+    """Settings of mail servers that cannot be meant, or that nobody reads."""
+    for name, host in loaded.scenario.hosts.items():
+        if host.mail.model_fields_set and not host.domains:
+            yield loaded.complaint(
+                ("hosts", name, "mail"),
+                f"{name} is no mail server: its settings need domains and serves",
+            )
+        for path, message in settings_mistakes(host.settings):
+            yield loaded.complaint(
+                ("hosts", name, "mail", *path.split(".")), f"{path}: {message}"
             )
 
 

@@ -54,6 +54,17 @@ def check_mailbox_name(text: str) -> str:
     return text
 
 
+def check_accounts(text: str) -> str:
+    """Where a mail server looks for its users."""
+    kind, colon, where = text.partition(":")
+    if text in ("memory", "sql") or (kind in ("sql", "directory") and colon and where):
+        return text
+    raise ValueError(
+        f'{text!r} is no place for accounts; write "memory", "sql", '
+        '"sql:sqlite:///accounts.db" or "directory:dc.company.example"'
+    )
+
+
 def check_length(value: Any) -> Any:
     """A length of time in seconds, or a text such as "30 min"."""
     try:
@@ -107,6 +118,7 @@ Addresses = Annotated[list[IPAddress], BeforeValidator(as_list)]
 SomeAddresses = Annotated[Addresses, Field(min_length=1)]
 Names = Annotated[list[str], BeforeValidator(as_list)]
 Domain = Annotated[str, AfterValidator(check_domain)]
+Accounts = Annotated[str, AfterValidator(check_accounts)]
 MailAddress = Annotated[str, AfterValidator(check_mailbox_name)]
 Length = Annotated[float, BeforeValidator(check_length), Field(ge=0)]
 Ports = Annotated[

@@ -6,12 +6,14 @@ Rule: whatever is wrong is said with the file, the line, what was found and what
 expected, before anything runs. `maillab check FILE` shows all of it at once.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from maillab.agents.reception_options import Manners
 from maillab.dns.faults import DnsFault
 from maillab.dns.zones import Zone
 from maillab.errors import ScenarioError
@@ -19,7 +21,10 @@ from maillab.net.network import EPOCH
 from maillab.net.subnet import INTERNET
 from maillab.policy.fault_plan import Fault
 from maillab.policy.fault_words import stage_name
+from maillab.policy.settings import Settings
+from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS
 from maillab.world.fields import (
+    Accounts,
     Domain,
     Length,
     MailAddress,
@@ -28,19 +33,12 @@ from maillab.world.fields import (
     Table,
     as_list,
 )
+from maillab.world.mail_tables import MailTable, overlay
+from maillab.world.personality import check_personality, personality
 from maillab.world.positions import line_of
 from maillab.world.topology import GatewayTable, Line, NetworkTable, TimelineTable
 
-Service = Literal["smtp", "submission", "pop3", "imap", "resolver"]
-
-
-class SmartHostTable(Table):
-    """`smart_host = { … }`: the server that takes all mail for elsewhere."""
-
-    host: str
-    user: str
-    password: str
-    port: int = Field(default=587, ge=1, le=65535)
+Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "resolver"]
 
 
 class HostTable(Line):
@@ -52,10 +50,27 @@ class HostTable(Line):
     domains: Annotated[list[Domain], BeforeValidator(as_list)] = []
     tls: bool = True  # offers STARTTLS, and TLS on ports of its own
     plain_login: bool = False  # passwords may be sent without TLS
-    smart_host: SmartHostTable | None = None
+    accounts: Accounts = "memory"  # where its users are: world.directories
+    reversible_passwords: bool = False  # kept so that they can be read: for CRAM-MD5
+    personality: Annotated[str, AfterValidator(check_personality)] = "maillab"
+    mail: MailTable = MailTable()
     zones: dict[str, str] = {}
     resolver: Names = []  # whom it asks; none: it walks from the root itself
     comment: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """How its mail server is configured: a personality, and what differs."""
+        settings: Settings = overlay(personality(self.personality).settings, self.mail)
+        if not self.plain_login:
+            return settings
+        return replace(settings, access=replace(settings.access, plain_login=True))
+
+    @property
+    def manners(self) -> Manners:
+        """How its mail server speaks."""
+        clothes = personality(self.personality)
+        return Manners(clothes.phrases, clothes.extensions or ALL_EXTENSIONS)
 
 
 class UserTable(Table):

@@ -7,24 +7,26 @@ Rule: which role opens which ports stands in the table `PORTS` and nowhere else.
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from maillab.agents.doorkeeper import Doorkeeper
 from maillab.agents.faults import Faults
 from maillab.agents.imap_access import ImapAccess
+from maillab.agents.mail_queue import MailQueue
 from maillab.agents.mta import MTA
 from maillab.agents.pop3_access import Pop3Access
 from maillab.agents.reception import SMTPReception
-from maillab.agents.relay import Relay, SmartHost
+from maillab.agents.reception_options import Entrance, Manners, Role
+from maillab.agents.relay import Relay
+from maillab.agents.relay_session import ClientTLS
 from maillab.agents.serving import Security, Service
 from maillab.dns.answers import Lookups
 from maillab.net.ca import LabCA
 from maillab.net.host import Host
-from maillab.protocol.smtp_server_limits import SMTPServerOptions
-from maillab.store.accounts import Directory
-
-RELAY_PORT = 25
-MAX_SIZE = 36_700_160  # octets: 25 MB of attachments in base64, as large providers take
+from maillab.policy.settings import SmartHost
+from maillab.store.accounts import DirectoryBase
+from maillab.world.scenario import HostTable
 
 
 class Port(NamedTuple):
@@ -33,11 +35,16 @@ class Port(NamedTuple):
     number: int
     protocol: str
     implicit_tls: bool = False
+    role: Role | None = None  # of SMTP and LMTP
 
 
 PORTS: dict[str, tuple[Port, ...]] = {
-    "smtp": (Port(RELAY_PORT, "SMTP"),),
-    "submission": (Port(587, "SMTP"), Port(465, "SMTP", implicit_tls=True)),
+    "smtp": (Port(25, "SMTP", role="relay"),),
+    "submission": (
+        Port(587, "SMTP", role="submission"),
+        Port(465, "SMTP", implicit_tls=True, role="submission"),
+    ),
+    "lmtp": (Port(24, "LMTP", role="lmtp"),),
     "pop3": (Port(110, "POP3"), Port(995, "POP3", implicit_tls=True)),
     "imap": (Port(143, "IMAP"), Port(993, "IMAP", implicit_tls=True)),
     "resolver": (),  # port 53, with the zones of the host: dns/nameserver.py
@@ -48,24 +55,35 @@ PORTS: dict[str, tuple[Port, ...]] = {
 class MailServer:
     """Everything that runs on one mail host.
 
-    `tls` is None when the host has no certificate; `plain_login` lets passwords through
-    without TLS.
+    `tls` is None when the host has no certificate; `manners` are how it speaks.
     """
 
     host: Host
-    directory: Directory
+    directory: DirectoryBase
     mta: MTA
+    doorkeeper: Doorkeeper
+    manners: Manners
     tls: ssl.SSLContext | None
-    plain_login: bool
+
+    @property
+    def plain_login(self) -> bool:
+        """Passwords may be sent without TLS."""
+        return self.mta.settings.access.plain_login
 
     @property
     def name(self) -> str:
         """Its host name."""
         return self.host.name
 
+    @property
+    def queue(self) -> MailQueue:
+        """What waits here; with `hold`, `release`, `retry` and `delete`."""
+        return self.mta.queue
+
     def use_smart_host(self, host: SmartHost | None) -> None:
         """Send all that goes elsewhere to one server; None: to whom it is for."""
-        self.mta.relay.smart_host = host
+        delivery = replace(self.mta.settings.delivery, smart_host=host)
+        self.mta.settings = replace(self.mta.settings, delivery=delivery)
 
     async def start(self, roles: Sequence[str], faults: Faults | None = None) -> None:
         """Open the ports of these roles. `faults`: what shall go wrong there."""
@@ -78,49 +96,40 @@ class MailServer:
 
     def _service(self, port: Port, faults: Faults | None) -> Service:
         security = Security(self.tls, port.implicit_tls)
-        match port.protocol:
-            case "SMTP":
-                plain = self.plain_login
-                options = SMTPServerOptions(
-                    self.name, MAX_SIZE, auth_needs_tls=not plain
-                )
-                submission = port.number != RELAY_PORT
-                return SMTPReception(
-                    self.mta,
-                    security,
-                    submission=submission,
-                    options=options,
-                    faults=faults,
-                )
-            case "POP3":
-                agent = Pop3Access
-            case _:
-                agent = ImapAccess
-        return agent(
+        if port.role:
+            entrance = Entrance(port.role, port.number, security, self.manners)
+            return SMTPReception(self.mta, entrance, self.doorkeeper, faults)
+        agent = Pop3Access if port.protocol == "POP3" else ImapAccess
+        access = agent(
             self.host,
             self.directory,
             security,
             plain_login=self.plain_login,
             faults=faults,
         )
+        access.door = self.doorkeeper
+        return access
 
 
 def make_mail_server(
     host: Host,
-    directory: Directory,
+    directory: DirectoryBase,
     resolver: Lookups,
     ca: LabCA | None,
-    plain_login: bool,
+    table: HostTable,
 ) -> MailServer:
     """Put the parts together; nothing runs yet. No `ca`: no TLS."""
-    outbound = ca.opportunistic_context if ca is not None else None
+    outbound = ClientTLS(ca.opportunistic_context, ca.client_context) if ca else None
     relay = Relay(host, host.name, resolver, outbound)
     mta = MTA(host, host.name, directory, relay)
+    mta.settings = table.settings
+    doorkeeper = Doorkeeper(host, resolver, lambda: mta.settings)
     tls = ca.server_context(*certificate_names(host.name, directory)) if ca else None
-    return MailServer(host, directory, mta, tls, plain_login)
+    manners = table.manners
+    return MailServer(host, directory, mta, doorkeeper, manners, tls)
 
 
-def certificate_names(hostname: str, directory: Directory) -> list[str]:
+def certificate_names(hostname: str, directory: DirectoryBase) -> list[str]:
     """The host's own name, and those that clients of its domains are told to use."""
     usual = [
         f"{service}.{domain}"

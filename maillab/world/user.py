@@ -8,6 +8,7 @@ from maillab.net.host import Host
 from maillab.store.accounts import Account
 from maillab.store.mailboxes import Mailbox
 from maillab.world.choices import pick
+from maillab.world.scenario import UserTable
 from maillab.world.servers import MailServer
 
 if TYPE_CHECKING:
@@ -15,19 +16,24 @@ if TYPE_CHECKING:
 
 
 class User:
-    """Somebody who sends and reads mail."""
+    """Somebody who sends and reads mail.
+
+    password   what this person types. The server has it hashed only, and in a world
+               nothing is secret from its instructor.
+    """
 
     def __init__(
         self,
         world: "World",
         account: Account,
-        name: str,
+        table: UserTable,
         host: Host,
         server: MailServer,
     ) -> None:
         self._world = world
         self.account = account
-        self.name = name
+        self.name = table.name
+        self.password = table.password
         self.host = host
         self.server = server
         self._message_ids = host.random(f"message ids of {account.address}")
@@ -41,11 +47,6 @@ class User:
     def local_part(self) -> str:
         """What stands before the @."""
         return self.account.local_part
-
-    @property
-    def password(self) -> str:
-        """The password. In a world nothing is secret from its instructor."""
-        return self.account.password
 
     @property
     def inbox(self) -> Mailbox:
@@ -66,6 +67,11 @@ class User:
         )
         tls = self._world.ca.client_context() if server.tls is not None else None
         return MUA(self.host, settings, tls, self._message_ids)
+
+    def set_password(self, password: str) -> None:
+        """Choose a new password: the server takes it, and mail programs know it."""
+        self.server.directory.set_password(self.address, password)
+        self.password = password
 
     def send(self, recipients: str | list[str], subject: str, text: str = "") -> str:
         """Write a letter and submit it. Returns the server's reply.

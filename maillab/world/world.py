@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from maillab.agents.faults import Faults
-from maillab.agents.relay import SmartHost
+from maillab.agents.relay_session import ClientTLS
 from maillab.errors import LabError
 from maillab.net.ca import LabCA
 from maillab.net.driver import Driver, hidden_outer_loop
@@ -17,15 +17,19 @@ from maillab.net.host import Host
 from maillab.net.network import Network
 from maillab.net.sockets import WorldLoop
 from maillab.policy.fault_plan import Planned
-from maillab.store.accounts import Account, Directory
+from maillab.policy.settings import SmartHost
+from maillab.store.accounts import Account, DirectoryBase
 from maillab.store.mailboxes import Mailbox
 from maillab.trace.recorder import Trace
 from maillab.world.choices import pick
+from maillab.world.configuring import Configuring
 from maillab.world.console import Console
+from maillab.world.directories import Directories, enrol
 from maillab.world.duration import seconds_of
 from maillab.world.faults import new_fault
 from maillab.world.names import Names
-from maillab.world.scenario import LoadedScenario
+from maillab.world.queues import Queues
+from maillab.world.scenario import LoadedScenario, UserTable
 from maillab.world.servers import MailServer, make_mail_server
 from maillab.world.user import User
 from maillab.world.wiring import Wiring, lay_line, subnet_of
@@ -35,13 +39,14 @@ Result = TypeVar("Result")
 SETTLE_STEP = 0.05  # seconds
 
 
-class World(Names, Wiring):
+class World(Configuring, Directories, Names, Queues, Wiring):
     """A virtual internet of mail, running.
 
     trace    everything that happened so far
     hosts    name -> `Host`
     gateways name -> `Gateway`
     servers  host name -> `MailServer`
+    directories  host name -> where a mail server, or several, look for their users
     users    address -> `User`
     """
 
@@ -49,6 +54,7 @@ class World(Names, Wiring):
         scenario = loaded.scenario
         self.name = loaded.name
         self.scenario = scenario
+        self.loaded = loaded
         self.loop = WorldLoop()
         self.driver = Driver(self.loop)
         self.network = Network(
@@ -59,6 +65,7 @@ class World(Names, Wiring):
         self.ca = self.network.ca = LabCA()
         self.hosts: dict[str, Host] = {}
         self._begin_names()
+        self.directories: dict[str, DirectoryBase] = {}
         self.servers: dict[str, MailServer] = {}
         self.users: dict[str, User] = {}
         self.faults = Faults()
@@ -87,19 +94,24 @@ class World(Names, Wiring):
         host = self.add_host(name, *table.address, latency=table.latency_ms / 1000)
         if table.domains:
             ca = self.ca if table.tls else None
-            directory = Directory(tuple(table.domains))
+            directory = self._directory_of(name)
             self.servers[name] = make_mail_server(
-                host, directory, self.resolvers[name], ca, table.plain_login
+                host, directory, self.resolvers[name], ca, table
             )
-            if table.smart_host is not None:
-                self.use_smart_host(name, **table.smart_host.model_dump())
 
     def _add_users(self) -> None:
         for address, table in self.scenario.users.items():
             server = self.servers[self.scenario.server_of(address.rpartition("@")[2])]
-            account = server.directory.add(address, table.password)
+            account = enrol(server.directory, address, table)
             host = self.hosts[table.host] if table.host else server.host
-            self.users[address] = User(self, account, table.name, host, server)
+            self.users[address] = User(self, account, table, host, server)
+
+    def _welcome(self, account: Account, password: str) -> None:
+        """Whoever gets an account at the console sits at the server at first."""
+        server = self.servers[self.scenario.server_of(account.address.split("@")[-1])]
+        table = UserTable(password=password, name=account.full_name)
+        user = User(self, account, table, server.host, server)
+        self.users[account.address] = user
 
     async def _start(self, loaded: LoadedScenario) -> None:
         for name, table in self.scenario.hosts.items():
@@ -208,8 +220,13 @@ class World(Names, Wiring):
 
         It logs in there as `user`, inside TLS. Raises LabError.
         """
-        smart = SmartHost(host, user, password, self.ca.client_context, port)
-        self.server(server).use_smart_host(smart)
+        smart = SmartHost(host, port, user, password, tls="verify")
+        here = self.server(server)
+        tls = ClientTLS(
+            self.ca.opportunistic_context, self.ca.client_context, may=False
+        )
+        here.mta.relay.tls = here.mta.relay.tls or tls
+        here.use_smart_host(smart)
 
     def console(self, host: str, server: str, port: int) -> Console:
         """Open a connection by hand from a host: type the protocol yourself."""
@@ -229,6 +246,8 @@ class World(Names, Wiring):
         """Stop everything. The trace stays readable."""
         with hidden_outer_loop():  # that of a notebook, or of the caller's own asyncio
             self.network.close()
+        for directory in self.directories.values():
+            directory.close()
         self.ca.close()
 
     def __enter__(self) -> "World":
@@ -251,6 +270,4 @@ def is_busy(server: MailServer) -> bool:
     """A message is being worked on, rather than waiting for its next try or power."""
     if not server.host.up:
         return False
-    now = server.host.time()
-    entries = server.mta.queue.entries.values()
-    return any(entry.next_try is None or entry.next_try <= now for entry in entries)
+    return server.mta.busy

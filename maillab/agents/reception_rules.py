@@ -1,0 +1,133 @@
+"""What an SMTP session asks the policies, and with which facts.
+
+Goes in: who connects, an envelope. Comes out: verdicts.
+
+Rule: the order is fixed: who may send, how much, to whom, is there room, and only then
+      lists of bad addresses and greylisting, which ask the DNS and remember.
+"""
+
+from collections.abc import Callable
+
+from maillab.agents.doorkeeper import Caller, Doorkeeper
+from maillab.agents.mta import MTA
+from maillab.policy.domains import Ours, find_domain
+from maillab.policy.recipients import Resolution
+from maillab.policy.relay import RecipientFacts, judge_recipient
+from maillab.policy.senders import SenderFacts, judge_sender
+from maillab.policy.settings import Settings
+from maillab.policy.verdict import Verdict
+from maillab.protocol.smtp_phrases import Phrases
+from maillab.wire.smtp import Envelope, Reply, declared_size
+from maillab.wire.smtp_path import Address
+
+
+class Rules:
+    """The policies of one server, asked by one session."""
+
+    def __init__(self, mta: MTA, doorkeeper: Doorkeeper) -> None:
+        self.mta = mta
+        self.doorkeeper = doorkeeper
+
+    @property
+    def settings(self) -> Settings:
+        """How the server is configured now, with the aliases of its directory.
+
+        May raise DirectoryUnavailable.
+        """
+        return self.mta.delivery.settings_with_aliases()
+
+    @property
+    def ours(self) -> Ours:
+        """What the server knows of itself."""
+        return self.mta.delivery.ours
+
+    async def judge_sender(
+        self, caller: Caller, account: str, path: Address
+    ) -> Verdict:
+        """MAIL. `account` is the address of the account that logged in, or ""."""
+        if caller.user and not self.mta.directory.is_active(caller.user):
+            reason = f"the account of {caller.user} was disabled after the login"
+            rfc, phrase = "RFC 4954 §6", "login-required"
+            return Verdict("reject", reason, "5.7.0", rfc, phrase, "account")
+        state = ""
+        if self.settings.access.check_sender_domain and not path.is_null:
+            state = await self.doorkeeper.sender_domain_state(path.domain)
+        facts = SenderFacts(self.ours, path, caller.client, caller.user, account, state)
+        verdict = judge_sender(facts, self.settings)
+        if not verdict.accepted:
+            return verdict
+        counted = self.doorkeeper.count_message(caller)
+        return verdict if counted.accepted else counted
+
+    async def judge_recipient(
+        self, caller: Caller, envelope: Envelope, path: Address
+    ) -> Verdict:
+        """RCPT."""
+        facts = RecipientFacts(
+            self.ours,
+            path,
+            client=caller.client,
+            user=caller.user,
+            sender=envelope.reverse_path,
+            now=self.mta.machine.time(),
+        )
+        verdict = judge_recipient(facts, self.settings)
+        checks: list[Callable[[], Verdict]] = [
+            lambda: self._judge_room(path, envelope),
+            lambda: self.doorkeeper.count_recipient(caller),
+        ]
+        for check in checks:
+            if verdict.accepted and not (found := check()).accepted:
+                return found
+        if not verdict.accepted:
+            return verdict
+        found = await self.doorkeeper.judge_recipient_defence(
+            caller, envelope.reverse_path, path
+        )
+        return verdict if found.accepted else found
+
+    def _judge_room(self, path: Address, envelope: Envelope) -> Verdict:
+        """Is there room in the mailbox, if it is one account's?"""
+        size = declared_size(envelope.parameters)
+        verdict = self.mta.delivery.judge_quota(path, size)
+        return verdict or Verdict("accept", "nobody's mailbox alone", rule="quota")
+
+    def is_backup_for(self, domain: str) -> bool:
+        """Mail for this domain waits here for its own server (RFC 1985 §5.1)."""
+        found = find_domain(domain, self.ours, self.settings)
+        return found.entry is not None and found.entry.allow_relay
+
+    def look_up(self, phrases: Phrases, text: str, *, expand: bool) -> Reply:
+        """Answer VRFY or EXPN truly (RFC 5321 §3.5)."""
+        known = [one for one in self._meant(text) if self._resolve(one).known]
+        if not known:
+            return phrases.reply("no-such-user", address=text)
+        if len(known) > 1:
+            return phrases.reply("ambiguous", address=text)
+        if not expand:
+            return phrases.reply("verified", address=f"<{known[0]}>")
+        members = self._members(known[0])
+        if not members:
+            return phrases.reply("not-a-list", address=text)
+        addresses = "\n".join(f"<{member}>" for member in members)
+        return phrases.reply("expanded", addresses=addresses)
+
+    def _members(self, address: Address) -> list[str]:
+        """Who is on a list, or behind an alias; nobody behind a plain account."""
+        found = self._resolve(address)
+        if found.kind not in ("list", "alias"):
+            return []
+        lists = self.settings.recipients.lists
+        members = [one for at in found.lists for one in lists[at].members]
+        return [*members, *found.accounts, *map(str, found.others)]
+
+    def _meant(self, text: str) -> list[Address]:
+        """Whom "ann", "ann@alpha.example" or "Ann <ann@alpha.example>" may mean."""
+        inside = text.partition("<")[2].partition(">")[0] or text
+        local, at, domain = inside.strip().rpartition("@")
+        if at:
+            return [Address(local, domain)]
+        return [Address(domain, one) for one in self.ours.domains]
+
+    def _resolve(self, address: Address) -> Resolution:
+        return self.mta.delivery.resolve(address)

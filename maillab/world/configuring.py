@@ -1,0 +1,100 @@
+"""The mail servers of a world: how they are configured, and why they refuse.
+
+Goes in: the tables of the scenario, later the calls of scripts and notebooks. Comes
+out: settings, in force at the next decision of the server.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from maillab.errors import LabError
+from maillab.policy.settings import Settings
+from maillab.trace.recorder import Trace
+from maillab.trace.why import Refusal, refusals
+from maillab.world.complaints import first_sentence
+from maillab.world.mail_checks import settings_mistakes
+from maillab.world.mail_tables import MailTable, overlay
+from maillab.world.personality import Personality, SettingsPages, personality
+from maillab.world.scenario import LoadedScenario, Scenario
+from maillab.world.servers import MailServer
+from maillab.world.why import Why, explain_refusal
+
+
+class Configuring:
+    """The part of a `World` that is about the settings of mail servers."""
+
+    scenario: Scenario
+    trace: Trace
+    servers: dict[str, MailServer]
+    loaded: LoadedScenario
+
+    def server(self, name: str) -> MailServer:
+        """A mail server by its host name, or by a domain it serves. Raises LabError."""
+        raise NotImplementedError
+
+    def configure(self, server: str, **sections: Any) -> SettingsPages:
+        """Change settings of a running mail server; the keys are those of `mail`.
+
+        `world.configure("mx.alpha.example", relay={"open": True})`. What is not named
+        stays as it is. Returns the settings now. Raises LabError.
+        """
+        chosen = self.server(server)
+        settings = changed(chosen.mta.settings, sections)
+        chosen.mta.settings = settings
+        return self.settings(server)
+
+    def settings(self, server: str) -> SettingsPages:
+        """The settings of a mail server, in the words of its vendor."""
+        chosen = self.server(server)
+        return SettingsPages(
+            self._clothes(chosen.name), chosen.mta.settings, chosen.name
+        )
+
+    def why(self, text: str = "", *, server: str = "") -> Why:
+        """Why something was refused: the last refusal that mentions `text`.
+
+        `text` is an address, a connection such as "c3", or a part of the reply;
+        nothing: the last refusal of all. Raises LabError when there is none.
+        """
+        name = self.server(server).name if server else ""
+        found = [
+            refusal
+            for refusal in refusals(self.trace)
+            if refusal.server == (name or refusal.server) and refusal.mentions(text)
+        ]
+        if not found:
+            about = f" that mentions {text!r}" if text else ""
+            raise LabError(f"nothing was refused{about}; see world.trace.summary()")
+        return self._explained(last_said(found))
+
+    def _explained(self, refusal: Refusal) -> Why:
+        known = refusal.server in self.servers
+        return explain_refusal(
+            refusal,
+            self.loaded,
+            self._clothes(refusal.server) if known else None,
+            self.servers[refusal.server].mta.settings if known else None,
+        )
+
+    def _clothes(self, host: str) -> Personality:
+        table = self.scenario.hosts.get(host)
+        return personality(table.personality if table is not None else "maillab")
+
+
+def last_said(found: list[Refusal]) -> Refusal:
+    """The last one that was said to somebody; what was given up follows from that."""
+    said = [refusal for refusal in found if refusal.reply]
+    return (said or found)[-1]
+
+
+def changed(settings: Settings, sections: dict[str, Any]) -> Settings:
+    """Settings with some sections changed. Raises LabError."""
+    try:
+        table = MailTable.model_validate(sections)
+    except ValidationError as error:
+        raise LabError(first_sentence(error, MailTable)) from None
+    new: Settings = overlay(settings, table)
+    for path, message in settings_mistakes(new):
+        raise LabError(f"{path}: {message}")
+    return new

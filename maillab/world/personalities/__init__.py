@@ -1,0 +1,1 @@
+"""One file for each server that students meet outside. See `world.personality`."""
