@@ -9,12 +9,11 @@ import pytest
 
 from maillab.agents.faults import Faults
 from maillab.agents.imap_access import ImapAccess
-from maillab.agents.mta import MTA
 from maillab.agents.pop3_access import Pop3Access
 from maillab.agents.reception import SMTPReception
+from maillab.agents.reception_options import Entrance
 from maillab.agents.serving import Security
 from maillab.policy.fault_plan import Fault
-from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from tests.test_real_sockets import ANN, HERE, LETTER, NAME, SECRET, RealServer
 
 NOT_THERE = smtplib.SMTPServerDisconnected
@@ -30,11 +29,11 @@ class FaultyServer(RealServer):
     async def start(self):
         await super().start()
         upgrade = Security(self.ca.server_context(NAME))
-        mta = MTA(self.host, NAME, self.directory, relay=None)
-        options = SMTPServerOptions(NAME)
+        mta = self.make_mta()
+        entrance = Entrance("relay", 25, upgrade)
         access = {"plain_login": True, "faults": self.faults}
         services = {
-            "smtp": SMTPReception(mta, upgrade, options=options, faults=self.faults),
+            "smtp": SMTPReception(mta, entrance, faults=self.faults),
             "pop3": Pop3Access(self.host, self.directory, upgrade, **access),
             "imap": ImapAccess(self.host, self.directory, upgrade, **access),
         }

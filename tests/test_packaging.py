@@ -95,7 +95,6 @@ def test_the_tables_of_personalities_are_up_to_date() -> None:
     assert page == script["page"]()
 
 
-
 @pytest.mark.parametrize("page", ["README.md", *DOCS])
 def test_links_in_the_documentation_lead_somewhere(page: str) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text("utf-8"))

@@ -115,7 +115,7 @@ BANNERS = {
     "hmailserver": "220 mail.alpha.example ESMTP",
     "postfix": "220 mail.alpha.example ESMTP Postfix",
     "synology": "220 mail.alpha.example ESMTP Postfix",
-    "cloud-tenant": "220 mail.alpha.example Microsoft ESMTP MAIL Service ready at Mon, 5 J",
+    "cloud-tenant": "220 mail.alpha.example Microsoft ESMTP MAIL Service ready at",
 }
 UNKNOWN = {
     "maillab": "550 5.1.1 No such user here",

@@ -13,11 +13,12 @@ from maillab.agents.imap_access import ImapAccess
 from maillab.agents.mta import MTA
 from maillab.agents.pop3_access import Pop3Access
 from maillab.agents.reception import SMTPReception
+from maillab.agents.reception_options import Entrance
+from maillab.agents.relay import Relay
 from maillab.agents.serving import Security
 from maillab.gateway.real import RealHost
 from maillab.net.ca import LabCA
 from maillab.net.sockets import WorldLoop
-from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from maillab.store.accounts import MemoryDirectory
 from maillab.trace import Trace
 from tests.worlds import arrived
@@ -46,15 +47,18 @@ class RealServer:
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
+    def make_mta(self):
+        relay = Relay(self.host, NAME, resolver=None, tls=None)  # nothing is sent on
+        return MTA(self.host, NAME, self.directory, relay)
+
     async def start(self):
-        mta = MTA(self.host, NAME, self.directory, relay=None)
-        options = SMTPServerOptions(NAME)
+        mta = self.make_mta()
         context = self.ca.server_context(NAME)
         upgrade, implicit = Security(context), Security(context, implicit=True)
         services = {
-            25: SMTPReception(mta, upgrade, options=options),
-            587: SMTPReception(mta, upgrade, submission=True, options=options),
-            465: SMTPReception(mta, implicit, submission=True, options=options),
+            25: SMTPReception(mta, Entrance("relay", 25, upgrade)),
+            587: SMTPReception(mta, Entrance("submission", 587, upgrade)),
+            465: SMTPReception(mta, Entrance("submission", 465, implicit)),
             110: Pop3Access(self.host, self.directory, upgrade),
             995: Pop3Access(self.host, self.directory, implicit),
             143: ImapAccess(self.host, self.directory, upgrade),

@@ -106,6 +106,21 @@ class MTA:
 
     def accept(self, submission: Submission) -> QueueEntry:
         """Take responsibility for a message and begin to work on it."""
+        return self.enqueue(self._entry(submission))
+
+    async def deliver_now(self, submission: Submission) -> list[Outcome]:
+        """Deliver without a queue: the next one up keeps what fails (RFC 2033 §4.2).
+
+        One outcome for each forward-path, in order.
+        """
+        entry = self._entry(submission)
+        self._tell_accepted(entry)
+        became = {
+            one.address: await self._deliver(entry, one) for one in entry.recipients
+        }
+        return [became[path] for path in submission.envelope.forward_paths]
+
+    def _entry(self, submission: Submission) -> QueueEntry:
         id = self.new_id()
         content = submission.content
         envelope = submission.envelope
@@ -115,7 +130,7 @@ class MTA:
             envelope = replace(envelope, reverse_path=path)
         trace_field = self._received(submission, id)
         parameters = envelope.parameters
-        entry = QueueEntry(
+        return QueueEntry(
             id,
             message_id(content) or id,
             envelope.reverse_path,
@@ -127,7 +142,6 @@ class MTA:
             parameters.get("ENVID") or "",
             utf8="SMTPUTF8" in parameters,
         )
-        return self.enqueue(entry)
 
     def inject(self, injection: Injection) -> QueueEntry:
         """Queue a message of this server's own making."""
@@ -152,6 +166,11 @@ class MTA:
 
     def enqueue(self, entry: QueueEntry) -> QueueEntry:
         """Put an entry into the queue and tell."""
+        self._tell_accepted(entry)
+        self.queue.add(entry)
+        return entry
+
+    def _tell_accepted(self, entry: QueueEntry) -> None:
         self.machine.emit(
             "accepted",
             message=entry.message,
@@ -160,8 +179,6 @@ class MTA:
             recipients=tuple(str(one) for one in entry.recipients),
             size=len(entry.content),
         )
-        self.queue.add(entry)
-        return entry
 
     def completed(self, content: bytes, id: str) -> bytes:
         """Add what a submission may lack (RFC 6409 §8.1, §8.3)."""

@@ -64,6 +64,22 @@ class QueueOperations:
             )
         return self._retry(destination.entries())
 
+    def retry_for(self, domain: str, subdomains: bool = False) -> int:
+        """Try now what waits for a domain (RFC 1985 §5); how many messages those are.
+
+        `subdomains`: and for all domains below it.
+        """
+        below = f".{domain.lower()}"
+
+        def fits(entry: QueueEntry) -> bool:
+            names = (one.address.domain.lower() for one in entry.recipients)
+            return any(
+                name == below[1:] or (subdomains and name.endswith(below))
+                for name in names
+            )
+
+        return self._retry([one for one in self._queue.entries.values() if fits(one)])
+
     def delete(self, id: str, *, report: bool = False) -> None:
         """Throw a message away; `report`: tell the sender. Raises LabError."""
         queue, entry = self._queue, self.find(id)

@@ -16,7 +16,8 @@ from maillab.agents.doorkeeper import Caller, Doorkeeper
 from maillab.agents.faults import Faults
 from maillab.agents.machine import Stream
 from maillab.agents.mta import MTA, Submission
-from maillab.agents.reception_options import Entrance, session_options
+from maillab.agents.outcome import Outcome
+from maillab.agents.reception_options import Entrance, Secrets, session_options
 from maillab.agents.reception_rules import Rules
 from maillab.agents.serving import serve
 from maillab.policy.settings import Settings
@@ -40,8 +41,6 @@ from maillab.store.accounts import Account, DirectoryUnavailable
 from maillab.wire.message import Header, date_text, message_id
 from maillab.wire.smtp import Reply
 
-NONCE_BITS = 96
-
 
 class SMTPReception:
     """Serves one SMTP port of one mail server."""
@@ -59,21 +58,18 @@ class SMTPReception:
         self.doorkeeper = doorkeeper or Doorkeeper(
             mta.machine, mta.relay.resolver, lambda: mta.settings
         )
-        self._nonces = mta.machine.random("nonces")
+        self._secrets = Secrets(mta.machine.random("SASL"))
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the banner to the end of the connection."""
         security = self.entrance.security
         options = session_options(
-            self.mta.settings, self.mta.hostname, self.entrance, self._nonce
+            self.mta.settings, self.mta.hostname, self.entrance, self._secrets
         )
         engine = SMTPServer(options, implicit_tls=security.implicit)
         engine.phrases.facts["client"] = stream.peer[0]
         session = SMTPSession(self, engine, stream)
         await serve(self.mta.machine, stream, session, security, self.faults)
-
-    def _nonce(self) -> str:
-        return f"{self._nonces.getrandbits(NONCE_BITS):024x}"
 
 
 class SMTPSession:
@@ -135,8 +131,8 @@ class SMTPSession:
             case Verify(text) | Expand(text):
                 expand = isinstance(question, Expand)
                 self.engine.answer(self._told(text, expand=expand))
-            case StartQueue(domain):
-                self.engine.answer(self._turned(domain))
+            case StartQueue():
+                self.engine.answer(self._turned(question))
             case Impersonate():  # we know nobody who might
                 self.engine.answer(self._say("xclient-refused"))
             case _:
@@ -181,7 +177,7 @@ class SMTPSession:
 
     async def _recipient(self, question: RcptTo) -> None:
         envelope = self.engine.envelope
-        verdict = await self.rules.judge_recipient(self.caller, envelope, question.path)
+        verdict = await self.rules.judge_recipient(self.caller, envelope, question)
         self._tell(f"RCPT TO:<{question.path}>", verdict)
         await self._answer(verdict, {"address": question.path})
 
@@ -227,12 +223,16 @@ class SMTPSession:
         else:
             self.engine.answer(replies[0])
 
-    def _delivered(self, outcome: Any) -> Reply:
+    def _delivered(self, outcome: Outcome) -> Reply:
         """What LMTP says for one recipient."""
         address = outcome.recipient.address
-        if outcome.status in ("delivered", "expanded"):
+        if outcome.settled:
             return self._say("delivered", address=address)
-        name = "mailbox-full-later" if outcome.status == "deferred" else "no-such-user"
+        full = outcome.code.endswith(".2.2")
+        if outcome.status == "deferred":
+            name = "mailbox-full-later" if full else "local-error"
+        else:
+            name = "mailbox-full-never" if full else "no-such-user"
         return self._say(name, address=address).because(outcome.reason)
 
     async def _login(self, question: Login) -> None:
@@ -268,12 +268,13 @@ class SMTPSession:
             return self._say(name, address=text)
         return self.rules.look_up(self.engine.phrases, text, expand=expand)
 
-    def _turned(self, domain: str) -> Reply:
+    def _turned(self, question: StartQueue) -> Reply:
         """ETRN (RFC 1985): mail that waits for a domain may leave now."""
+        domain = question.domain
         if not self.rules.is_backup_for(domain):
             return self._say("turn-refused", address=domain)
-        waiting = self.mta.queue.retry(domain)
-        return self._say("turn-started" if waiting else "turn-empty", address=domain)
+        tried = self.mta.queue.retry_for(question.domain, question.subdomains)
+        return self._say("turn-started" if tried else "turn-empty", address=domain)
 
     # Words ----------------------------------------------------------------------------
 

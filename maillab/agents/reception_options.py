@@ -4,7 +4,8 @@ Goes in: settings, which port it is, how the server speaks. Comes out: the optio
 engine, fixed for one session.
 """
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,8 @@ from maillab.agents.serving import Security
 from maillab.policy.settings import Settings
 from maillab.protocol.smtp_phrases import Phrase
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, SMTPServerOptions
+
+NONCE_BITS = 96
 
 Role = Literal["relay", "submission", "lmtp"]
 
@@ -38,8 +41,20 @@ class Entrance:
     manners: Manners = field(default_factory=Manners)
 
 
+class Secrets:
+    """What SASL needs to be unpredictable: nonces, and a key for salts of nobody."""
+
+    def __init__(self, generator: random.Random) -> None:
+        self._random = generator
+        self.key = generator.randbytes(32)
+
+    def nonce(self) -> str:
+        """Another one each time."""
+        return f"{self._random.getrandbits(NONCE_BITS):024x}"
+
+
 def session_options(
-    settings: Settings, hostname: str, entrance: Entrance, nonce: Callable[[], str]
+    settings: Settings, hostname: str, entrance: Entrance, secrets: Secrets
 ) -> SMTPServerOptions:
     """The options of one session."""
     access, limits = settings.access, settings.limits
@@ -65,8 +80,8 @@ def session_options(
         bare_lf="keep" if loose else "refuse",
         smuggling=access.smuggling,
         phrases=entrance.manners.phrases,
-        nonce=nonce,
-        sasl_key=hostname.encode(),
+        nonce=secrets.nonce,
+        sasl_key=secrets.key,
     )
 
 

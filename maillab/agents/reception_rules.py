@@ -17,6 +17,7 @@ from maillab.policy.senders import SenderFacts, judge_sender
 from maillab.policy.settings import Settings
 from maillab.policy.verdict import Verdict
 from maillab.protocol.smtp_phrases import Phrases
+from maillab.protocol.smtp_server_events import RcptTo
 from maillab.wire.smtp import Envelope, Reply, declared_size
 from maillab.wire.smtp_path import Address
 
@@ -60,15 +61,17 @@ class Rules:
         return verdict if counted.accepted else counted
 
     async def judge_recipient(
-        self, caller: Caller, envelope: Envelope, path: Address
+        self, caller: Caller, envelope: Envelope, question: RcptTo
     ) -> Verdict:
         """RCPT."""
+        path = question.path
         facts = RecipientFacts(
             self.ours,
             path,
             client=caller.client,
             user=caller.user,
             sender=envelope.reverse_path,
+            route=question.route,
             now=self.mta.machine.time(),
         )
         verdict = judge_recipient(facts, self.settings)

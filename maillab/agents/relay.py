@@ -13,6 +13,7 @@ Rule 3: when no host could be talked to at all, the destination is not `reached`
 """
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from maillab.agents.machine import Machine
@@ -109,25 +110,27 @@ class Relay:
         trouble = HostUnusable("no mail exchanger has an address")
         host, reached, tried = "", False, False
         most = errand.delivery.max_mx
-        async for candidate in candidates(self.resolver, route, self.addresses, most):
-            if candidate.problem:
-                self._tell_problem(errand, candidate)
-                if not tried:
-                    host = candidate.host
-                    trouble = HostUnusable(candidate.problem, code=candidate.code)
-                continue
-            host, tried = candidate.host, True
-            try:
-                session = await self._open(errand, candidate)
-                reached = True
-                return await self._use(errand, session, fresh=True)
-            except HostUnusable as problem:
-                trouble = problem
-            except SessionEnded as problem:
-                trouble = HostUnusable(f"{host}: {problem}")
-            except OSError as problem:
-                text = f"{host} [{candidate.address}]: {words(problem)}"
-                trouble = HostUnusable(text)
+        found = candidates(self.resolver, route, self.addresses, most)
+        async with aclosing(found):  # else asyncio starts a task to close it
+            async for candidate in found:
+                if candidate.problem:
+                    self._tell_problem(errand, candidate)
+                    if not tried:
+                        host = candidate.host
+                        trouble = HostUnusable(candidate.problem, code=candidate.code)
+                    continue
+                host, tried = candidate.host, True
+                try:
+                    session = await self._open(errand, candidate)
+                    reached = True
+                    return await self._use(errand, session, fresh=True)
+                except HostUnusable as problem:
+                    trouble = problem
+                except SessionEnded as problem:
+                    trouble = HostUnusable(f"{host}: {problem}")
+                except OSError as problem:
+                    text = f"{host} [{candidate.address}]: {words(problem)}"
+                    trouble = HostUnusable(text)
         permanent = trouble.permanent or trouble.code[:1] == "5"
         status = "failed" if permanent else "deferred"
         outcomes = [

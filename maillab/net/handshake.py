@@ -94,6 +94,7 @@ class Dial:
         self._points: dict[str, tuple[PointFacts, ...]] = {"C": (), "S": ()}
         self._theirs: Endpoint | None = None  # the server's end, once it has our SYN
         self._answers = 0  # SYN-ACKs sent
+        self._way: Path | None = None  # of the last SYN
         self.emit(host, "connect", src=self.source, dst=target, to=name)
 
     def emit(self, host: "Host", kind: str, **facts: Any) -> None:
@@ -135,7 +136,7 @@ class Dial:
     def _send_syn(self) -> bool:
         """Returns whether a router will tell that nobody has the address."""
         network = self.host.network
-        path = network.path(self.host, self._flow)
+        path = self._find_way()
         transit = network.transit(path, size=SYN_SIZE, connection=self.id)
         self._tell_way("C", path)
         if not transit.arrives:
@@ -147,6 +148,16 @@ class Dial:
             self.emit(self.host, "syn_fate", latency=latency, lost_at="")
         self._at(transit.latency, self._syn_ends, path, transit)
         return path.fate == "no host"
+
+    def _find_way(self) -> Path:
+        """The way of a SYN. Most SYNs go to dead hosts, on the way of the one before.
+
+        Where rules are on the way, each SYN of a new flow has to ask them anew.
+        """
+        way, network = self._way, self.host.network
+        if way is None or way.steps or way.is_stale(network.version, network.loop.time()):
+            way = self._way = network.path(self.host, self._flow)
+        return way
 
     def _tell_way(self, side: str, path: Path) -> None:
         """Tell the observer which way the packets of a side take, when it is new."""

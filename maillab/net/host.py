@@ -123,7 +123,9 @@ class Host:
 
     def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
         """Tell the observer of this world what happened here."""
-        self.network.emit(kind, self.name, connection, **facts)
+        observer = self.network.observer  # straight: half of all events come this way
+        if observer is not None:
+            observer(kind, self.name, connection, self.network.time_ns, **facts)
 
     # The host itself ------------------------------------------------------------------
 

@@ -18,11 +18,11 @@ Rule 3: when nothing is ready and no timer is set, nothing can ever happen again
 # pyright: reportUnknownArgumentType=false, reportIncompatibleMethodOverride=false
 
 import asyncio
-import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from maillab.errors import Deadlock, Livelock
@@ -100,7 +100,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call `callback(*args)` at `when`; equal times keep the order of the calls."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._sequence += 1
-        heapq.heappush(self._heap, (when, self._sequence, timer))
+        heappush(self._heap, (when, self._sequence, timer))
         timer._scheduled = True
         return timer
 
@@ -122,10 +122,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         heap = self._heap
         if len(heap) > 100 and self._cancelled_timers * 2 > len(heap):
             heap[:] = [timer for timer in heap if not timer[2]._cancelled]
-            heapq.heapify(heap)
+            heapify(heap)
             self._cancelled_timers = 0
         while heap and heap[0][2]._cancelled:
-            heapq.heappop(heap)
+            heappop(heap)
             self._cancelled_timers = max(0, self._cancelled_timers - 1)
 
     def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
@@ -138,8 +138,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     # One step -------------------------------------------------------------------------
 
     def _run_once(self) -> None:
-        self._stop_when_interrupted()
-        self._forget_cancelled()
+        if self.interrupted:
+            self._stop_when_interrupted()
+        if self._cancelled_timers:
+            self._forget_cancelled()
         if self._rate is not None:
             self._poll()
         elif not self._ready and not self._stopping:
@@ -172,10 +174,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._callbacks_now = 0
 
     def _take_due_timers(self) -> None:
-        now = self.time()
         heap, ready = self._heap, self._ready
+        if not heap or (ready and self._rate is None):  # the usual case
+            return
+        now = self.time()
         while heap and heap[0][0] <= now and (self._rate is not None or not ready):
-            handle = heapq.heappop(heap)[2]
+            handle = heappop(heap)[2]
             handle._scheduled = False
             if handle._cancelled:
                 self._cancelled_timers = max(0, self._cancelled_timers - 1)
@@ -189,7 +193,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self._callbacks_now > LIVELOCK_CALLBACKS:
             raise Livelock(self._livelock_report())
         for _ in range(count):
-            self._stop_when_interrupted()
+            if self.interrupted:
+                self._stop_when_interrupted()
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()

@@ -113,6 +113,10 @@ class Network:
         self, path: Path, data: bytes = b"", size: int = 0, connection: str = ""
     ) -> Transit:
         """Send one packet along a path: `data`, in `size` octets on the wire."""
+        if not path.effects:  # the usual case: nothing can happen to it
+            lost = path.fate == "lost"
+            self._noticed(path, 0, connection)
+            return Transit(path.latency, data, lost, path.lost_at)
         size = size or len(data) + HEADERS
         packet = InFlight(self.loop.time(), size, data, self._chance)
         passed, transit = self._affected(path, packet)
@@ -140,12 +144,14 @@ class Network:
         """What the places on the way make of a packet that passed so many effects."""
         for rule, behind in path.counted:
             rule.hits += behind <= passed
+        now = self.loop.time()
         for entry in path.tracked:
-            entry.used = self.loop.time()
-        for memory in path.unsaved:
-            if memory.behind <= passed:
-                self._remember(memory, connection)
-        path.unsaved = tuple(one for one in path.unsaved if one.behind > passed)
+            entry.used = now
+        if path.unsaved:  # the first packet of a flow
+            for memory in path.unsaved:
+                if memory.behind <= passed:
+                    self._remember(memory, connection)
+            path.unsaved = tuple(one for one in path.unsaved if one.behind > passed)
         verdict = path.verdict
         whole = passed == len(path.effects)
         if whole and verdict is not None and verdict.rule is not None:
@@ -197,8 +203,12 @@ class Network:
     def emit(self, kind: str, host: str, connection: str, **facts: Any) -> None:
         """Tell the observer, with the time in nanoseconds."""
         if self.observer is not None:
-            now = round(self.loop.time() * 1e9)
-            self.observer(kind, host, connection, now, **facts)
+            self.observer(kind, host, connection, self.time_ns, **facts)
+
+    @property
+    def time_ns(self) -> int:
+        """Nanoseconds since the world began, as the observer is told them."""
+        return round(self.loop.time() * 1e9)
 
     def new_connection_id(self) -> str:
         """`c1`, `c2`, … in the order of the SYNs."""

@@ -163,7 +163,7 @@ class Path:
         if self.version != version:
             return True
         for tracked in self.tracked:  # noqa: SIM110  (asked for each segment: faster)
-            if tracked.expired(now):
+            if now - tracked.used > tracked.lifetime:  # `expired`, without a call
                 return True
         return False
 

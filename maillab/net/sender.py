@@ -88,18 +88,18 @@ class Sender:
             self._end.emit("path", side=self._end.side, points=facts)
         self._points = facts
 
-    def reaches_peer(self) -> bool:
-        """Does what we send come to the connection at the other end?"""
-        path, peer = self.way(), self._end.peer
+    def reaches_peer(self, path: Path) -> bool:
+        """Does what we send on `path` come to the connection at the other end?"""
+        peer = self._end.peer
         arrived = path.arrives
         same = (arrived.dst, arrived.src) == (peer.local, peer.remote)
         return (path.fate == "tarpit" and peer.held) or (
             path.fate == "delivered" and path.node is peer.host and same
         )
 
-    def _is_caught(self) -> bool:
+    def _is_caught(self, path: Path) -> bool:
         """A tarpit on the way holds what we send, and never lets us go."""
-        return self.way().fate == "tarpit" and not self._end.peer.held
+        return path.fate == "tarpit" and not self._end.peer.held
 
     def close_way(self) -> None:
         """The connection has ended: gateways may forget it soon."""
@@ -116,20 +116,20 @@ class Sender:
     def pump(self) -> None:
         """Send what the window allows of what waits."""
         self._pump_planned = False
-        while self.backlog and not self._blackholed():
+        while self.backlog:
+            path = self.way()  # once for each piece: what it asks takes time
+            if self._lost and not path.effects:
+                return  # what comes behind it would be lost too
             room = self._room()
             if room <= 0:
                 self._plan_pump()
                 return
-            if self.way().effects:
+            if path.effects:
                 room = min(room, MSS)
             piece = bytes(self.backlog[:room])
             del self.backlog[:room]
-            self._send(piece)
-
-    def _blackholed(self) -> bool:
-        """Something is lost, and what comes behind it would be lost too."""
-        return bool(self._lost) and not self.way().effects
+            self._transmit(self._segment(piece, path, is_fin=False), path)
+            self._sent += len(piece)
 
     def _room(self) -> int:
         receiver = self._end.peer.receiver
@@ -144,12 +144,7 @@ class Sender:
             self._pump_planned = True
             self._end.at(when, self._end.pump)
 
-    def _send(self, data: bytes) -> None:
-        self._transmit(self._segment(data, is_fin=False))
-        self._sent += len(data)
-
-    def _segment(self, data: bytes, *, is_fin: bool) -> Segment:
-        path = self.way()
+    def _segment(self, data: bytes, path: Path, *, is_fin: bool) -> Segment:
         wait = max(FIRST_RETRY, 4 * path.latency)
         place = self._window.sent(len(data))
         return Segment(self._sent, data, is_fin, self._loop.time(), wait, place)
@@ -158,16 +153,17 @@ class Sender:
         """FIN, behind all that was sent."""
         if not self.fin_sent:
             self.fin_sent = True
-            self._transmit(self._segment(b"", is_fin=True))
+            path = self.way()
+            self._transmit(self._segment(b"", path, is_fin=True), path)
 
     def send_reset(self) -> None:
         """RST. Nobody sends it again."""
         self.fin_sent = True
         self.forget()
-        end = self._end
-        transit = self._transit(b"")
-        arrives = transit.arrives and self.reaches_peer()
-        facts = {} if arrives else self._lost_at(transit)
+        end, path = self._end, self.way()
+        transit = self._transit(path, b"")
+        arrives = transit.arrives and self.reaches_peer(path)
+        facts = {} if arrives else lost_at(path, transit)
         latency = round(transit.latency * 1e9) if arrives else NEVER
         end.emit("reset", side=end.side, latency=latency, **facts)
         if arrives:
@@ -183,20 +179,20 @@ class Sender:
 
     # One piece ------------------------------------------------------------------------
 
-    def _transit(self, data: bytes) -> Transit:
-        return self._end.host.network.transit(self.way(), data, connection=self._end.id)
+    def _transit(self, path: Path, data: bytes) -> Transit:
+        return self._end.host.network.transit(path, data, connection=self._end.id)
 
-    def _transmit(self, segment: Segment) -> None:
+    def _transmit(self, segment: Segment, path: Path) -> None:
         """Put a piece on the wire; when it is lost, plan to send it again."""
-        end, path = self._end, self.way()
-        transit = self._transit(segment.data)
+        end = self._end
+        transit = self._transit(path, segment.data)
         arrives = transit.arrives and path.fate in ("delivered", "tarpit")
-        arrives = arrives and not self._is_caught()
-        self._tell(segment, transit, arrives=arrives)
+        arrives = arrives and not self._is_caught(path)
+        self._tell(segment, transit, None if arrives else path)
         if transit.cut_at is not None:
             self._cut(transit)
             return
-        if arrives and not self.reaches_peer():
+        if arrives and not self.reaches_peer(path):
             self._stray(path, transit.latency)
             return
         if arrives:
@@ -210,11 +206,11 @@ class Sender:
         self._refused(segment, path, transit.latency)
         self._await_retry(segment)
 
-    def _tell(self, segment: Segment, transit: Transit, *, arrives: bool) -> None:
+    def _tell(self, segment: Segment, transit: Transit, lost_on: Path | None) -> None:
         """Tell the observer what leaves, and what becomes of it."""
         end = self._end
-        facts: dict[str, Any] = {} if arrives else self._lost_at(transit)
-        latency = round(transit.latency * 1e9) if arrives else NEVER
+        facts: dict[str, Any] = lost_at(lost_on, transit) if lost_on else {}
+        latency = NEVER if lost_on else round(transit.latency * 1e9)
         if segment.is_fin:
             end.emit("fin", side=end.side, latency=latency, **facts)
             return
@@ -222,11 +218,6 @@ class Sender:
             facts["arrived"] = transit.data
         at, data = segment.offset, segment.data
         end.emit("bytes", side=end.side, offset=at, data=data, latency=latency, **facts)
-
-    def _lost_at(self, transit: Transit) -> dict[str, Any]:
-        """Where it was lost; only told where there is a way to show."""
-        path = self.way()
-        return {"lost_at": transit.lost_at or path.lost_at} if path.points else {}
 
     def _deliver(self, segment: Segment, transit: Transit) -> None:
         peer, arrival = self._end.peer, self._arrival(transit.latency)
@@ -257,6 +248,8 @@ class Sender:
 
     def _acknowledged(self, segment: Segment) -> None:
         """A piece got through: those lost before it may be sent again sooner."""
+        if not self._lost:  # the usual case
+            return
         if segment in self._lost:
             first = segment is self._lost[0]
             self._lost.remove(segment)
@@ -273,14 +266,15 @@ class Sender:
         if segment not in self._lost:
             return
         patience = ORPHAN_PATIENCE if self._end.gone else PATIENCE
-        if self._is_caught():  # it answers: our window is closed
+        path = self.way()
+        if self._is_caught(path):  # it answers: our window is closed
             patience = math.inf
         if self._loop.time() - segment.first_sent >= patience - 1e-6:
             self.forget()
             self._end.give_up(self.error or os_error(errno.ETIMEDOUT))
             return
         segment.wait = min(segment.wait * 2, LONGEST_RETRY)
-        self._transmit(segment)
+        self._transmit(segment, path)
         self._end.pump()
 
     # When the network answers ---------------------------------------------------------
@@ -351,3 +345,8 @@ class Sender:
         self._end.host.network.emit(
             "cut", place, self._end.id, to_client=to_client, to_server=to_server
         )
+
+
+def lost_at(path: Path, transit: Transit) -> dict[str, Any]:
+    """Where a piece was lost; only told where there is a way to show."""
+    return {"lost_at": transit.lost_at or path.lost_at} if path.points else {}

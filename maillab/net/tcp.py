@@ -85,7 +85,11 @@ class Endpoint(asyncio.Transport):
 
     def emit(self, kind: str, **facts: Any) -> None:
         """Tell the observer about this connection."""
-        self.host.network.emit(kind, self.host.name, self.id, **facts)
+        network = self.host.network
+        if network.observer is not None:  # straight: a quarter of all events
+            network.observer(
+                kind, self.host.name, self.id, network.time_ns, **facts
+            )
 
     # asyncio.Transport ----------------------------------------------------------------
 

@@ -125,8 +125,9 @@ def judge_way(visit: Visit, way: str, user: str, settings: Settings) -> Verdict 
     reason = f'the range "{one.name}" lets mail go {_words(way)}'
     if way in one.login_for:
         reason += f", and {user} is logged in"
+    name, rfc = reply_names.RECIPIENT_OK, "RFC 5321 §7.9"
     return Verdict(
-        "accept", reason, "2.1.5", "RFC 5321 §7.9", "", "IP range", f"{setting}.relays"
+        "accept", reason, "2.1.5", rfc, name, "IP range", f"{setting}.relays"
     )
 
 

@@ -53,10 +53,11 @@ class MailFrom(Question):
 
 @dataclass(frozen=True, slots=True)
 class RcptTo(Question):
-    """Do we take mail for this recipient?"""
+    """Do we take mail for this recipient? `route`: a source route (not followed)."""
 
     path: Address
     parameters: Parameters
+    route: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

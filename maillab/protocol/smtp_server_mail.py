@@ -16,7 +16,7 @@ from maillab.protocol.smtp_server_events import (
     Verify,
 )
 from maillab.wire.smtp import Reply
-from maillab.wire.smtp_path import checked_client_name
+from maillab.wire.smtp_path import checked_client_name, source_route
 
 if TYPE_CHECKING:
     from maillab.protocol.smtp_server import SMTPServer
@@ -59,7 +59,8 @@ def rcpt(server: "SMTPServer", argument: str) -> Question:
     domains = {*transaction.domains(), path.domain.lower()}
     if 0 < options.max_domains < len(domains):  # RFC 9422 §4.3
         server.reject("too-many-domains", limit=options.max_domains)
-    return RcptTo(path, parameters)
+    route = source_route(argument.partition(":")[2].strip())
+    return RcptTo(path, parameters, route)
 
 
 @command("RSET", rfc="RFC 5321 §4.1.1.5")

@@ -65,9 +65,12 @@ class _Reader:
         """Every refusal."""
         for event in events:
             match event.kind:
+                case "connect":
+                    self._clients[event.connection] = event["src"][0]
                 case "accept":
                     self._servers[event.connection] = event.host
-                    self._clients[event.connection] = event["src"][0]
+                    if event.get("src"):  # as the server sees it, behind NAT
+                        self._clients[event.connection] = event["src"][0]
                 case "policy":
                     self._note_verdict(event)
                 case "line" if self._servers.get(event.connection) == event.host:
@@ -103,7 +106,7 @@ class _Reader:
             event.number,
             connection,
             event.host,
-            self._clients[connection],
+            self._clients.get(connection, ""),
             self._commands.get(connection, ""),
             reply,
             clean(event["why"]),

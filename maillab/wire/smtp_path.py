@@ -127,6 +127,18 @@ def parse_path(text: str) -> tuple[Address, str]:
     return Address(unquoted(match["local"]), checked_domain(match["domain"])), rest
 
 
+def source_route(text: str) -> tuple[str, ...]:
+    """The hosts of a source route, which `parse_path` ignores (RFC 5321 appendix C).
+
+    >>> source_route("<@a.example,@b.example:ann@example.org>")
+    ('a.example', 'b.example')
+    """
+    hosts, colon, _ = text.removeprefix("<").partition(":")
+    if not text.startswith("<@") or not colon:
+        return ()
+    return tuple(host.removeprefix("@") for host in hosts.split(","))
+
+
 def checked_domain(text: str) -> str:
     """Return a domain or an address literal as it is, or raise ValueError.
 

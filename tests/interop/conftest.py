@@ -10,9 +10,14 @@ import pytest
 from maillab import open_world
 from maillab.gateway.live import Live
 from maillab.store.mailboxes import StoredMessage
+from maillab.world.files import find_scenario, load
+from maillab.world.mail_tables import MailTable
+from maillab.world.scenario import LoadedScenario
+from maillab.world.world import World
 from tests.worlds import Journal, arrived
 
 ALICE, BOB = "alice@alpha.example", "bob@beta.example"
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
 SERVERS = {ALICE: "mail.alpha.example", BOB: "mx.beta.example"}
 
 
@@ -40,6 +45,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with Live(world) as live:
             yield Site(live, tmp_path_factory.mktemp("site"))
         assert Journal(world).failures == []
+
+
+@pytest.fixture(scope="module")
+def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The same world; alpha's server knows every mechanism of AUTH, and LMTP."""
+    with equipped_world() as world:
+        with Live(world) as live:
+            yield Site(live, tmp_path_factory.mktemp("equipped"))
+        assert Journal(world).failures == []
+
+
+def equipped_world() -> World:
+    """See the fixture `equipped`."""
+    loaded = load(find_scenario("two-domains"))
+    hosts = dict(loaded.scenario.hosts)
+    alpha = hosts[SERVERS[ALICE]]
+    changed = {
+        "serves": [*alpha.serves, "lmtp"],
+        "reversible_passwords": True,  # for CRAM-MD5
+        "mail": MailTable.model_validate({"access": {"mechanisms": MECHANISMS}}),
+    }
+    hosts[SERVERS[ALICE]] = alpha.model_copy(update=changed)
+    scenario = loaded.scenario.model_copy(update={"hosts": hosts})
+    return World(LoadedScenario(loaded.file, loaded.text, scenario))
 
 
 def run(*command: str | Path, code: int = 0) -> str:

@@ -1,6 +1,7 @@
 """A real Postfix of our own: its own configuration, queue and ports, on loopback.
 
-Goes in: settings of main.cf, ports. Comes out: a running Postfix, stopped at the end.
+Goes in: settings of main.cf, services of master.cf. Comes out: a running Postfix,
+stopped at the end. It has a certificate of the lab's CA, and trusts that CA.
 
 Postfix starts as root only: without root, or without the program, tests are skipped.
 """
@@ -10,12 +11,18 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from maillab.net.ca import KEYS, ca_certificate_pem, certificate_pem
+
+NAME = "mx1.gamma.example"  # in its certificate
 DAEMONS = "/usr/lib/postfix/sbin"
 USUAL = {
     "compatibility_level": "3.6",
@@ -62,6 +69,36 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 """
 
 
+QUEUES = ("maildrop", "incoming", "active", "deferred")
+PATIENCE = 30.0  # seconds
+Found = TypeVar("Found")
+
+
+def wait_for(look: Callable[[], Found]) -> Found:
+    """Look until there is something: real queues and folders tell nobody."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise TimeoutError("nothing came")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One more line of master.cf: a way in ("smtpd") or out ("smtp"), with settings."""
+
+    name: str
+    program: str = "smtpd"
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def line(self, where: str) -> str:
+        options = "".join(f" -o {{ {k} = {v} }}" for k, v in self.settings.items())
+        private = "n" if self.program == "smtpd" else "-"
+        return f"{where} {private} - n - - {self.program}{options}\n"
+
+
 def free_port() -> int:
     """A port that nobody has at this moment."""
     with socket.socket() as probe:
@@ -70,21 +107,35 @@ def free_port() -> int:
 
 
 class Postfix:
-    """A running Postfix: `port` of its smtpd, its mail folders and its log."""
+    """A running Postfix: `port` of its smtpd, its mail folders and its log.
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    ports  of further services that are ways in, by their names
+    """
+
+    def __init__(
+        self, folder: Path, services: tuple[Service, ...], settings: dict[str, str]
+    ) -> None:
         self.folder = folder
-        self.port = free_port()
+        inside = [one for one in services if one.program == "smtpd"]
+        self.ports = {one.name: free_port() for one in (Service("usual"), *inside)}
+        self.port = self.ports["usual"]
         self.etc = folder / "etc"
         self.log = folder / "mail.log"
         self.mail = folder / "mail"  # of virtual users
-        self._write(settings)
-
-    def _write(self, settings: dict[str, str]) -> None:
         for name in ("etc", "queue", "data", "mail"):
-            (self.folder / name).mkdir()
-        shutil.chown(self.folder / "data", "postfix")
+            (folder / name).mkdir()
+        shutil.chown(folder / "data", "postfix")
         os.chown(self.mail, 5000, 5000)
+        self._write_keys()
+        self._write_settings(settings)
+        self._write_services(services)
+
+    def _write_keys(self) -> None:
+        chain = (KEYS / "server.pem").read_bytes() + certificate_pem((NAME,))
+        (self.etc / "chain.pem").write_bytes(chain)
+        (self.etc / "ca.pem").write_bytes(ca_certificate_pem())
+
+    def _write_settings(self, settings: dict[str, str]) -> None:
         own = {
             "queue_directory": str(self.folder / "queue"),
             "data_directory": str(self.folder / "data"),
@@ -93,11 +144,29 @@ class Postfix:
             "virtual_mailbox_base": str(self.mail),
             "virtual_uid_maps": "static:5000",
             "virtual_gid_maps": "static:5000",
+            "smtpd_tls_chain_files": str(self.etc / "chain.pem"),
+            "smtp_tls_CAfile": str(self.etc / "ca.pem"),
         }
         lines = [f"{k} = {v}" for k, v in (USUAL | own | settings).items()]
-        (self.etc / "main.cf").write_text("\n".join(lines) + "\n")
-        smtpd = f"127.0.0.1:{self.port} inet n - n - - smtpd"
-        (self.etc / "master.cf").write_text(smtpd + SERVICES)
+        (self.etc / "main.cf").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def _write_services(self, services: tuple[Service, ...]) -> None:
+        lines = [Service("usual").line(self._entrance("usual"))]
+        for one in services:
+            out = f"{one.name} unix"
+            lines.append(
+                one.line(self._entrance(one.name) if one.name in self.ports else out)
+            )
+        (self.etc / "master.cf").write_text("".join(lines) + SERVICES, "utf-8")
+
+    def _entrance(self, name: str) -> str:
+        return f"127.0.0.1:{self.ports[name]} inet"
+
+    def change(self, **settings: str) -> None:
+        """Change main.cf, and let it be read again."""
+        with (self.etc / "main.cf").open("a") as file:
+            file.writelines(f"{key} = {value}\n" for key, value in settings.items())
+        self.command("reload")
 
     def command(self, *words: str) -> str:
         """Run `postfix …` with this configuration."""
@@ -119,9 +188,30 @@ class Postfix:
         """Try everything in the queue now."""
         self.command("flush")
 
+    @property
+    def queued(self) -> list[Path]:
+        """The messages in its queue."""
+        folders = (self.folder / "queue" / one for one in QUEUES)
+        return [file for one in folders for file in one.rglob("*") if file.is_file()]
+
+    def letters(self, user: str) -> list[bytes]:
+        """What lies in a user's Maildir."""
+        return [file.read_bytes() for file in self.mail.glob(f"{user}/new/*")]
+
+    def arrived(self, user: str, text: str) -> bytes:
+        """Wait for a letter with this text; its lines end as mail's do."""
+
+        def look() -> list[bytes]:
+            return [one for one in self.letters(user) if text.encode() in one]
+
+        try:
+            return wait_for(look)[-1].replace(b"\n", b"\r\n")
+        except TimeoutError:
+            raise AssertionError(f"{text!r} did not arrive\n{self.logged()}") from None
+
 
 @contextmanager
-def running_postfix(**settings: str) -> Iterator[Postfix]:
+def running_postfix(*services: Service, **settings: str) -> Iterator[Postfix]:
     """Start Postfix, and stop it."""
     if shutil.which("postfix") is None:
         pytest.skip("postfix is not installed")
@@ -130,7 +220,7 @@ def running_postfix(**settings: str) -> Iterator[Postfix]:
     with tempfile.TemporaryDirectory(prefix="postfix-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        postfix = Postfix(folder, settings)
+        postfix = Postfix(folder, services, settings)
         postfix.command("start")
         try:
             yield postfix
