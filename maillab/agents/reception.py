@@ -162,7 +162,7 @@ class SMTPSession:
             return
         self._tell("connection", verdict)
         if verdict.rule == "ban" and self.settings.defence.tell_bans == "drop":
-            self.engine.closed = True
+            self.engine.abandon()
             self.stream.reset()
             return
         self.engine.answer(self._in_words(verdict))

@@ -11,6 +11,7 @@ Rule 2: how long an answer may take depends on the command (RFC 5321 §4.5.3.2).
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from maillab.agents.conversation import Conversation
 from maillab.agents.machine import Machine, Stream
@@ -70,7 +71,8 @@ class SMTPDialogue:
         wishes: Wishes | None = None,
     ) -> None:
         self.stream = stream
-        self._random = machine.random(f"nonce {stream.id}")
+        self._machine = machine
+        self._random: Random | None = None  # seeding takes time: most never log in
         self.engine = SMTPClient(
             implicit_tls=implicit_tls, lmtp=lmtp, wishes=wishes, nonce=self._nonce
         )
@@ -152,6 +154,8 @@ class SMTPDialogue:
                 return event.reply
 
     def _nonce(self) -> str:
+        if self._random is None:
+            self._random = self._machine.random(f"nonce {self.stream.id}")
         return f"{self._random.getrandbits(144):036x}"
 
     async def _next(self) -> Event:

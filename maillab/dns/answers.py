@@ -7,7 +7,7 @@ else (RFC 5452 §6): other records in a response are not even read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -36,6 +36,7 @@ class Answer:
     ttl      how long it may be kept, in seconds
     chain    the CNAME records that led there; `aliases` are their targets
     soa      in a denial: the SOA that says how long it may be kept (RFC 2308 §3)
+    words    `records`, if somebody has written them down already (a cache has)
     """
 
     question: str
@@ -46,11 +47,20 @@ class Answer:
     ttl: float = 0.0
     chain: tuple[dns.rrset.RRset, ...] = ()
     soa: dns.rrset.RRset | None = None
+    words: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def records(self) -> list[str]:
         """The record data in presentation format."""
-        return texts(self.rrset)
+        return texts(self.rrset) if self.words is None else list(self.words)
+
+    @property
+    def texts(self) -> list[str]:
+        """`MX 10 mx.beta.example.`, for the trace."""
+        if self.rrset is None:
+            return []
+        kind = self.rrset.rdtype.name
+        return [f"{kind} {text}" for text in self.records]
 
     @property
     def temporary(self) -> bool:
@@ -203,14 +213,6 @@ def with_chain(
     ttl = min([answer.ttl, *(float(link.ttl) for link in chain)])
     text = text_of(question)
     return replace(answer, question=text, aliases=aliases, ttl=ttl, chain=tuple(chain))
-
-
-def record_texts(rrset: dns.rrset.RRset | None) -> list[str]:
-    """`MX 10 mx.beta.example.`, for the trace."""
-    if rrset is None:
-        return []
-    kind = rrset.rdtype.name
-    return [f"{kind} {text}" for text in texts(rrset)]
 
 
 # Names --------------------------------------------------------------------------------

@@ -9,13 +9,12 @@ import random
 import struct
 from typing import Any, NamedTuple, Protocol
 
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 from dns.rdatatype import RdataType
 
-from maillab.dns.server import EDNS_SIZE, PORT, to_wire
+from maillab.dns.server import EDNS_SIZE, PORT, parse, to_wire
 
 TIMEOUT = 5.0  # seconds for each attempt (resolv.conf's default)
 ATTEMPTS = 2
@@ -151,11 +150,3 @@ async def read_message(stream: Any) -> bytes:
             break
         data += more
     return bytes(data[2:])
-
-
-def parse(data: bytes) -> dns.message.Message | None:
-    """A DNS message, or None when it is none."""
-    try:
-        return dns.message.from_wire(data)
-    except (dns.exception.DNSException, ValueError):
-        return None

@@ -31,7 +31,7 @@ from maillab.dns.server import (
     begin,
     cut_off,
     format_error,
-    read_query,
+    parse,
     render,
     size_limit,
 )
@@ -93,7 +93,7 @@ class NameServer:
 
     def take(self, wire: bytes, reply: Reply, *, by_udp: bool) -> None:
         """Answer a query: at once, or, when others must be asked, later."""
-        query = read_query(wire)
+        query = parse(wire)
         if query is None:
             error = format_error(wire)
             if error is not None:

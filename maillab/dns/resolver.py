@@ -28,7 +28,6 @@ from maillab.dns.answers import (
     read_answer,
     read_referral,
     read_status,
-    record_texts,
     text_of,
     with_chain,
 )
@@ -116,7 +115,7 @@ class Resolver:
     async def look_up(self, question: dns.name.Name, kind: RdataType) -> Answer:
         """The same for a name in dnspython's words."""
         errand = Errand(self._asker.time() + self._time_limit)
-        owner, chain, seen = question, list[dns.rrset.RRset](), {question}
+        owner, chain, seen = question, list[dns.rrset.RRset](), [question]
         for _ in range(MAX_CNAMES + 1):
             answer = await self._resolve_one(owner, kind, errand)
             if answer.rrset is None or not is_alias(answer, kind):
@@ -125,7 +124,7 @@ class Resolver:
             owner = target_of(answer.rrset)
             if owner in seen:
                 break
-            seen.add(owner)
+            seen.append(owner)
         failed = Answer(text_of(question), kind.name, "SERVFAIL")
         return with_chain(failed, question, chain)
 
@@ -291,7 +290,7 @@ def said(step: Step) -> str:
     status = status_of(response, owner, kind)
     below = read_referral(response, owner, step.zone) if response is not None else None
     if status.rrset is not None and status.status == "NOERROR":
-        return f"answer: {', '.join(record_texts(status.rrset))}"
+        return f"answer: {', '.join(status.texts)}"
     if status.status == "referral" and below is not None:
         return f"referral to {text_of(below[0].zone)}: {servers_text(below[0])}"
     return "no answer" if status.status == "timeout" else status.status
@@ -306,7 +305,7 @@ def tell(
         question=answer.question,
         type=answer.rdtype,
         rcode=answer.status,
-        answers=record_texts(answer.rrset),
+        answers=answer.texts,
         server=server,
         cached=cached,
         transport=transport,

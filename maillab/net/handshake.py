@@ -126,12 +126,31 @@ class Dial:
             if attempt:
                 self.emit(self.host, "syn", attempt=attempt)
             told = self._send_syn()  # that nobody is there, by its router
-            await asyncio.wait([self._answer], timeout=None if told else wait)
-            if self._answer.done():
+            if await self._is_answered(None if told else wait):
                 return
         error = os_error(errno.ETIMEDOUT)
         self.emit(self.host, "timed_out", reason=str(error.strerror), by="")
         raise error
+
+    async def _is_answered(self, within: float | None) -> bool:
+        """Wait. What `asyncio.wait` does, which takes three times as long."""
+        if self._answer.done():
+            return True
+        loop, news = self.host.loop, self.host.loop.create_future()
+
+        def wake(_: object = None) -> None:
+            if not news.done():
+                news.set_result(None)
+
+        timer = None if within is None else loop.call_later(within, wake)
+        self._answer.add_done_callback(wake)
+        try:
+            await news
+        finally:
+            self._answer.remove_done_callback(wake)
+            if timer is not None:
+                timer.cancel()
+        return self._answer.done()
 
     def _send_syn(self) -> bool:
         """Returns whether a router will tell that nobody has the address."""
@@ -155,7 +174,11 @@ class Dial:
         Where rules are on the way, each SYN of a new flow has to ask them anew.
         """
         way, network = self._way, self.host.network
-        if way is None or way.steps or way.is_stale(network.version, network.loop.time()):
+        if (
+            way is None
+            or way.steps
+            or way.is_stale(network.version, network.loop.time())
+        ):
             way = self._way = network.path(self.host, self._flow)
         return way
 

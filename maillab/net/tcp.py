@@ -87,9 +87,7 @@ class Endpoint(asyncio.Transport):
         """Tell the observer about this connection."""
         network = self.host.network
         if network.observer is not None:  # straight: a quarter of all events
-            network.observer(
-                kind, self.host.name, self.id, network.time_ns, **facts
-            )
+            network.observer(kind, self.host.name, self.id, network.time_ns, **facts)
 
     # asyncio.Transport ----------------------------------------------------------------
 

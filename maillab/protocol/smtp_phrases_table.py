@@ -29,6 +29,7 @@ SESSION: tuple[Row, ...] = (
         "4.4.2",
         "{hostname} timeout, closing the connection",
         "RFC 5321 §4.5.3.2.7",
+        "silent for longer than limits.idle",
     ),
     (
         "shutting-down",
@@ -208,13 +209,21 @@ MAIL: tuple[Row, ...] = (
 )
 
 LIMITS: tuple[Row, ...] = (
-    ("too-big", 552, "5.3.4", "Message size exceeds the maximum", "RFC 1870 §6.1"),
+    (
+        "too-big",
+        552,
+        "5.3.4",
+        "Message size exceeds the maximum",
+        "RFC 1870 §6.1",
+        "more than limits.message_size allows",
+    ),
     (
         "session-too-big",
         452,
         "4.3.1",
         "Too many octets for one session",
         "RFC 1870 §6.1",
+        "more than limits.session_size allows",
     ),
     (
         "too-many-recipients",
@@ -222,6 +231,7 @@ LIMITS: tuple[Row, ...] = (
         "4.5.3",
         "Too many recipients",
         "RFC 5321 §4.5.3.1.10",
+        "more than limits.recipients allows",
     ),
     ("too-many-domains", 452, "4.5.3", "Too many domains", "RFC 9422 §4.3"),
     (
@@ -230,6 +240,7 @@ LIMITS: tuple[Row, ...] = (
         "4.5.3",
         "Too many messages: start another session",
         "RFC 9422 §4.1",
+        "more than limits.messages allows",
     ),
     (
         "text-line-too-long",
@@ -271,7 +282,14 @@ TRUST: tuple[Row, ...] = (
     ("login-cancelled", 501, "5.7.0", "Authentication cancelled", "RFC 4954 §4"),
     ("login-twice", 503, "5.5.1", "Already authenticated", "RFC 4954 §4"),
     ("bad-response", 501, "5.5.2", "{detail}", "RFC 4954 §4"),
-    ("unknown-mechanism", 504, "5.5.4", "Mechanism not offered", "RFC 4954 §4"),
+    (
+        "unknown-mechanism",
+        504,
+        "5.5.4",
+        "Mechanism not offered",
+        "RFC 4954 §4",
+        "access.mechanisms does not name it",
+    ),
     ("tls-twice", 503, "5.5.1", "TLS is active already", "RFC 3207 §4.2"),
     (
         "tls-required",
@@ -279,6 +297,7 @@ TRUST: tuple[Row, ...] = (
         "5.7.0",
         "Must issue a STARTTLS command first",
         "RFC 3207 §4",
+        "access.tls_required names this port",
     ),
     (
         "tls-required-for-auth",
@@ -286,6 +305,7 @@ TRUST: tuple[Row, ...] = (
         "5.7.11",
         "Encryption required for authentication: use STARTTLS",
         "RFC 4954 §6",
+        "access.plain_login is off",
     ),
     (
         "requiretls-impossible",

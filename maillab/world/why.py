@@ -4,7 +4,9 @@ Goes in: a refusal of the trace, and how the server is configured. Comes out: a 
 that says who refused what, by which rule, where that is configured, and the RFC.
 """
 
+import re
 import tomllib
+from dataclasses import fields, replace
 from typing import Any, cast
 
 from maillab.errors import LabError
@@ -14,6 +16,9 @@ from maillab.trace.why import Refusal
 from maillab.world.personality import Personality, Word, shown_value, value_at
 from maillab.world.positions import line_of
 from maillab.world.scenario import LoadedScenario
+
+SECTIONS = "|".join(field.name for field in fields(Settings))
+SETTING = re.compile(rf"\b(?:{SECTIONS})(?:\.[a-z_0-9]+)+")
 
 
 class Why(View):
@@ -69,10 +74,21 @@ def explain_refusal(
     settings: Settings | None,
 ) -> Why:
     """Add to a refusal what the scenario file and the personality say of it."""
-    if clothes is None or settings is None or not refusal.setting:
+    if clothes is None or settings is None:
+        return Why(refusal, "", None)
+    refusal = with_setting(refusal)
+    if not refusal.setting:
         return Why(refusal, "", None)
     word = find_word(clothes, refusal.setting)
     return Why(refusal, origin_of(refusal, loaded, clothes, settings), word)
+
+
+def with_setting(refusal: Refusal) -> Refusal:
+    """An engine's own refusals name the setting in the reason."""
+    found = SETTING.search(refusal.reason)
+    if refusal.setting or found is None:
+        return refusal
+    return replace(refusal, setting=found[0])
 
 
 def origin_of(

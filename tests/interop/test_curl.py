@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.interop.conftest import ALICE, BOB, run
+from tests.interop.conftest import ALICE, BOB, MECHANISMS, run
 
 pytestmark = [
     pytest.mark.interop,
@@ -33,12 +33,12 @@ def curl(site, who, scheme, path="", *options, **expected):
     return run("curl", "-sS", "--url", url, *login, *safe, *options, **expected)
 
 
-def send(site, folder, subject, scheme="smtps", **expected):
+def send(site, folder, subject, scheme="smtps", *options, **expected):
     file = folder / "letter"
     head = f"From: {ALICE}\nTo: {BOB}\nSubject: {subject}\n\n"
     file.write_text(head + "Dots:\n.\n..\n", "utf-8", newline="\r\n")
     envelope = ("--mail-from", ALICE, "--mail-rcpt", BOB, "-T", file)
-    return curl(site, ALICE, scheme, "pc.example", *envelope, **expected)
+    return curl(site, ALICE, scheme, "pc.example", *envelope, *options, **expected)
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
@@ -67,6 +67,24 @@ def test_curl_reads_by_imap(site, tmp_path, scheme):
     assert f"Subject: for {scheme}" in curl(site, BOB, scheme, f"INBOX;UID={uid}")
     found = curl(site, BOB, scheme, f"INBOX?SUBJECT%20%22for%20{scheme}%22")
     assert found.startswith("* SEARCH ")
+
+
+def has_scram():
+    return (
+        "gsasl" in subprocess.run(["curl", "-V"], capture_output=True).stdout.decode()
+    )
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_curl_logs_in_by_every_mechanism(equipped, tmp_path, scheme, mechanism):
+    if mechanism.startswith("SCRAM") and not has_scram():
+        pytest.skip("this curl was made without SCRAM")
+    chosen = ("--login-options", f"AUTH={mechanism}", "-v")
+    subject = f"{mechanism} by {scheme}"
+    said = send(equipped, tmp_path, subject, scheme, *chosen)
+    assert f"> AUTH {mechanism}" in said
+    equipped.arrived(f"Subject: {subject}\r\n")
 
 
 def test_curl_stores_a_message_by_imap(site, tmp_path):
