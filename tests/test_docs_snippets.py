@@ -30,7 +30,10 @@ def lab(tmp_path):
     return file
 
 
-@pytest.mark.parametrize("page", ["dns.md", "faults.md", "live.md", "writing-labs.md"])
+PAGES = ["dns.md", "faults.md", "live.md", "mail-servers.md", "writing-labs.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_lines_of_a_page_work_one_after_the_other(page, lab, monkeypatch):
     monkeypatch.chdir(lab.parent)  # some lines write files
     names = {"maillab": maillab, "letter": letter(), "some_coroutine": some_coroutine}

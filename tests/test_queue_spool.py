@@ -4,6 +4,8 @@ A disk that forgets stands in for the real one: the world stops before each of i
 steps, and what was not synced is lost, kept, or torn.
 """
 
+import errno
+
 import pytest
 
 from maillab.errors import LabError
@@ -218,6 +220,68 @@ def test_what_is_appended_after_a_torn_line_counts(tmp_path):
     [entry] = spool.entries.values()
     spool.settle(entry, [entry.recipients[0]])
     assert waiting(Spool(disk)) == {("ID1", EVE)}
+
+
+class FullDisk(ForgetfulDisk):
+    """Has no room at the step `full_at`: half of it is written."""
+
+    full_at = 0
+
+    def step(self):
+        super().step()
+        if self.steps == self.full_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(self, name, data):
+        self.files[name] = File(data[: len(data) // 2])
+        super().write(name, data)
+
+    def append(self, name, data):
+        file = self.files[name]
+        before, file.now = file.now, file.now + data[: len(data) // 2]
+        self.step()
+        file.now = before + data
+
+
+@pytest.mark.parametrize("full_at", range(1, 5))
+def test_a_full_disk_leaves_nothing_of_a_message_that_was_not_taken(full_at):
+    disk = FullDisk()
+    spool = Spool(disk)
+    disk.full_at = disk.steps + full_at
+    with pytest.raises(OSError, match="No space left"):
+        spool.add(letter(1, BOB))
+    assert len(spool) == 0
+    assert disk.names() == []
+    spool.add(letter(1, BOB))
+    assert waiting(Spool(disk)) == {("ID1", BOB)}
+
+
+@pytest.mark.parametrize("full_at", [1, 2])
+def test_what_is_noted_after_the_disk_was_full_counts(full_at):
+    disk = FullDisk()
+    spool = Spool(disk)
+    entry = letter(1, BOB, EVE)
+    spool.add(entry)
+    disk.full_at = disk.steps + full_at
+    with pytest.raises(OSError, match="No space left"):
+        spool.note(entry)
+    entry.held = True
+    spool.note(entry)
+    spool.settle(entry, [entry.recipients[0]])
+    again = Spool(disk)
+    assert waiting(again) == {("ID1", EVE)}
+    assert again.entries["ID1"].held
+    assert again.damaged == []
+
+
+def test_a_damaged_file_is_not_overwritten_when_its_id_comes_up_again(tmp_path):
+    disk = RealDisk(tmp_path)
+    disk.write("ID1.mail", b"what is this?")
+    spool = Spool(disk)
+    spool.add(letter(1, BOB))
+    assert waiting(Spool(disk)) == {("ID1", BOB)}
+    assert disk.read("ID1.mail.damaged") == b"what is this?"
+    assert spool.damaged == ["ID1.mail.damaged"]
 
 
 def test_two_processes_cannot_open_one_spool(tmp_path):

@@ -13,12 +13,15 @@ from maillab.agents.machine import Machine, Stream
 from maillab.agents.serving import Security, Session, serve
 from maillab.policy.verdict import Verdict
 from maillab.store.accounts import Account, Directory, Event, Login, Stop
+from maillab.wire.sasl import Credentials
 
 FAREWELLS: dict[Event, str] = {
     "disabled": "Your account was disabled",
     "removed": "Your account was removed",
     "password": "Your password was changed, log in again",
 }
+BANNED = Login(None, "the client is banned: nobody looks at its password")
+TOO_OFTEN = "Too many wrong passwords"
 
 
 class Door(Protocol):
@@ -32,15 +35,23 @@ class Door(Protocol):
         """A session that was admitted has ended."""
         ...
 
+    def is_silent(self, verdict: Verdict) -> bool:
+        """Whoever is refused by this verdict hears nothing at all."""
+        ...
+
+    def ban_of(self, address: str) -> Any:
+        """The ban of a client, None when there is none."""
+        ...
+
     def note_login(self, address: str, ok: bool, user: str) -> Any:
-        """Somebody tried to log in."""
+        """Somebody tried to log in; the ban, when this was once too often."""
         ...
 
 
 class Access:
     """Serves all accounts of a directory on one machine.
 
-    plain_login    passwords may be sent without TLS
+    plain_login    passwords may be sent without TLS; a function: asked at each session
     faults         what shall go wrong, if anything
     door           who may connect; None: everybody. Set it before the first session
     """
@@ -54,14 +65,20 @@ class Access:
         directory: Directory,
         security: Security | None = None,
         *,
-        plain_login: bool = False,
+        plain_login: bool | Callable[[], bool] = False,
         faults: Faults | None = None,
     ) -> None:
         self.machine = machine
         self.directory = directory
         self.security = security or Security()
-        self.plain_login = plain_login
+        self._plain_login = plain_login
         self.faults = faults
+
+    @property
+    def plain_login(self) -> bool:
+        """Passwords may be sent without TLS, in a session that begins now."""
+        plain = self._plain_login
+        return plain() if callable(plain) else plain
 
     async def hold(self, stream: Stream, session: Session, refusal: Any) -> None:
         """Hold one session, or refuse it when the door is closed to this client."""
@@ -73,6 +90,10 @@ class Access:
         if not verdict.accepted:
             text = f"{self.machine.name} refuses {client}: {verdict.reason}"
             self.machine.emit("note", stream.id, text=text)
+            self._tell("connection", stream, verdict)
+            if door.is_silent(verdict):
+                stream.reset()
+                return
             session.engine.refuse(refusal)
         try:
             await serve(self.machine, stream, session, self.security, self.faults)
@@ -80,10 +101,31 @@ class Access:
             if verdict.accepted:
                 door.leave(client, self.protocol)
 
-    def note_login(self, stream: Stream, user: str, login: Login) -> None:
-        """Let the door know; a directory out of reach is no wrong password."""
-        if self.door is not None and not login.temporary:
-            self.door.note_login(stream.peer[0], login.account is not None, user)
+    def _tell(self, subject: str, stream: Stream, verdict: Verdict) -> None:
+        self.machine.emit(
+            "policy",
+            stream.id,
+            subject=subject,
+            verdict="refuse",
+            reason=verdict.reason,
+            ref=verdict.rfc,
+            rule=verdict.rule,
+            setting=verdict.setting,
+        )
+
+    def verify(self, stream: Stream, credentials: Credentials) -> tuple[Login, bool]:
+        """May they log in? And must the client go, because it is banned (now)?
+
+        The door hears of it; a directory out of reach is no wrong password.
+        """
+        door, client = self.door, stream.peer[0] if self.door else ""
+        if door is not None and door.ban_of(client) is not None:
+            return BANNED, True  # by another session: this one is older than the ban
+        login = self.directory.verify(credentials)
+        if door is None or login.temporary:
+            return login, False
+        ban = door.note_login(client, login.account is not None, credentials.user)
+        return login, ban is not None
 
     def mind(
         self, account: Account, connection: str, end: Callable[[str], None]

@@ -2,7 +2,9 @@
 
 Goes in: moments and what to do then. Comes out: calls, in order of time.
 
-Rule: an alarm may ring for something that has changed since. Who is called looks again.
+Rule 1: an alarm may ring for something that has changed since. Who is called looks
+        again.
+Rule 2: one call that fails stops no other.
 """
 
 import heapq
@@ -10,6 +12,7 @@ from asyncio import Task
 from collections.abc import Callable
 
 from maillab.agents.machine import Machine
+from maillab.agents.serving import tell_failure
 
 
 class Alarm:
@@ -45,5 +48,11 @@ class Alarm:
                 await self.machine.sleep(wait)
                 continue
             heapq.heappop(self._heap)
-            call()
+            self._ring(call)
         self._sleeper = None
+
+    def _ring(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  (the agent's top loop)
+            tell_failure(self.machine, error)

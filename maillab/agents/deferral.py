@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from maillab.agents.destination import Destination, Job
 from maillab.agents.outcome import Outcome
+from maillab.agents.serving import tell_failure
 from maillab.policy.retry import RetrySchedule
 from maillab.policy.settings import Delivery
 from maillab.store.queue import QueueEntry, Recipient
@@ -109,18 +110,34 @@ class Deferral:
             return []
         schedule = self.schedule
         if schedule.gives_up(moment - entry.arrived):
-            failed = [replace(why, status="failed", recipient=one) for one, why in late]
-            self.queue.courier.conclude(entry, failed)
+            late = self._give_up(entry, late)
+        if not late:
             return []
         wait = moment - self.machine.time()
         for one, why in late:
             one.attempts += tried
             one.next_try = moment
             self._note(entry, one, why, wait)
-        self.queue.storage.note(entry)
+        self._write_down(entry)
         if schedule.warn > 0:
             self._warn_in_time(entry, moment)
         return [one for one, _ in late]
+
+    def _give_up(self, entry: QueueEntry, late: Sequence[Late]) -> Sequence[Late]:
+        """Report them; return those for whom that failed (the disk is full): they wait."""
+        failed = [replace(why, status="failed", recipient=one) for one, why in late]
+        try:
+            self.queue.courier.conclude(entry, failed)
+        except Exception as error:  # noqa: BLE001  (others wait for their turn)
+            tell_failure(self.machine, error)
+        return [one for one in late if one.recipient in entry.recipients]
+
+    def _write_down(self, entry: QueueEntry) -> None:
+        """Where that fails, memory knows the next try, and a restart tries too soon."""
+        try:
+            self.queue.storage.note(entry)
+        except Exception as error:  # noqa: BLE001  (others wait for their turn)
+            tell_failure(self.machine, error)
 
     def _note(
         self, entry: QueueEntry, one: Recipient, why: Outcome, wait: float
@@ -149,11 +166,11 @@ class Deferral:
         if entry.held or entry.id not in self.queue.entries:
             return
         late = [one for one in entry.recipients if one.reason and not one.warned]
-        for one in late:
-            one.warned = True
         wanted = [one for one in late if one.wants("DELAY")]
         if wanted:
             self.queue.courier.warn(entry, wanted)
+        for one in late:
+            one.warned = True
         self.queue.storage.note(entry)
 
 

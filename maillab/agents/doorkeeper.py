@@ -33,10 +33,13 @@ PURGE_EVERY = 1000  # new triplets, until the forgotten ones are thrown away
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who brings mail. `user` is the login, or ""."""
+    """Somebody who brings mail. `user` is the login as it was typed, or ""; `account`
+    is the address of its account: one account may have several logins.
+    """
 
     client: str
     user: str = ""
+    account: str = ""
 
 
 class Doorkeeper:
@@ -121,6 +124,17 @@ class Doorkeeper:
         if ban is not None:
             self._add_ban(ban)
         return ban
+
+    def ban_of(self, address: str) -> IPRange | None:
+        """The ban of a client: it may be younger than the client's connection."""
+        if self._exempt(address):
+            return None
+        client = same_client(address)
+        return next((ban for ban in self.bans if ban.first == client), None)
+
+    def is_silent(self, verdict: Verdict) -> bool:
+        """Whoever is refused by this verdict hears nothing at all."""
+        return verdict.rule == "ban" and self.settings().defence.tell_bans == "drop"
 
     def ban(self, address: str, seconds: float, reason: str) -> IPRange:
         """Keep somebody out, because an administrator says so."""
@@ -210,24 +224,37 @@ class Doorkeeper:
 
     # Rates and patience ---------------------------------------------------------------
 
+    def may_send(self, caller: Caller) -> Verdict:
+        """Would one more message of this hour be too much? Nothing is counted yet."""
+        window, rate = self._window(caller, "messages")
+        return rates.count(window, self.machine.time(), rate)[0]
+
     def count_message(self, caller: Caller) -> Verdict:
         """One more message of this hour."""
-        limit = self.settings().limits.messages_per_hour
-        return self._count(caller, "messages", limit)
+        return self._count(caller, "messages")
 
     def count_recipient(self, caller: Caller) -> Verdict:
         """One more recipient of this hour."""
-        limit = self.settings().limits.recipients_per_hour
-        return self._count(caller, "recipients", limit)
+        return self._count(caller, "recipients")
 
-    def _count(self, caller: Caller, what: str, limit: int) -> Verdict:
-        who = caller.user or same_client(caller.client)
-        window = self._windows.pop((what, who), ())
-        rate = rates.Rate(who, what, limit)
+    def _count(self, caller: Caller, what: str) -> Verdict:
+        window, rate = self._window(caller, what)
         verdict, window = rates.count(window, self.machine.time(), rate)
-        if window:
-            self._windows[what, who] = window
+        self._windows[what, rate.who] = window
+        if not window:
+            del self._windows[what, rate.who]
         return verdict
+
+    def _window(self, caller: Caller, what: str) -> tuple[rates.Window, rates.Rate]:
+        """What came of late, and how much may come."""
+        limits = self.settings().limits
+        most = {
+            "messages": limits.messages_per_hour,
+            "recipients": limits.recipients_per_hour,
+        }
+        who = caller.account or caller.user or same_client(caller.client)
+        rate = rates.Rate(who, what, most[what])
+        return self._windows.get((what, who), ()), rate
 
     def tarpit_seconds(self, refusals: int, client: str = "") -> float:
         """How long the next refusal takes: `refusals` is with this one."""

@@ -8,7 +8,7 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
 Rule 3: who loses the account loses the session, at once.
 """
 
-from maillab.agents.access import Access
+from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.imap_access_mailboxes import ImapDesk
 from maillab.agents.machine import Stream
 from maillab.protocol import imap_server_events as ask
@@ -52,6 +52,7 @@ class ImapSession:
         self._desk: ImapDesk | None = None
         self._mailbox: Mailbox | None = None
         self._read_only = False
+        self._banned = False
         self._unwatch: Stop | None = None
         self._unmind: Stop | None = None
 
@@ -75,6 +76,8 @@ class ImapSession:
         """Answer one question of the engine."""
         if not self.engine.closed:  # ended while the question was on its way
             self.engine.answer(self._answer(question))
+        if self._banned:
+            self.engine.hang_up(TOO_OFTEN)
 
     def fail(self) -> None:
         """Something of ours failed (RFC 5530 §3)."""
@@ -105,8 +108,7 @@ class ImapSession:
 
     def _log_in(self, question: ask.LogIn) -> ask.Answer:
         credentials = Credentials(question.authzid, question.user, question.password)
-        login = self.service.directory.verify(credentials)
-        self.service.note_login(self.stream, question.user, login)
+        login, self._banned = self.service.verify(self.stream, credentials)
         if login.account is None:
             self._emit_auth(question, login.reason)
             return refused_login(login.reason, temporary=login.temporary)

@@ -56,6 +56,7 @@ class MailQueue(QueueOperations):
     storage       what keeps the entries
     destinations  key -> `Destination`
     busy          somebody is at work now, rather than waiting
+    under_way     recipients for whom a try is going on
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class MailQueue(QueueOperations):
         self.destinations: dict[str, Destination] = {}
         self.alarm = Alarm(machine, f"{name}: queue clock")
         self.deferral = Deferral(self)
+        self.under_way: set[Recipient] = set()
         self._working = 0
 
     @property
@@ -211,6 +213,7 @@ class MailQueue(QueueOperations):
     ) -> RelaySession | None:
         """One try. A failure of ours is no reason to lose a message."""
         choice = destination.choice
+        self.under_way.update(job.recipients)
         try:
             attempt = await self.courier.attempt(job, choice, session)
         except Exception as error:  # noqa: BLE001  (the agent's top loop)
@@ -221,6 +224,8 @@ class MailQueue(QueueOperations):
             attempt = Attempt(
                 [Outcome(one, "deferred", reason, "4.3.0") for one in job.recipients]
             )
+        finally:
+            self.under_way.difference_update(job.recipients)
         try:
             self._take(destination, job, attempt)
         except Exception as error:  # noqa: BLE001  (the agent's top loop)
@@ -231,7 +236,7 @@ class MailQueue(QueueOperations):
     def _rescue(self, destination: Destination, job: Job) -> None:
         """What came of it could not be noted: better twice than never."""
         left = [one for one in job.recipients if one in job.entry.recipients]
-        if left and job.entry.id in self.entries:
+        if left and job.entry.id in self.entries and not job.entry.held:
             moment = self.machine.time() + self.deferral.schedule.wait(1)
             rest = Job(job.entry, left, job.settings, job.aside)
             destination.add(rest, moment)
@@ -272,7 +277,7 @@ class MailQueue(QueueOperations):
         if settled:
             self.courier.conclude(job.entry, settled)
         again = [one for one in attempt.again if one in job.entry.recipients]
-        if again:
+        if again and not job.entry.held:
             rest = Job(job.entry, again, job.settings, job.aside)
             destination.add(rest, first=True)
         if deferred:
@@ -292,7 +297,7 @@ class MailQueue(QueueOperations):
         fallback = destination.choice.fallback
         if not attempt.reached:
             self.deferral.block(destination, deferred[0])
-        if fallback is not None and not job.aside:
+        if fallback is not None and not job.aside and not job.entry.held:
             recipients = [one.recipient for one in deferred]
             self.step_aside(fallback, Job(job.entry, recipients, job.settings))
         elif attempt.reached:

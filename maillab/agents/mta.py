@@ -276,7 +276,12 @@ class MTA:
                     recipient=str(outcome.recipient),
                     reason=outcome.reason,
                 )
-        self.reporter.report(entry, outcomes)
+        try:
+            self.reporter.report(entry, outcomes)
+        except OSError:  # the disk is full; who has the message shall not get it again
+            have = [one.recipient for one in outcomes if one.settled]
+            self.queue.storage.settle(entry, have)
+            raise
         self.queue.storage.settle(entry, [one.recipient for one in outcomes])
         self.machine.emit(
             "queue",

@@ -19,12 +19,17 @@ from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
 SUBMISSION_PORT = 587
+# As mail programs do: inside TLS the password itself is good enough.
+MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
 LONGEST_LINE = 998  # octets without CRLF (RFC 5322 §2.1.1)
 
 
 @dataclass(frozen=True, slots=True)
 class MailSettings:
-    """What a mail program asks for when an account is set up."""
+    """What a mail program asks for when an account is set up.
+
+    `mechanisms` of AUTH, the most wanted first.
+    """
 
     address: str
     login: str
@@ -32,6 +37,7 @@ class MailSettings:
     server: str
     name: str = ""
     allow_plain: bool = False
+    mechanisms: tuple[str, ...] = MECHANISMS
 
     @property
     def from_field(self) -> str:
@@ -112,7 +118,8 @@ class MUA:
                 f"{settings.server} offers no STARTTLS: the password would be readable "
                 f"on the way, so it was not sent"
             )
-        expect("AUTH", await dialogue.login(settings.login, settings.password))
+        login, password = settings.login, settings.password
+        expect("AUTH", await dialogue.login(login, password, settings.mechanisms))
         sender = Address.from_text(settings.address)
         self.machine.emit(
             "submitted",

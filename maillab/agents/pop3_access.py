@@ -9,7 +9,7 @@ Rule 3: who loses the account loses the session, at once, and deletes nothing mo
 
 from functools import cached_property
 
-from maillab.agents.access import Access
+from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.machine import Stream
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
@@ -99,8 +99,7 @@ class Pop3Session:
 
     def _log_in(self, question: Login) -> None:
         credentials = Credentials(question.authzid, question.user, question.password)
-        login = self.service.directory.verify(credentials)
-        self.service.note_login(self.stream, question.user, login)
+        login, banned = self.service.verify(self.stream, credentials)
         account = login.account
         if login.temporary:  # RFC 3206 §4
             text = "Logins fail at the moment, try again later"
@@ -108,6 +107,8 @@ class Pop3Session:
         elif account is None:
             refusal = Reply(False, "Wrong login", "AUTH", why=login.reason)
             self._refuse(question, refusal)
+            if banned:
+                self.engine.hang_up(Reply(False, TOO_OFTEN, "SYS/PERM"))
         elif account.address in self.service.locked:
             why = "another session has the lock (RFC 1939 §4)"
             locked = Reply(False, "Maildrop is in use", "IN-USE", why=why)

@@ -41,7 +41,9 @@ class QueueOperations:
             one.next_try = 0.0
         queue.storage.note(entry)
         self._tell(entry, "release")
-        queue.sort(entry, entry.recipients)
+        # who is under way has his turn already
+        waiting = [one for one in entry.recipients if one not in queue.under_way]
+        queue.sort(entry, waiting)
 
     def retry(self, what: str = "all") -> int:
         """Try now: a message by its id, a destination by its name, or "all".

@@ -12,6 +12,7 @@ Rule 3: what fails here is our fault: the client gets 451, the trace gets the tr
 from collections.abc import Mapping
 from typing import Any
 
+from maillab.agents.access import BANNED
 from maillab.agents.doorkeeper import Caller, Doorkeeper
 from maillab.agents.faults import Faults
 from maillab.agents.machine import Stream
@@ -20,7 +21,7 @@ from maillab.agents.outcome import Outcome
 from maillab.agents.reception_options import Entrance, Secrets, session_options
 from maillab.agents.reception_rules import Rules
 from maillab.agents.serving import serve
-from maillab.policy.settings import Settings
+from maillab.policy.settings import IPRange, Settings
 from maillab.policy.verdict import Verdict
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.smtp_server import SMTPServer
@@ -84,16 +85,16 @@ class SMTPSession:
         self.doorkeeper = reception.doorkeeper
         self.engine = engine
         self.stream = stream
-        self.account: Account | None = None  # who has logged in
-        self.rules = Rules(self.mta, self.doorkeeper)
+        self.rules = Rules(self.mta, self.doorkeeper, lmtp=engine.options.lmtp)
+        self._account: Account | None = None  # of `engine.user`, who has logged in
         self._admitted = False
         self._refusals = 0
         self._began = self.machine.time()
 
     @property
-    def timeout(self) -> float:
-        """Seconds of silence (RFC 5321 §4.5.3.2.7)."""
-        return self.settings.limits.idle
+    def timeout(self) -> float | None:
+        """Seconds of silence (RFC 5321 §4.5.3.2.7); None: any number."""
+        return self.settings.limits.idle or None
 
     @property
     def settings(self) -> Settings:
@@ -102,8 +103,10 @@ class SMTPSession:
 
     @property
     def caller(self) -> Caller:
-        """Who brings mail."""
-        return Caller(self.stream.peer[0], self.engine.user)
+        """Who brings mail. A login ends with STARTTLS: then the engine has no user."""
+        user = self.engine.user
+        account = self._account.address if user and self._account is not None else ""
+        return Caller(self.stream.peer[0], user, account)
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
@@ -161,7 +164,7 @@ class SMTPSession:
             self.engine.answer(self._say("banner", date=date))
             return
         self._tell("connection", verdict)
-        if verdict.rule == "ban" and self.settings.defence.tell_bans == "drop":
+        if self.doorkeeper.is_silent(verdict):
             self.engine.abandon()
             self.stream.reset()
             return
@@ -169,9 +172,8 @@ class SMTPSession:
 
     async def _sender(self, question: MailFrom) -> None:
         path = question.path
-        account = self.account.address if self.account is not None else ""
-        verdict = await self.rules.judge_sender(self.caller, account, path)
-        if not verdict.accepted or self.account is not None:
+        verdict = await self.rules.judge_sender(self.caller, path)
+        if not verdict.accepted or self.engine.user:
             self._tell(f"MAIL FROM:{path.to_path()}", verdict)
         await self._answer(verdict, {"address": path if path.domain else "<>"})
 
@@ -182,19 +184,27 @@ class SMTPSession:
         await self._answer(verdict, {"address": question.path})
 
     async def _message(self, question: Message) -> None:
+        verdict = self._judge_message(question)
+        if verdict is None:
+            self._answer_message(await self._accepted(question))
+            return
+        self._tell("message", verdict)
+        self.engine.answer(self._in_words(verdict))  # in LMTP: for each recipient
+
+    def _judge_message(self, question: Message) -> Verdict | None:
+        """Why all of it has come in vain, if it has."""
+        limit = self.settings.limits.hops
         hops = len(Header.from_wire(question.content).named("Received"))
-        if hops >= self.settings.limits.hops:
+        if 0 < limit <= hops:
             reason = f"{hops} Received fields: the message goes round in circles"
             rfc, phrase = "RFC 5321 §6.3", "too-many-hops"
-            verdict = Verdict(
+            return Verdict(
                 "reject", reason, "5.4.6", rfc, phrase, "hop count", "limits.hops"
             )
-            self._tell("message", verdict)
-            reply = self._in_words(verdict)
-            replies = [reply for _ in question.envelope.forward_paths]
-            self._answer_message(replies if self.engine.options.lmtp else [reply])
-            return
-        self._answer_message(await self._accepted(question))
+        if self.rules.lmtp:
+            return None
+        rate = self.doorkeeper.count_message(self.caller)
+        return None if rate.accepted else rate
 
     async def _accepted(self, question: Message) -> list[Reply]:
         submission = Submission(
@@ -237,8 +247,10 @@ class SMTPSession:
 
     async def _login(self, question: Login) -> None:
         credentials = question.credentials
-        login = self.directory.verify(credentials)
-        self.account = login.account
+        client = self.stream.peer[0]
+        banned = self.doorkeeper.ban_of(client)
+        login = self.directory.verify(credentials) if banned is None else BANNED
+        self._account = login.account
         ok = login.account is not None
         self.machine.emit(
             "auth",
@@ -253,12 +265,28 @@ class SMTPSession:
             reply = self._say("temporary-auth-failure").because(login.reason)
             self.engine.answer(reply)
             return
-        self.doorkeeper.note_login(self.stream.peer[0], ok, credentials.user)
+        if banned is None:
+            banned = self.doorkeeper.note_login(client, ok, credentials.user)
         if ok:
             self.engine.answer(self._say("logged-in"))
             return
         await self._slow_down()
-        self.engine.answer(self._say("bad-credentials").because(login.reason))
+        self.engine.answer(self._wrong_login(login.reason, banned))
+
+    def _wrong_login(self, reason: str, ban: IPRange | None) -> Reply:
+        """Who guesses too often has to go: RFC 4954 §9 wants a limit."""
+        self.engine.bad_commands += 1
+        limit = self.settings.limits.bad_commands
+        rule, setting = "bad commands", "limits.bad_commands"
+        if ban is not None:
+            reason += f"; banned: {ban.name}"
+            rule, setting = "ban", "defence.autoblock"
+        elif not 0 < limit < self.engine.bad_commands:
+            return self._say("bad-credentials").because(reason)
+        name, rfc = "too-many-errors", "RFC 5321 §3.8"
+        verdict = Verdict("defer", reason, "4.7.0", rfc, name, rule, setting)
+        self._tell("AUTH", verdict)
+        return self._in_words(verdict)
 
     def _told(self, text: str, *, expand: bool) -> Reply:
         """VRFY and EXPN (RFC 5321 §3.5)."""
@@ -298,7 +326,9 @@ class SMTPSession:
         self.engine.answer(self._in_words(verdict, facts))
 
     async def _slow_down(self) -> None:
-        """A tarpit: who is refused often, waits."""
+        """A tarpit: a stranger who is refused often, waits."""
+        if self.engine.user or self.rules.lmtp:
+            return
         self._refusals += 1
         client = self.stream.peer[0]
         seconds = self.doorkeeper.tarpit_seconds(self._refusals, client)

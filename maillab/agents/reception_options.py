@@ -58,7 +58,7 @@ def session_options(
 ) -> SMTPServerOptions:
     """The options of one session."""
     access, limits = settings.access, settings.limits
-    hidden = set(access.hide)
+    hidden = {word.upper() for word in access.hide}
     security = entrance.security
     required = entrance.port in access.tls_required and security.context is not None
     loose = access.smuggling == "vulnerable"
@@ -72,6 +72,7 @@ def session_options(
         extensions=_extensions(settings, entrance, hidden),
         starttls=security.offers_upgrade and "STARTTLS" not in hidden,
         mechanisms=_mechanisms(settings, entrance, hidden),
+        absent=_absent(settings, entrance, hidden),
         auth_needs_tls=not access.plain_login,
         require_auth=entrance.role == "submission",
         require_tls=required and not security.implicit,
@@ -92,6 +93,21 @@ def _extensions(
     if settings.access.expn != "off":
         words.append("EXPN")
     return tuple(word for word in words if word not in hidden)
+
+
+def _absent(settings: Settings, entrance: Entrance, hidden: set[str]) -> dict[str, str]:
+    """Why some commands are not there, for the trace."""
+    why = {
+        "AUTH": "access.login_on_port_25 is off",
+        "STARTTLS": "the server has no certificate",
+        "EXPN": "access.expn is off",
+        "VRFY": "access.vrfy is off",
+    }
+    if entrance.role == "lmtp":
+        why["AUTH"] = "LMTP has no logins here"
+    elif entrance.role == "submission" or settings.access.login_on_port_25:
+        why["AUTH"] = "access.mechanisms names none"
+    return why | dict.fromkeys(hidden, "access.hide names it")
 
 
 def _mechanisms(

@@ -2,14 +2,17 @@
 
 Goes in: who connects, an envelope. Comes out: verdicts.
 
-Rule: the order is fixed: who may send, how much, to whom, is there room, and only then
-      lists of bad addresses and greylisting, which ask the DNS and remember.
+Rule 1: the order is fixed: who may send, how much, to whom, is there room, and only
+        then lists of bad addresses and greylisting, which ask the DNS and remember.
+Rule 2: what is refused does not count: a recipient is counted last, a message when all
+        of it has come.
+Rule 3: who comes by LMTP is the MTA of the house: it is no stranger, and nothing goes
+        on from here (RFC 2033 §2).
 """
-
-from collections.abc import Callable
 
 from maillab.agents.doorkeeper import Caller, Doorkeeper
 from maillab.agents.mta import MTA
+from maillab.policy import reply_names
 from maillab.policy.domains import Ours, find_domain
 from maillab.policy.recipients import Resolution
 from maillab.policy.relay import RecipientFacts, judge_recipient
@@ -21,13 +24,16 @@ from maillab.protocol.smtp_server_events import RcptTo
 from maillab.wire.smtp import Envelope, Reply, declared_size
 from maillab.wire.smtp_path import Address
 
+SENDER_OK = reply_names.SENDER_OK
+
 
 class Rules:
     """The policies of one server, asked by one session."""
 
-    def __init__(self, mta: MTA, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, mta: MTA, doorkeeper: Doorkeeper, *, lmtp: bool = False) -> None:
         self.mta = mta
         self.doorkeeper = doorkeeper
+        self.lmtp = lmtp
 
     @property
     def settings(self) -> Settings:
@@ -42,29 +48,62 @@ class Rules:
         """What the server knows of itself."""
         return self.mta.delivery.ours
 
-    async def judge_sender(
-        self, caller: Caller, account: str, path: Address
-    ) -> Verdict:
-        """MAIL. `account` is the address of the account that logged in, or ""."""
-        if caller.user and not self.mta.directory.is_active(caller.user):
-            reason = f"the account of {caller.user} was disabled after the login"
-            rfc, phrase = "RFC 4954 §6", "login-required"
-            return Verdict("reject", reason, "5.7.0", rfc, phrase, "account")
-        state = ""
-        if self.settings.access.check_sender_domain and not path.is_null:
+    async def judge_sender(self, caller: Caller, path: Address) -> Verdict:
+        """MAIL."""
+        lost = self._judge_login(caller)
+        if lost is not None:
+            return lost
+        if self.lmtp:
+            return Verdict("accept", "the MTA of the house", "2.1.0", "", SENDER_OK)
+        user, state = caller.user, ""
+        checked = self.settings.access.check_sender_domain and not user
+        if checked and not path.is_null and not self.mta.is_local(path.domain):
             state = await self.doorkeeper.sender_domain_state(path.domain)
-        facts = SenderFacts(self.ours, path, caller.client, caller.user, account, state)
+        facts = SenderFacts(self.ours, path, caller.client, user, caller.account, state)
         verdict = judge_sender(facts, self.settings)
         if not verdict.accepted:
             return verdict
-        counted = self.doorkeeper.count_message(caller)
-        return verdict if counted.accepted else counted
+        rate = self.doorkeeper.may_send(caller)
+        return verdict if rate.accepted else rate
+
+    def _judge_login(self, caller: Caller) -> Verdict | None:
+        """Is the account that logged in one still? None: it is, or nobody did."""
+        if not caller.user or self.mta.directory.is_active(caller.user):
+            return None
+        reason = f"the account of {caller.user} was disabled after the login"
+        rfc, phrase = "RFC 4954 §6", reply_names.AUTH_REQUIRED
+        return Verdict("reject", reason, "5.7.0", rfc, phrase, "account")
 
     async def judge_recipient(
         self, caller: Caller, envelope: Envelope, question: RcptTo
     ) -> Verdict:
         """RCPT."""
+        lost = self._judge_login(caller)
+        if lost is not None:
+            return lost
         path = question.path
+        verdict = self._judge_way(caller, envelope, question)
+        if verdict.accepted:
+            room = self._judge_room(path, envelope)
+            verdict = verdict if room.accepted else room
+        if not verdict.accepted or self.lmtp:
+            return verdict
+        found = await self.doorkeeper.judge_recipient_defence(
+            caller, envelope.reverse_path, path
+        )
+        if found.accepted:
+            found = self.doorkeeper.count_recipient(caller)
+        return verdict if found.accepted else found
+
+    def _judge_way(
+        self, caller: Caller, envelope: Envelope, question: RcptTo
+    ) -> Verdict:
+        """Whose is this recipient, and may this client write to it?"""
+        path = question.path
+        if self.lmtp and not self.mta.is_local(path.domain):
+            reason = f"LMTP leads to mailboxes of this server, not on to {path.domain}"
+            rfc, phrase = "RFC 2033 §2", reply_names.RELAYING_DENIED
+            return Verdict("reject", reason, "5.7.1", rfc, phrase, "LMTP")
         facts = RecipientFacts(
             self.ours,
             path,
@@ -74,20 +113,7 @@ class Rules:
             route=question.route,
             now=self.mta.machine.time(),
         )
-        verdict = judge_recipient(facts, self.settings)
-        checks: list[Callable[[], Verdict]] = [
-            lambda: self._judge_room(path, envelope),
-            lambda: self.doorkeeper.count_recipient(caller),
-        ]
-        for check in checks:
-            if verdict.accepted and not (found := check()).accepted:
-                return found
-        if not verdict.accepted:
-            return verdict
-        found = await self.doorkeeper.judge_recipient_defence(
-            caller, envelope.reverse_path, path
-        )
-        return verdict if found.accepted else found
+        return judge_recipient(facts, self.settings)
 
     def _judge_room(self, path: Address, envelope: Envelope) -> Verdict:
         """Is there room in the mailbox, if it is one account's?"""
@@ -102,7 +128,12 @@ class Rules:
 
     def look_up(self, phrases: Phrases, text: str, *, expand: bool) -> Reply:
         """Answer VRFY or EXPN truly (RFC 5321 §3.5)."""
-        known = [one for one in self._meant(text) if self._resolve(one).known]
+        meant = self._meant(text)
+        if not expand and meant and not any(self._is_ours(one) for one in meant):
+            return phrases.reply("cannot-verify", address=text)  # RFC 5321 §3.5.3
+        known = [
+            one for one in meant if self._is_ours(one) and self._resolve(one).known
+        ]
         if not known:
             return phrases.reply("no-such-user", address=text)
         if len(known) > 1:
@@ -131,6 +162,9 @@ class Rules:
         if at:
             return [Address(local, domain)]
         return [Address(domain, one) for one in self.ours.domains]
+
+    def _is_ours(self, address: Address) -> bool:
+        return self.mta.is_local(address.domain)
 
     def _resolve(self, address: Address) -> Resolution:
         return self.mta.delivery.resolve(address)

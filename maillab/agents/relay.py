@@ -14,7 +14,7 @@ Rule 3: when no host could be talked to at all, the destination is not `reached`
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from maillab.agents.machine import Machine
 from maillab.agents.outcome import Outcome
@@ -37,6 +37,7 @@ from maillab.dns.answers import Lookups
 from maillab.policy.routes import RouteChoice
 from maillab.policy.settings import Delivery
 from maillab.store.queue import QueueEntry, Recipient
+from maillab.wire.smtp import Reply
 
 
 @dataclass(slots=True)
@@ -168,13 +169,13 @@ class Relay:
         if not fresh:
             self._tell_attempt(errand, session.host, session.address)
         most = session.most_recipients or len(errand.recipients)
-        rest = list(errand.recipients[most:])
-        errand.recipients = errand.recipients[:most]
-        transfer = await session.send(errand.entry, errand.recipients)
-        if not fresh and transfer.final.code == 421:  # it was closing already
+        part = replace(errand, recipients=errand.recipients[:most])
+        transfer = await session.send(errand.entry, part.recipients)
+        closing = transfer.final.code == 421 and not transfer.accepted
+        if closing and not fresh:
             raise SessionEnded(f"the server closed the session: {transfer.final}")
-        attempt = _results(errand, transfer, session)
-        attempt.again += rest
+        attempt = _results(part, transfer, session)
+        attempt.again += errand.recipients[most:]
         if transfer.accepted:
             self.machine.emit(
                 "relayed",
@@ -209,8 +210,7 @@ def _results(errand: Errand, transfer: Transfer, session: RelaySession) -> Attem
                 Outcome(one, "relayed", "", "2.0.0", said, session.host, dsn)
             )
             continue
-        if reply.code == 452 and transfer.accepted:
-            # "the client ... SHOULD ... send the rest" -- RFC 5321 §4.5.3.1.10
+        if transfer.accepted and _too_many(reply):
             attempt.again.append(one)
             continue
         if reply.positive:  # the recipient was fine, the message was not
@@ -221,3 +221,11 @@ def _results(errand: Errand, transfer: Transfer, session: RelaySession) -> Attem
             Outcome(one, status, reason, reply.enhanced, reply, session.host)
         )
     return attempt
+
+
+def _too_many(reply: Reply) -> bool:
+    """The transaction is full, and the rest goes by another one. RFC 821 had 552 for it:
+    "Clients SHOULD treat a 552 code in this case as temporary" (RFC 5321 §4.5.3.1.10).
+    """
+    old = reply.code == 552 and reply.enhanced in ("", "5.5.3")
+    return reply.code == 452 or old

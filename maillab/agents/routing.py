@@ -10,14 +10,14 @@ Rule 3: a mail exchanger whose name is an alias is passed over (RFC 2181 §10.3)
 """
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import groupby
 from typing import Any
 
-from maillab.dns.answers import Answer, Lookups
+from maillab.dns.answers import Answer, Lookups, text_of
 from maillab.dns.records import rdatas
 from maillab.wire.smtp_path import address_of
 
@@ -68,8 +68,7 @@ async def find_route(
     if answer.rrset is not None:
         return mail_exchangers(answer, generator, own_name)
     if answer.temporary:
-        reason = f"the DNS did not answer for {domain} ({answer.status})"
-        return Route((), reason, "4.4.3", temporary=True)
+        return no_answer(domain, answer)
     if answer.status == "NXDOMAIN":
         return Route((), f"there is no domain {domain} (NXDOMAIN)", "5.1.2")
     return await implicit_exchanger(resolver, domain)
@@ -79,7 +78,7 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
     """The hosts of an MX answer, lowest preference first, equals in random order."""
     assert answer.rrset is not None
     records = rdatas(answer.rrset)
-    if len(records) == 1 and records[0].exchange.to_text() == ".":
+    if len(records) == 1 and host_name(records[0]) == ".":
         reason = "the domain accepts no mail (null MX)"
         return Route((), reason, "5.1.10")  # RFC 7505 §3
     generator.shuffle(records)
@@ -101,14 +100,24 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
 
 async def implicit_exchanger(resolver: Lookups, domain: str) -> Route:
     """Without an MX record the domain itself is the host (RFC 5321 §5.1)."""
-    if await resolver.addresses(domain):
+    answers = [await resolver.resolve(domain, kind) for kind in ("A", "AAAA")]
+    if any(answer.records for answer in answers):
         return Route((domain,))
+    for answer in answers:
+        if answer.temporary:
+            return no_answer(domain, answer)
     return Route((), f"{domain} has neither an MX nor an address record", "5.1.2")
+
+
+def no_answer(domain: str, answer: Answer) -> Route:
+    """Nobody knows today."""
+    reason = f"the DNS did not answer for {domain} ({answer.status})"
+    return Route((), reason, "4.4.3", temporary=True)
 
 
 def host_name(record: Any) -> str:
     """The exchange of an MX record, without its final dot."""
-    return record.exchange.to_text(omit_final_dot=True).lower()
+    return text_of(record.exchange).lower()
 
 
 # From hosts to addresses --------------------------------------------------------------
@@ -116,7 +125,7 @@ def host_name(record: Any) -> str:
 
 async def candidates(
     resolver: Lookups, route: Route, own_addresses: Sequence[str], max_hosts: int = 0
-) -> AsyncIterator[Candidate]:
+) -> AsyncGenerator[Candidate, None]:
     """The hosts of a route with their addresses, each looked up when it is its turn."""
     hosts = 0
     for group in route.groups:

@@ -53,8 +53,8 @@ class Session(Protocol):
         ...
 
     @property
-    def timeout(self) -> float:
-        """How long to wait for the peer now, in seconds."""
+    def timeout(self) -> float | None:
+        """How long to wait for the peer now, in seconds; None: for ever."""
         ...
 
     async def decide(self, question: Question) -> None:

@@ -131,11 +131,21 @@ class SMTPDialogue:
         self.engine.send(envelope, content)
         recipients: dict[Address, Reply] = {}
         while True:
-            event = await self._next()
+            event = await self._next_of_transfer()
             if isinstance(event, RecipientReply):
                 recipients[event.path] = event.reply
             elif isinstance(event, Sent):
                 return Transfer(recipients, event.reply, event.accepted, event.results)
+
+    async def _next_of_transfer(self) -> Event:
+        """When the connection breaks in LMTP, some recipients may have it already."""
+        try:
+            return await self._next()
+        except OSError:
+            self.engine.receive_eof()
+            if (event := self.engine.next_event()) is None:
+                raise
+            return event
 
     async def quit(self) -> None:
         """Say goodbye and close, whatever the server makes of it."""

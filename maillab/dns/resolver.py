@@ -114,6 +114,9 @@ class Resolver:
 
     async def look_up(self, question: dns.name.Name, kind: RdataType) -> Answer:
         """The same for a name in dnspython's words."""
+        kept = self._find_kept(question, kind)
+        if kept is not None and not is_alias(kept, kind):
+            return kept
         errand = Errand(self._asker.time() + self._time_limit)
         owner, chain, seen = question, list[dns.rrset.RRset](), [question]
         for _ in range(MAX_CNAMES + 1):
@@ -138,9 +141,8 @@ class Resolver:
         self, owner: dns.name.Name, kind: RdataType, errand: Errand
     ) -> Answer:
         """The records of `owner`, or its CNAME record."""
-        kept = self.cache.find(owner, kind)
+        kept = self._find_kept(owner, kind)
         if kept is not None:
-            self._tell(kept, "", "", cached=True)
             return kept
         alias = self.cache.find_alias(owner)
         if alias is not None:
@@ -150,6 +152,12 @@ class Resolver:
         if not answer.temporary or errand.depth == 0:
             self.cache.keep(owner, kind, answer)
         return answer
+
+    def _find_kept(self, owner: dns.name.Name, kind: RdataType) -> Answer | None:
+        kept = self.cache.find(owner, kind)
+        if kept is not None:
+            self._tell(kept, "", "", cached=True)
+        return kept
 
     async def _walk(
         self, owner: dns.name.Name, kind: RdataType, errand: Errand

@@ -94,7 +94,7 @@ class Dial:
         self._points: dict[str, tuple[PointFacts, ...]] = {"C": (), "S": ()}
         self._theirs: Endpoint | None = None  # the server's end, once it has our SYN
         self._answers = 0  # SYN-ACKs sent
-        self._way: Path | None = None  # of the last SYN
+        self._ways: dict[str, Path] = {}  # of the last SYN and the last SYN-ACK
         self.emit(host, "connect", src=self.source, dst=target, to=name)
 
     def emit(self, host: "Host", kind: str, **facts: Any) -> None:
@@ -173,17 +173,15 @@ class Dial:
 
         Where rules are on the way, each SYN of a new flow has to ask them anew.
         """
-        way, network = self._way, self.host.network
-        if (
-            way is None
-            or way.steps
-            or way.is_stale(network.version, network.loop.time())
-        ):
-            way = self._way = network.path(self.host, self._flow)
-        return way
+        network, way = self.host.network, self._ways.get("C")
+        if way is None or not way.is_plain:
+            return network.path(self.host, self._flow)
+        stale = way.is_stale(network.version, network.loop.time())
+        return network.path(self.host, self._flow) if stale else way
 
     def _tell_way(self, side: str, path: Path) -> None:
         """Tell the observer which way the packets of a side take, when it is new."""
+        self._ways[side] = path
         facts = path.facts
         if facts != self._points[side]:
             self._points[side] = facts
@@ -280,8 +278,8 @@ class Dial:
         ours = Endpoint(self.host, "C", self.id, self.source, self.target)
         theirs = Endpoint(node, "S", self.id, arrived.dst, arrived.src)
         ours.join(theirs)
-        ours.sender.knows_way(self._points["C"])
-        theirs.sender.knows_way(self._points["S"])
+        ours.sender.knows_way(self._ways["C"], self._points["C"])
+        theirs.sender.knows_way(self._ways["S"], self._points["S"])
         loop = self.host.loop
         if server is None:
             theirs.hold()  # a tarpit: no window, for ever

@@ -140,11 +140,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         if self.interrupted:
             self._stop_when_interrupted()
-        if self._cancelled_timers:
-            self._forget_cancelled()
         if self._rate is not None:
+            self._forget_cancelled()
             self._poll()
         elif not self._ready and not self._stopping:
+            self._forget_cancelled()
             self._jump()
         self._take_due_timers()
         self._run_ready()

@@ -158,6 +158,11 @@ class Path:
         """The points, as the trace keeps them."""
         return tuple(point.facts for point in self.points)
 
+    @property
+    def is_plain(self) -> bool:
+        """No rules and no gateways: the second packet goes as the first one did."""
+        return not self.steps and not self.points
+
     def is_stale(self, version: int, now: float) -> bool:
         """Rules, addresses or power have changed, or a gateway has forgotten us."""
         if self.version != version:
@@ -195,8 +200,7 @@ class Path:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Transit:
+class Transit(NamedTuple):  # made for each packet: a frozen dataclass takes longer
     """What happened to one packet.
 
     latency   seconds until it was where it ended

@@ -77,9 +77,11 @@ class Sender:
             self._tell_way(path)
         return path
 
-    def knows_way(self, points: tuple[PointFacts, ...]) -> None:
-        """The observer has been told of this way already."""
+    def knows_way(self, path: Path, points: tuple[PointFacts, ...]) -> None:
+        """The handshake went `path`, and the observer has been told of it already."""
         self._points = points
+        if path.is_plain:  # not to be walked again
+            self._path = path
 
     def _tell_way(self, path: Path) -> None:
         """Tell the observer when it is another way than the handshake's."""

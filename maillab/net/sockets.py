@@ -15,6 +15,7 @@ import socket
 import ssl as tls
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from maillab.errors import LabError
@@ -183,10 +184,16 @@ def task_age(task: "asyncio.Task[Any]") -> int:
     return getattr(task, "number", 0)
 
 
+@lru_cache(maxsize=1024)  # the same few hosts are dialled again and again
+def canonical(address: str) -> str:
+    """An IP address in its usual form. Raises ValueError."""
+    return str(ipaddress.ip_address(address))
+
+
 async def find_addresses(me: Any, name: str) -> list[str]:
     """The addresses that a name has, as host `me` sees it."""
     with suppress(ValueError):
-        return [str(ipaddress.ip_address(name))]
+        return [canonical(name)]
     if name == "localhost":
         return ["127.0.0.1"]
     return await me.resolve(name) if me.resolve is not None else []

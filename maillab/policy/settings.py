@@ -107,7 +107,7 @@ class Access:
     deny: tuple[Block, ...] = ()
     anonymous: bool = True
     login_on_port_25: bool = False
-    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
     plain_login: bool = False
     tls_required: tuple[int, ...] = ()
     hide: tuple[str, ...] = ()

@@ -116,6 +116,12 @@ class SMTPClient(SMTPClientSession):
 
     # Replies --------------------------------------------------------------------------
 
+    def _end(self, why: str) -> None:
+        """In LMTP who has heard a yes has the message, however the session ends."""
+        super()._end(why)
+        if self._transmission is not None and self._transmission.results:
+            self._finish(Reply(421, "4.4.2", why, ref="RFC 2033 §4.2"))
+
     def _take(self, reply: Reply) -> None:
         super()._take(reply)
         if reply.code == 421 and self._transmission is not None:
@@ -149,6 +155,10 @@ class SMTPClient(SMTPClientSession):
         transmission = self._under_way
         refusal = transmission.refusal
         transmission.opened &= reply.code != 354
+        if reply.positive and reply.code != 354 and refusal is None:
+            # whoever believed it would think that the message has arrived
+            self._garbled(reply.to_wire(), "a yes to DATA before the content")
+            return
         self._events.append(Replied("DATA", reply))
         if reply.code != 354:
             self._finish(refusal or reply)

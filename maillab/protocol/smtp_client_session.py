@@ -37,6 +37,7 @@ ENDS_GROUP = {
     "ETRN",
     "XCLIENT",
 }
+GOES_ON = ("DATA", "AUTH")  # have a reply that is not the last (RFC 5321 §4.3.2)
 LIMIT = re.compile(r"\b([A-Z-]+)=([0-9]{1,6})(?![^ ])")
 NOT_PROVED = Reply(
     535, "5.7.8", "The server has not proved that it knows us", ref="RFC 5802 §3"
@@ -176,6 +177,9 @@ class SMTPClientSession(Client[Reply]):
             self._take(reply)
 
     def _take(self, reply: Reply) -> None:
+        if reply.code // 100 == 3 and self.awaited not in GOES_ON:
+            self._garbled(reply.to_wire(), "a 3yz reply where nothing goes on")
+            return
         if self._sent_steps:
             self._sent_steps.popleft().on_reply(reply)
         elif reply.code == 421:  # it may come at any time (RFC 5321 §3.8)

@@ -315,7 +315,7 @@ class SMTPServer(SMTPServerSession):
         if verb not in HANDLERS or self._is_other_hello(verb):
             self.reject("unknown-command")
         if not self.options.has(EXTENSION_OF.get(verb, verb)) and verb in EXTENSION_OF:
-            self.reject("not-implemented", verb=verb)
+            self.reject_absent(verb)
         if self.options.require_tls and not self.tls_active and verb not in BEFORE_TLS:
             self.reject("tls-required")
         if self.state not in LEGAL_STATES.get(verb, State):
@@ -356,7 +356,9 @@ class SMTPServer(SMTPServerSession):
         if self.state is State.AUTH:
             self.state = State.GREETED  # the exchange has failed
         self.bad_commands += refused.reply.permanent
-        if self.bad_commands <= self.options.max_bad_commands:
+        limit = self.options.max_bad_commands
+        if not limit or self.bad_commands <= limit:
             return refused.reply
         self.state = State.CLOSED
-        return self.phrases.reply("too-many-errors", detail=refused.reply)
+        why = f"more than limits.bad_commands allows: {refused.reply}"
+        return self.phrases.reply("too-many-errors").because(why)

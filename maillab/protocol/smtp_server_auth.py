@@ -26,7 +26,7 @@ def starttls(server: "SMTPServer", _argument: str) -> Reply:
     if server.tls_active:
         server.reject("tls-twice")
     if not server.options.starttls:
-        server.reject("not-implemented", verb="STARTTLS")
+        server.reject_absent("STARTTLS")
     server.state = State.TLS
     return server.phrases.reply("ready-for-tls")
 
@@ -47,7 +47,7 @@ def _check_auth(server: "SMTPServer", name: str) -> None:
     """May this mechanism be used now?"""
     options = server.options
     if not options.mechanisms:
-        server.reject("not-implemented", verb="AUTH")
+        server.reject_absent("AUTH")
     if options.auth_needs_tls and not server.tls_active:
         server.reject("tls-required-for-auth")
     if not name:

@@ -50,7 +50,8 @@ class SMTPServerOptions:
     max_size         octets of content (RFC 1870); 0 for no limit
     max_session_size octets of all messages of a session; 0 for no limit
     max_messages     MAIL commands in a session (RFC 9422 §4.1); 0 for no limit
-    max_recipients   of one message (RFC 9422 §4.2)
+    max_recipients   of one message (RFC 9422 §4.2); 0 for no limit
+    max_bad_commands before the server hangs up; 0 for no limit
     max_domains      of the recipients of one message (RFC 9422 §4.3); 0 for no limit
     extensions       what EHLO announces, in this order; nothing else works
     mechanisms       of AUTH; () when it is not offered
@@ -67,6 +68,7 @@ class SMTPServerOptions:
     max_hold         seconds of FUTURERELEASE (RFC 4865)
     min_deliver_by   seconds of DELIVERBY (RFC 2852)
     proxy            the first line is PROXY, with the address of the real client
+    absent           why commands are not implemented here, for the trace
     """
 
     hostname: str
@@ -93,6 +95,7 @@ class SMTPServerOptions:
     max_hold: int = 604_800
     min_deliver_by: int = 0
     proxy: bool = False
+    absent: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         """Raises LabError: a mechanism needs more than there is."""

@@ -54,7 +54,7 @@ def rcpt(server: "SMTPServer", argument: str) -> Question:
     path, parameters = server.parameters.read_rcpt(
         argument, international=transaction.is_international
     )
-    if len(transaction.forward_paths) >= options.max_recipients:
+    if 0 < options.max_recipients <= len(transaction.forward_paths):
         server.reject("too-many-recipients", limit=options.max_recipients)
     domains = {*transaction.domains(), path.domain.lower()}
     if 0 < options.max_domains < len(domains):  # RFC 9422 §4.3
@@ -75,7 +75,7 @@ def rset(server: "SMTPServer", _argument: str) -> Reply:
 def vrfy(server: "SMTPServer", argument: str) -> Question:
     """Ask who a user is."""
     if not server.options.vrfy:
-        server.reject("not-implemented", verb="VRFY")
+        server.reject_absent("VRFY")
     return Verify(*_named(server, argument, "VRFY <user or address>"))
 
 

@@ -83,6 +83,11 @@ class SMTPServerSession(Server):
         """Raise Refused with a phrase."""
         raise Refused(self.phrases.reply(name, **facts))
 
+    def reject_absent(self, verb: str) -> NoReturn:
+        """Raise Refused: the command is not there, and the trace hears why."""
+        reply = self.phrases.reply("not-implemented", verb=verb)
+        raise Refused(reply.because(self.options.absent.get(verb, "")))
+
     def reset(self) -> None:
         """Forget the transaction, not the greeting (RFC 5321 §4.1.1.5)."""
         self.transaction = Transaction()
@@ -94,6 +99,8 @@ class SMTPServerSession(Server):
         self.reset()
         self.state = State.CONNECTED
         self.client_name = self.user = ""
+        self.phrases.facts.pop("user", None)
+        self.phrases.facts.pop("client_name", None)
         self._extended = False
 
     def begin_content(self) -> None:

@@ -13,9 +13,12 @@ Rule 2: a change is a line at the end of the file, synced. A line that is torn d
         count: it is cut off when the spool is opened.
 Rule 3: who was served and is not struck out yet when the crash comes is served again:
         "better twice than never" (RFC 5321 §4.1.1.4, RFC 1047).
+Rule 4: what cannot be written (the disk is full) leaves no message behind: its client
+        will send it again. A line that was torn then is closed by the next one.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from maillab.wire.smtp_path import Address
 
 PARTIAL = ".part"  # a message that is being written
 SUFFIX = ".mail"
+DAMAGED = ".damaged"  # behind the name of a file that made room
 VERSION = 1
 
 
@@ -43,6 +47,7 @@ class Spool:
         self.entries: dict[str, QueueEntry] = {}
         self.damaged: list[str] = []
         self._lock: SpoolLock | None = None
+        self._torn: set[str] = set()  # files whose last line may be half a line
         self._load()
 
     @classmethod
@@ -65,10 +70,19 @@ class Spool:
     def add(self, entry: QueueEntry) -> None:
         """Take responsibility: when this returns, a crash does no harm."""
         name = entry.id + SUFFIX
-        self.disk.write(name + PARTIAL, self._written(entry))
-        self.disk.sync(name + PARTIAL)
-        self.disk.rename(name + PARTIAL, name)
-        self.disk.sync_names()
+        if name in self.damaged:  # its id has come up again
+            self.disk.rename(name, name + DAMAGED)
+            self.damaged[self.damaged.index(name)] = name + DAMAGED
+        try:
+            self.disk.write(name + PARTIAL, self._written(entry))
+            self.disk.sync(name + PARTIAL)
+            self.disk.rename(name + PARTIAL, name)
+            self.disk.sync_names()
+        except OSError:
+            for left in (name + PARTIAL, name):
+                with suppress(OSError):
+                    self.disk.remove(left)
+            raise
         self.entries[entry.id] = entry
 
     def settle(self, entry: QueueEntry, recipients: list[Recipient]) -> None:
@@ -79,6 +93,7 @@ class Spool:
         if entry.recipients:
             self.note(entry)
         elif self.entries.pop(entry.id, None) is not None:
+            self._torn.discard(entry.id + SUFFIX)
             self.disk.remove(entry.id + SUFFIX)
             self.disk.sync_names()
 
@@ -87,8 +102,14 @@ class Spool:
         if entry.id not in self.entries:
             return
         state = {"recipients": self._recipients(entry), "held": entry.held}
-        self.disk.append(entry.id + SUFFIX, _line(state))
-        self.disk.sync(entry.id + SUFFIX)
+        name = entry.id + SUFFIX
+        try:
+            self.disk.append(name, b"\n" * (name in self._torn) + _line(state))
+            self.disk.sync(name)
+        except OSError:
+            self._torn.add(name)
+            raise
+        self._torn.discard(name)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -197,20 +218,17 @@ class Spool:
 
 
 def _last_state(lines: bytes) -> tuple[dict[str, Any], int]:
-    """The last whole record, and how many octets of whole records there are.
+    """The last whole record, and how many octets there are up to its end.
 
     Raises ValueError when there is none.
     """
     state: dict[str, Any] | None = None
-    whole = 0
+    read = whole = 0
     for line in lines.splitlines(keepends=True):
-        if not line.endswith(b"}\n"):
-            break
-        try:
-            state = json.loads(line)
-        except ValueError:
-            break
-        whole += len(line)
+        read += len(line)
+        if line.endswith(b"}\n"):
+            with suppress(ValueError):  # torn
+                state, whole = json.loads(line), read
     if state is None:
         raise ValueError("no record of recipients")
     return state, whole

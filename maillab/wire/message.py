@@ -12,6 +12,7 @@ Rule 3: lines end in CRLF; a bare LF is tolerated at the end of a header line, b
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 MONTHS = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
@@ -310,6 +311,7 @@ def _day_number(year: int, month: int, day: int) -> int:
     return year * 365 + leap_days + (month * 153 + 2) // 5 + day - 1 - 719_468
 
 
+@lru_cache(maxsize=64)  # letters of one day follow each other
 def _civil(days: int) -> tuple[int, int, int]:
     year = 1970 + days * 400 // 146_097
     while _day_number(year, 1, 1) > days:

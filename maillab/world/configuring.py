@@ -4,6 +4,7 @@ Goes in: the tables of the scenario, later the calls of scripts and notebooks. C
 out: settings, in force at the next decision of the server.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 from maillab.errors import LabError
 from maillab.policy.settings import Settings
 from maillab.trace.recorder import Trace
-from maillab.trace.why import Refusal, refusals
+from maillab.trace.view import plural
+from maillab.trace.why import Refusal, cause_of, refusals
 from maillab.world.complaints import first_sentence
 from maillab.world.mail_checks import settings_mistakes
 from maillab.world.mail_tables import MailTable, overlay
@@ -40,7 +42,10 @@ class Configuring:
         stays as it is. Returns the settings now. Raises LabError.
         """
         chosen = self.server(server)
-        settings = changed(chosen.mta.settings, sections)
+        table = self.scenario.hosts[chosen.name]
+        settings = changed(
+            chosen.mta.settings, sections, reversible=table.reversible_passwords
+        )
         chosen.mta.settings = settings
         return self.settings(server)
 
@@ -55,18 +60,19 @@ class Configuring:
         """Why something was refused: the last refusal that mentions `text`.
 
         `text` is an address, a connection such as "c3", or a part of the reply;
-        nothing: the last refusal of all. Raises LabError when there is none.
+        nothing: the last refusal of all. A delivery that failed because of a reply is
+        explained by whoever gave that reply. Raises LabError when there is none.
         """
         name = self.server(server).name if server else ""
+        everything = refusals(self.trace)
         found = [
             refusal
-            for refusal in refusals(self.trace)
+            for refusal in everything
             if refusal.server == (name or refusal.server) and refusal.mentions(text)
         ]
         if not found:
-            about = f" that mentions {text!r}" if text else ""
-            raise LabError(f"nothing was refused{about}; see world.trace.summary()")
-        return self._explained(last_said(found))
+            raise LabError(nothing_refused(text, name, everything))
+        return self._explained(found[-1] if name else cause_of(found[-1], everything))
 
     def _explained(self, refusal: Refusal) -> Why:
         known = refusal.server in self.servers
@@ -82,19 +88,26 @@ class Configuring:
         return personality(table.personality if table is not None else "maillab")
 
 
-def last_said(found: list[Refusal]) -> Refusal:
-    """The last one that was said to somebody; what was given up follows from that."""
-    said = [refusal for refusal in found if refusal.reply]
-    return (said or found)[-1]
+def nothing_refused(text: str, server: str, others: Sequence[Refusal]) -> str:
+    """What to do instead of asking why."""
+    by = f" by {server}" if server else ""
+    about = f" that mentions {text!r}" if text else ""
+    if others:
+        hint = f"{plural(len(others), 'refusal')} in all; the last one: world.why()"
+    else:
+        hint = "see world.trace.summary(), or world.explain(HOST, HOST, PORT) for ways"
+    return f"nothing was refused{by}{about}; {hint}"
 
 
-def changed(settings: Settings, sections: dict[str, Any]) -> Settings:
+def changed(
+    settings: Settings, sections: dict[str, Any], *, reversible: bool = True
+) -> Settings:
     """Settings with some sections changed. Raises LabError."""
     try:
         table = MailTable.model_validate(sections)
     except ValidationError as error:
         raise LabError(first_sentence(error, MailTable)) from None
     new: Settings = overlay(settings, table)
-    for path, message in settings_mistakes(new):
+    for path, message in settings_mistakes(new, reversible_passwords=reversible):
         raise LabError(f"{path}: {message}")
     return new

@@ -102,7 +102,10 @@ def bad_settings(loaded: LoadedScenario) -> Iterator[ScenarioError]:
                 ("hosts", name, "mail"),
                 f"{name} is no mail server: its settings need domains and serves",
             )
-        for path, message in settings_mistakes(host.settings):
+        found = settings_mistakes(
+            host.settings, reversible_passwords=host.reversible_passwords
+        )
+        for path, message in found:
             yield loaded.complaint(
                 ("hosts", name, "mail", *path.split(".")), f"{path}: {message}"
             )

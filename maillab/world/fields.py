@@ -67,6 +67,8 @@ def check_accounts(text: str) -> str:
 
 def check_length(value: Any) -> Any:
     """A length of time in seconds, or a text such as "30 min"."""
+    if isinstance(value, bool):
+        raise ValueError(f'{value!r} is no length of time; write "30 min"')
     try:
         return seconds_of(value) if isinstance(value, str) else value
     except LabError as error:
@@ -75,7 +77,11 @@ def check_length(value: Any) -> Any:
 
 def check_block(text: Any) -> Block:
     """A prefix such as 192.168.1.0/24, or a single address."""
+    if isinstance(text, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return text
     try:
+        if not isinstance(text, str):  # a number is an address to `ip_network`
+            raise ValueError("it is no text in quotes")
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise ValueError(

@@ -4,11 +4,15 @@ Goes in: `Settings`, of whatever origin. Comes out: the path of a setting, and w
 say about it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from ipaddress import ip_address
 
 from maillab.policy.settings import IPRange, Settings, SmartHost
+from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, MORE_EXTENSIONS
+from maillab.wire.smtp_path import IS_DOMAIN, Address
 
+HIDEABLE = (*ALL_EXTENSIONS, *MORE_EXTENSIONS, "STARTTLS", "AUTH")
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
 WAYS = ("local-local", "local-external", "external-local", "external-external")
 PROTOCOLS = ("smtp", "pop3", "imap")
@@ -16,9 +20,18 @@ PROTOCOLS = ("smtp", "pop3", "imap")
 Mistake = tuple[str, str]
 
 
-def settings_mistakes(settings: Settings) -> Iterator[Mistake]:
-    """All of them."""
+def settings_mistakes(
+    settings: Settings, *, reversible_passwords: bool = True
+) -> Iterator[Mistake]:
+    """All of them. `reversible_passwords`: as the host's table has it."""
     yield from _mechanisms(settings)
+    if "CRAM-MD5" in settings.access.mechanisms and not reversible_passwords:
+        yield (
+            "access.mechanisms",
+            "CRAM-MD5 needs passwords that the server can read (RFC 2195): give the "
+            "host reversible_passwords = true, or offer SCRAM-SHA-256",
+        )
+    yield from _access(settings)
     yield from _ranges(settings)
     yield from _smart_hosts(settings)
     yield from _addresses(settings)
@@ -35,6 +48,23 @@ def _mechanisms(settings: Settings) -> Iterator[Mistake]:
             if name not in MECHANISMS:
                 known = ", ".join(MECHANISMS)
                 yield path, f"{name!r} is no mechanism; known are {known}"
+
+
+def _access(settings: Settings) -> Iterator[Mistake]:
+    for at, word in enumerate(settings.access.hide):
+        if word.upper() not in HIDEABLE:
+            close = get_close_matches(word.upper(), HIDEABLE, 1)
+            known = f"did you mean {close[0]!r}?" if close else ", ".join(HIDEABLE)
+            yield f"access.hide.{at}", f"{word!r} is no extension; {known}"
+    for at, port in enumerate(settings.access.tls_required):
+        if not 1 <= port <= 65535:
+            yield (
+                f"access.tls_required.{at}",
+                f"{port} is no port; write one such as 25",
+            )
+    for at, zone in enumerate(settings.defence.dnsbl):
+        if not IS_DOMAIN.fullmatch(zone.strip(".")):
+            yield f"defence.dnsbl.{at}", f"{zone!r} is no zone; write bl.example"
 
 
 def _ranges(settings: Settings) -> Iterator[Mistake]:
@@ -89,21 +119,62 @@ def _literal(path: str, host: str) -> Iterator[Mistake]:
         yield f"{path}.host", f"{host!r}: between [ ] stands an IP address"
 
 
+# Which fields of the entries are addresses. An empty one means that there is none.
+ADDRESSES = {
+    "aliases": ("address", "to"),
+    "lists": ("address", "members", "owner"),
+    "forwards": ("address", "to"),
+    "vacations": ("address",),
+    "quotas": ("address",),
+    "rules": ("account",),
+    "catch_all": ("to",),
+}
+DOMAINS = {"catch_all": ("domain",), "alias_domains": ("domain", "means")}
+OPTIONAL = ("owner", "account")
+
+
 def _addresses(settings: Settings) -> Iterator[Mistake]:
-    recipients = settings.recipients
-    places = {
-        "aliases": [entry.address for entry in recipients.aliases],
-        "lists": [entry.address for entry in recipients.lists],
-        "forwards": [entry.address for entry in recipients.forwards],
-        "vacations": [entry.address for entry in recipients.vacations],
-        "quotas": [entry.address for entry in recipients.quotas],
-    }
-    for key, addresses in places.items():
-        for number, address in enumerate(addresses):
-            local, at, domain = address.rpartition("@")
-            if not (local and at and domain):
-                path = f"recipients.{key}.{number}.address"
-                yield path, f"{address!r} is not a mail address; write user@domain"
+    yield from _texts(
+        settings, ADDRESSES, _is_address, "mail address; write user@domain"
+    )
+    yield from _texts(settings, DOMAINS, _is_domain, "domain; write alpha.example")
+    for number, rule in enumerate(settings.recipients.rules):
+        for at, action in enumerate(rule.actions):
+            if action.do == "forward" and not _is_address(action.to):
+                path = f"recipients.rules.{number}.actions.{at}.to"
+                yield path, f"{action.to!r} is not a mail address; write user@domain"
+
+
+def _texts(
+    settings: Settings,
+    kinds: Mapping[str, Sequence[str]],
+    is_right: Callable[[str], bool],
+    expected: str,
+) -> Iterator[Mistake]:
+    """What stands in fields of one kind, and is something else."""
+    for key, names in kinds.items():
+        for number, entry in enumerate(getattr(settings.recipients, key)):
+            for name in names:
+                path = f"recipients.{key}.{number}.{name}"
+                value: str | tuple[str, ...] = getattr(entry, name)
+                if isinstance(value, tuple):
+                    places = [(f"{path}.{at}", one) for at, one in enumerate(value)]
+                else:
+                    places = [(path, value)] if value or name not in OPTIONAL else []
+                for place, text in places:
+                    if not is_right(text):
+                        yield place, f"{text!r} is not a {expected}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(Address.from_text(text.strip()).domain)
+    except ValueError:
+        return False
+
+
+def _is_domain(text: str) -> bool:
+    return IS_DOMAIN.fullmatch(text.strip().removesuffix(".")) is not None
 
 
 def _times(settings: Settings) -> Iterator[Mistake]:

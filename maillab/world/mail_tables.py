@@ -9,7 +9,8 @@ Rule 2: a list of things with a name may be a table: `aliases = { "a@x" = ["b@x"
 """
 
 import re
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import Field as DataField
 from functools import cache
 from types import UnionType
 from typing import (
@@ -23,7 +24,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BeforeValidator, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from maillab.policy.settings import Block, Settings
 from maillab.world.fields import Length, Table, as_list, check_block
@@ -36,14 +37,22 @@ FACTORS = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 def check_size(value: Any) -> Any:
     """Octets: 2048, "2 MB" (MB as mail servers mean it: 1024 times 1024)."""
     if not isinstance(value, str):
-        return value
+        return check_count(value)
     found = SIZE.fullmatch(value)
     if found is None:
         raise ValueError(f'{value!r} is not a size; write octets, or "10 MB"')
     return round(float(found[1]) * FACTORS[found[2]])
 
 
-Size = Annotated[int, BeforeValidator(check_size)]
+def check_count(value: Any) -> Any:
+    """A whole number; true and false are none, whatever Python thinks."""
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(check_size), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(check_count), Field(ge=0)]
 OneBlock = Annotated[Block, BeforeValidator(check_block)]
 
 
@@ -66,7 +75,7 @@ def table_of(kind: Any) -> type[Section]:
     return made
 
 
-def _default(field: Field[Any]) -> Any:
+def _default(field: DataField[Any]) -> Any:
     has_one = field.default is not MISSING or field.default_factory is not MISSING
     return None if has_one else ...  # never read: only what was given is used
 
@@ -74,7 +83,7 @@ def _default(field: Field[Any]) -> Any:
 def _type_of(name: str, hint: Any) -> Any:
     """What a field may be in TOML."""
     if hint is int:
-        return Size if name in SIZES else int
+        return Size if name in SIZES else Count
     if hint is float:
         return Length
     if hint == Block:

@@ -9,9 +9,12 @@ Rule 2: vendors' words appear here and in labs only, always beside the key of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from textwrap import wrap
 from typing import Any, cast
 
 from maillab.errors import LabError
@@ -39,6 +42,7 @@ class Word:
              several values: "delivery.retry.0"; "" for what is fixed here
     unit     "KB", "min", "h", "days" … when the vendor counts in it
     note     what else to know; for what is fixed: what it is
+    answers  our value -> the vendor's: (("hide", "no"), ("off", "yes"))
     """
 
     page: str
@@ -47,6 +51,7 @@ class Word:
     rfc: str = ""
     unit: str = ""
     note: str = ""
+    answers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,40 @@ class SettingsPages(View):
         return Table(self.describe(), columns, rows)
 
     def text(self) -> str:
-        """All of it for a terminal."""
-        return f"{self.describe()}\n\n{self.table().text()}"
+        """All of it for a terminal, page after page."""
+        parts = [self.describe()]
+        columns = self.table().columns[1:]
+        for page, rows in groupby(map(self._row, self.personality.words), itemgetter(0)):
+            wrapped = [line for row in rows for line in _lines(row[1:])]
+            parts.append(f"{page}\n{_indented([*wrapped])}")
+        head = _indented([[name.upper() for name in columns]])
+        return "\n\n".join([parts[0], head, *parts[1:]])
 
     def _row(self, word: Word) -> Sequence[str]:
         shown = word.note
         if word.setting:
             value = shown_value(find_value(self.settings, word.setting), word.unit)
+            value = dict(word.answers).get(value, value)
             shown = f"{value} ({word.note})" if word.note else value
         return (word.page, word.word, shown, word.setting, word.rfc)
+
+
+WIDTHS = (42, 25, 30, 0)  # of setting, value, key; the RFC comes last
+
+
+def _lines(row: Sequence[str]) -> list[list[str]]:
+    """A row of the table as rows of a terminal: what is too long goes on below."""
+    cells = [
+        wrap(cell, width or 99, break_on_hyphens=False) or [""]
+        for cell, width in zip(row, WIDTHS, strict=True)
+    ]
+    return [list(line) for line in zip_longest(*cells, fillvalue="")]
+
+
+def _indented(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(
+        "  " + "  ".join(map(str.ljust, row, WIDTHS)).rstrip() for row in rows
+    )
 
 
 def value_at(settings: Any, path: str) -> Any:
@@ -153,6 +183,35 @@ def find_value(settings: Settings, path: str) -> Any:
         return None
 
 
+SIZES = ("message_size", "session_size", "default_quota", "octets")
+TIMES = (
+    "limits.idle",
+    "delivery.retry",
+    "delivery.delay_warning",
+    "delivery.expire",
+    "delivery.keep_open",
+    "defence.greylisting",
+    "defence.autoblock",
+    "defence.tarpit",
+)
+SMALLER = {"days": "h", "h": "min", "min": "s", "MB": "KB", "KB": ""}
+
+
+def _amount(value: float, unit: str) -> str:
+    """In the vendor's unit, or in a smaller one that makes a whole number of it.
+
+    >>> _amount(86_400, "days"), _amount(3600, "days"), _amount(10_240_000, "")
+    ('1 day', '1 h', '10240000')
+    """
+    while unit in SMALLER and value % UNITS[unit][0]:
+        unit = SMALLER[unit]
+    factor, name = UNITS.get(unit, (1, ""))
+    amount = value / factor
+    name = "day" if name == "days" and amount == 1 else name
+    number = f"{amount:.0f}" if amount.is_integer() else f"{amount:g}"
+    return f"{number} {name}".rstrip()
+
+
 def shown_value(value: Any, unit: str = "") -> str:
     """A value for people.
 
@@ -170,7 +229,24 @@ def shown_value(value: Any, unit: str = "") -> str:
         if value == 0:
             return "no limit" if isinstance(value, int) else "off"
         factor, name = UNITS.get(unit, (1, ""))
+        if isinstance(value, int) and factor == 1:
+            return f"{value} {name}".rstrip()  # every digit of it
         amount = value / factor
         unit_name = "day" if name == "days" and amount == 1 else name
         return f"{amount:g} {unit_name}".rstrip()
-    return str(getattr(value, "name", None) or getattr(value, "host", None) or value)
+    named = getattr(value, "name", None) or getattr(value, "host", None)
+    if named or not is_dataclass(value):
+        return str(named or value)
+    parts = ((one.name, getattr(value, one.name)) for one in fields(value))
+    return ", ".join(f"{name} {shown_value(part, unit)}" for name, part in parts)
+
+
+def unit_of(path: str) -> str:
+    """What to count a setting in when its vendor does not say.
+
+    >>> unit_of("limits.message_size"), unit_of("delivery.retry.0"), unit_of("access")
+    ('MB', 'days', '')
+    """
+    if path.rpartition(".")[2] in SIZES:
+        return "MB"
+    return "days" if path.startswith(TIMES) else ""

@@ -11,6 +11,7 @@ Rule: the values come from `tomllib`, which knows no positions. It has accepted 
 import re
 import tomllib
 from collections.abc import Callable
+from typing import Any, cast
 
 Path = tuple[str, ...]
 
@@ -34,10 +35,46 @@ def line_of(text: str, path: Path) -> int | None:
     3
     """
     lines = positions(text)
+    path = written_path(text, path)
     for size in range(len(path), 0, -1):
         if path[:size] in lines:
             return lines[path[:size]]
     return None
+
+
+def written_path(text: str, path: Path) -> Path:
+    """The path as it is written: where a table stands for a list, keys for numbers.
+
+    >>> written_path('lists."team@x" = ["a@x"]', ("lists", "0", "members", "0"))
+    ('lists', 'team@x', 'members', '0')
+    """
+    try:
+        data: Any = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return path
+    found: list[str] = []
+    for part in path:
+        key, data = step_into(data, part)
+        found.append(key)
+    return tuple(found)
+
+
+def step_into(data: Any, part: str) -> tuple[str, Any]:
+    """The key, and the value below it; the n-th item of a table that stands for a list.
+
+    >>> step_into({"a@x": ["b@x"]}, "0")
+    ('a@x', ['b@x'])
+    """
+    if isinstance(data, list):
+        items = cast("list[Any]", data)
+        there = part.isdecimal() and int(part) < len(items)
+        return part, items[int(part)] if there else None
+    if not isinstance(data, dict):
+        return part, None
+    table = cast("dict[str, Any]", data)
+    if part.isdecimal() and part not in table and int(part) < len(table):
+        part = list(table)[int(part)]
+    return part, table.get(part)
 
 
 def positions(text: str) -> dict[Path, int]:

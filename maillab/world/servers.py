@@ -104,7 +104,7 @@ class MailServer:
             self.host,
             self.directory,
             security,
-            plain_login=self.plain_login,
+            plain_login=lambda: self.plain_login,
             faults=faults,
         )
         access.door = self.doorkeeper

@@ -7,17 +7,24 @@ that says who refused what, by which rule, where that is configured, and the RFC
 import re
 import tomllib
 from dataclasses import fields, replace
-from typing import Any, cast
+from textwrap import fill
+from typing import Any
 
-from maillab.errors import LabError
 from maillab.policy.settings import Settings
 from maillab.trace.view import Table, View, clock
-from maillab.trace.why import Refusal
-from maillab.world.personality import Personality, Word, shown_value, value_at
-from maillab.world.positions import line_of
+from maillab.trace.why import GIVEN_UP, Refusal
+from maillab.world.personality import (
+    Personality,
+    Word,
+    find_value,
+    shown_value,
+    unit_of,
+)
+from maillab.world.positions import line_of, step_into
 from maillab.world.scenario import LoadedScenario
 
 SECTIONS = "|".join(field.name for field in fields(Settings))
+WIDTH = 118  # of a terminal
 SETTING = re.compile(rf"\b(?:{SECTIONS})(?:\.[a-z_0-9]+)+")
 
 
@@ -32,9 +39,12 @@ class Why(View):
     def describe(self) -> str:
         """One sentence: the alt text."""
         found = self.refusal
-        what = found.command or "the connection"
-        said = f"said {found.reply!r}" if found.reply else "gave up"
-        return f"{found.server} {said} to {what}, because {found.reason or found.ref}."
+        because = f"because: {found.reason or found.rule or found.ref}."
+        if found.is_delivery:
+            verb = "gave up" if found.rule.endswith(GIVEN_UP) else "put off"
+            return f"{found.server} {verb} {found.command}, {because}"
+        said = f"said {found.reply!r}" if found.reply else "ended it without a word"
+        return f"{found.command or found.client}: {found.server} {said}, {because}"
 
     def table(self) -> Table:
         """A row for each thing that is known."""
@@ -44,8 +54,11 @@ class Why(View):
     def text(self) -> str:
         """All of it for a terminal."""
         rows = [row for row in self._rows() if row[1]]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        width = max(len(name) for name, _ in rows) + 2
+        return "\n".join(_row(name.ljust(width), value) for name, value in rows)
+
+    def _silence(self) -> str:
+        return "" if self.refusal.is_delivery else "nothing: the connection ended"
 
     def _rows(self) -> list[tuple[str, str]]:
         found = self.refusal
@@ -57,7 +70,7 @@ class Why(View):
             ("client", found.client),
             ("connection", found.connection),
             ("asked", found.command),
-            ("replied", found.reply),
+            ("replied", found.reply or self._silence()),
             ("because", found.reason),
             ("rule", found.rule),
             ("setting", found.setting),
@@ -65,6 +78,17 @@ class Why(View):
             ("vendor", vendor),
             ("RFC", found.ref),
         ]
+
+
+def _row(name: str, value: str) -> str:
+    return fill(
+        value,
+        WIDTH,
+        initial_indent=name,
+        subsequent_indent=" " * len(name),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def explain_refusal(
@@ -78,79 +102,81 @@ def explain_refusal(
         return Why(refusal, "", None)
     refusal = with_setting(refusal)
     if not refusal.setting:
-        return Why(refusal, "", None)
+        return Why(refusal, origin_without_setting(refusal, loaded), None)
     word = find_word(clothes, refusal.setting)
     return Why(refusal, origin_of(refusal, loaded, clothes, settings), word)
 
 
+def origin_without_setting(refusal: Refusal, loaded: LoadedScenario) -> str:
+    """Where to look when no setting decided: at the accounts, or at the faults."""
+    table = loaded.scenario.hosts.get(refusal.server)
+    if refusal.is_login and table is not None:
+        return f"accounts = {table.accounts!r}: world.directory({refusal.server!r})"
+    if refusal.rule == "fault":
+        return "world.fault(...), or [[faults]] of the scenario file"
+    return ""
+
+
 def with_setting(refusal: Refusal) -> Refusal:
-    """An engine's own refusals name the setting in the reason."""
+    """An engine's own refusals name the setting in the reason; its name is the rule."""
     found = SETTING.search(refusal.reason)
     if refusal.setting or found is None:
         return refusal
-    return replace(refusal, setting=found[0])
+    rule = refusal.rule or found[0].rpartition(".")[2].replace("_", " ")
+    return replace(refusal, setting=found[0], rule=rule)
 
 
 def origin_of(
     refusal: Refusal, loaded: LoadedScenario, clothes: Personality, settings: Settings
 ) -> str:
-    """`world.toml:34, now …`, or that it is a default."""
+    """`world.toml:34: …`, or that it is a default, or that somebody changed it."""
     path = refusal.setting
-    value = shown(settings, path)
+    value = shown(settings, path, clothes)
     written = find_line(loaded, refusal.server, path)
-    if shown(clothes.settings, path) == value and written is None:
+    table = loaded.scenario.hosts.get(refusal.server)
+    began = shown(table.settings if table else clothes.settings, path, clothes)
+    if began != value:
+        before = f"; {loaded.file.name}:{written} says {began!r}" if written else ""
+        return f"while the world ran: it is {value!r} now{before}"
+    if written is not None:
+        return f"{loaded.file.name}:{written}: {value!r}"
+    if shown(clothes.settings, path, clothes) == value:
         return f"nowhere: the default of {clothes.name} is {value!r}"
-    if written is None:
-        return f"while the world ran: it is {value!r} now"
-    return f"{loaded.file.name}:{written}: {value!r}"
+    return f"in the scenario: it is {value!r}"
 
 
-def shown(settings: Settings, path: str) -> str:
-    """A value for people; "none" where there is no such item (any more)."""
-    try:
-        return shown_value(value_at(settings, path))
-    except LabError:
-        return "none"
+def shown(settings: Settings, path: str, clothes: Personality) -> str:
+    """A value as its vendor counts; "none" where there is no such item (any more)."""
+    word = find_word(clothes, path)
+    unit = word.unit if word is not None and word.setting == path else ""
+    return shown_value(find_value(settings, path), unit or unit_of(path))
 
 
 def find_line(loaded: LoadedScenario, host: str, path: str) -> int | None:
     """The line where a setting of a host is written, if it is."""
     base = ("hosts", host, "mail")
-    data: Any = tomllib.loads(loaded.text)["hosts"].get(host, {}).get("mail")
+    table = tomllib.loads(loaded.text)["hosts"].get(host, {})
+    data: Any = table.get("mail")
+    if path == "access.plain_login" and "plain_login" in table:
+        return line_of(loaded.text, ("hosts", host, "plain_login"))  # it goes before
     keys: list[str] = []
     for part in path.split("."):
-        step = _step_into(data, part)
-        if step is None:
+        key, data = step_into(data, part)
+        if data is None:
             break
-        key, data = step
         keys.append(key)
     section = 1 if path.count(".") else 0
-    if len(keys) <= section:  # only the section is there, not the setting
-        return None
+    missing = len(keys) < path.count(".") + 1
+    if len(keys) <= section or (missing and not re.search(r"\.\d", path)):
+        return None  # only a table above it is there; of a list, its entry is enough
     return line_of(loaded.text, (*base, *keys))
 
 
-def _step_into(data: Any, part: str) -> tuple[str, Any] | None:
-    """The key, and the value below it; the n-th item of a table that stands for a list.
-
-    >>> _step_into({"a@x": ["b@x"]}, "0")
-    ('a@x', ['b@x'])
-    """
-    if isinstance(data, list):
-        items = cast("list[Any]", data)
-        fits = part.isdecimal() and int(part) < len(items)
-        return (part, items[int(part)]) if fits else None
-    if not isinstance(data, dict):
-        return None
-    table = cast("dict[str, Any]", data)
-    if part.isdecimal() and part not in table:
-        keys = list(table)
-        return _step_into(table, keys[int(part)]) if int(part) < len(keys) else None
-    return (part, table[part]) if part in table else None
-
-
 def find_word(clothes: Personality, path: str) -> Word | None:
-    """The vendor's word for a setting, or for what it is a part of."""
+    """The vendor's word for a setting, for a part of it, or for what it is part of."""
+    for word in clothes.words:
+        if word.setting.startswith(f"{path}."):
+            return word
     while path:
         for word in clothes.words:
             if word.setting == path:

@@ -19,6 +19,7 @@ log_path = {folder}/log
 protocols =
 ssl = no
 disable_plaintext_auth = no
+auth_failure_delay = 0
 auth_mechanisms = plain login cram-md5 scram-sha-256
 passdb {{
   driver = passwd-file
@@ -27,6 +28,11 @@ passdb {{
 userdb {{
   driver = static
   args = uid=5000 gid=5000 home=/nonexistent
+}}
+service anvil {{  # it would make a client wait longer after each wrong password
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   unix_listener {socket} {{

@@ -70,7 +70,7 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 
 
 QUEUES = ("maildrop", "incoming", "active", "deferred")
-PATIENCE = 30.0  # seconds
+PATIENCE = 20.0  # seconds
 Found = TypeVar("Found")
 
 

@@ -11,16 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from maillab.gateway.live import Live
+from maillab.store.mailboxes import Mailbox
 from tests.interop.postfix import NAME, Postfix, Service, running_postfix
 from tests.worlds import Journal, arrived, world_with_gamma
 
 ALICE, BOB, GRETA = "alice@alpha.example", "bob@beta.example", "greta@gamma.example"
 GRÜN, JÜRGEN = "grün@gamma.example", "jürgen@beta.example"
+MANY_THERE = [f"user{number}@gamma.example" for number in range(5)]
+MAILDIRS = " ".join(f"{one}={one.partition('@')[0]}/" for one in MANY_THERE)
+MANY_HERE = [f"user{number}@beta.example" for number in range(5)]
 ALPHA, BETA = "mail.alpha.example", "mx.beta.example"
 SECOND_PORT = 2501  # of Postfix in the world: its second way in, then the others
 USERS = {
     "virtual_mailbox_domains": "gamma.example",
-    "virtual_mailbox_maps": f"inline:{{ {GRETA}=greta/ {GRÜN}=gruen/ }}",
+    "virtual_mailbox_maps": f"inline:{{ {GRETA}=greta/ {GRÜN}=gruen/ {MAILDIRS} }}",
     "mynetworks": "127.0.0.0/8",
     "smtp_tls_security_level": "may",
     "smtp_tls_loglevel": "1",
@@ -50,20 +54,29 @@ class Neighbours:
 
     def arrived(self, text: str, who: str = BOB) -> bytes:
         """Wait for a message in the world."""
-        directory = self.world.server(who.partition("@")[2]).directory
-        inbox = directory.find_login(who).mailboxes.inbox
+        inbox = self._inbox(who)
         return self.live.call(arrived(inbox, text.encode())).content
+
+    def lies_with(self, who: str, text: bytes) -> bool:
+        """Somebody in the world has a message with this text."""
+        return any(text in one.content for one in self._inbox(who).messages)
+
+    def _inbox(self, who: str) -> Mailbox:
+        directory = self.world.server(who.partition("@")[2]).directory
+        return directory.find_login(who).mailboxes.inbox
 
     def arrived_outside(self, text: str, user: str = "greta") -> bytes:
         """Wait for a message in a real Maildir."""
         return self.postfix.arrived(user, text)
 
-    def alice_sends(self, content: bytes, to: str = GRETA, **options) -> None:
+    def alice_sends(
+        self, content: bytes, to: str | list[str] = GRETA, **options
+    ) -> None:
         """By a real client, to her server in the world."""
         port = self.live.door(ALPHA, 587).real_port
         send(port, ALICE, to, content, login=(ALICE, "rabbit-hole"), **options)
 
-    def greta_sends(self, content: bytes, to: str = BOB, **options) -> None:
+    def greta_sends(self, content: bytes, to: str | list[str] = BOB, **options) -> None:
         """By a real client, to Postfix."""
         sender = options.pop("sender", GRETA)
         send(self.postfix.port, sender, to, content, **options)
@@ -83,7 +96,7 @@ class Neighbours:
 def send(  # noqa: PLR0913  (the parameters of ESMTP)
     port: int,
     sender: str,
-    to: str,
+    to: str | list[str],
     content: bytes,
     *,
     login: tuple[str, str] | None = None,
@@ -94,7 +107,7 @@ def send(  # noqa: PLR0913  (the parameters of ESMTP)
     with smtplib.SMTP("127.0.0.1", port, "pc.gamma.example") as client:
         if login:
             client.login(*login)
-        client.sendmail(sender, [to], content, mail, rcpt)
+        client.sendmail(sender, to, content, mail, rcpt)
 
 
 @contextmanager
@@ -103,7 +116,8 @@ def neighbours(
 ) -> Iterator[Neighbours]:
     """Start both, and look at the end whether anything has failed."""
     with world_with_gamma(folder, "@ MX 10 mx1\n") as world, Live(world) as live:
-        world.server(BETA).directory.add(JÜRGEN, "sponge", "Jürgen")
+        for address in (JÜRGEN, *MANY_HERE):
+            world.server(BETA).directory.add(address, "sponge")
         into = f"[127.0.0.1]:{live.door(BETA, 25).real_port}"
         back = f"[127.0.0.1]:{live.door(ALPHA, 25).real_port}"
         ways = {

@@ -10,7 +10,7 @@ from maillab.protocol.smtp_client_plan import Wishes
 from maillab.wire.dsn import read_report
 from maillab.wire.smtp import Envelope
 from maillab.wire.smtp_path import Address
-from tests.interop.postfix import NAME, Service
+from tests.interop.postfix import NAME, Service, wait_for
 from tests.interop.postfix_world import (
     ALICE,
     ALPHA,
@@ -19,6 +19,8 @@ from tests.interop.postfix_world import (
     GRETA,
     GRÜN,
     JÜRGEN,
+    MANY_HERE,
+    MANY_THERE,
     SECOND_PORT,
     body_of,
     letter,
@@ -52,6 +54,7 @@ MIME += "\r\nContent-Transfer-Encoding: 8bit"
 SERVICES = (
     Service("tls-only", settings={"smtpd_tls_security_level": "encrypt"}),
     Service("basic", settings={"smtpd_discard_ehlo_keywords": "8bitmime, smtputf8"}),
+    Service("two-at-most", settings={"smtpd_recipient_limit": "2"}),
 )
 
 
@@ -170,6 +173,28 @@ def test_five_megabytes_go_both_ways(both):
     assert body_of(both.arrived_outside("Subject: five megabytes")) == body
     both.greta_sends(letter("five megabytes", body=body))
     assert body_of(both.arrived("Subject: five megabytes")) == body
+
+
+def test_who_was_too_many_for_postfix_is_sent_at_once(both):
+    with both.settings(ALPHA, **by("two-at-most", "may")):
+        both.alice_sends(letter("to many there", ALICE), MANY_THERE)
+        for address in MANY_THERE:
+            both.arrived_outside("Subject: to many there", address.partition("@")[0])
+    said = [event["octets"] for event in both.world.trace.of_kind("line")]
+    assert b"452 4.5.3 Error: too many recipients\r\n" in said
+
+
+def test_who_was_too_many_for_us_is_sent_later_by_postfix(both):
+    text = b"Subject: to many here"
+    with both.settings(BETA, limits={"recipients": 2}):
+        both.greta_sends(letter("to many here"), MANY_HERE)
+
+        def has_all():
+            both.postfix.flush()
+            return all(both.lies_with(address, text) for address in MANY_HERE)
+
+        wait_for(has_all)
+    assert "said: 452 4.5.3" in both.postfix.logged()
 
 
 def test_postfix_takes_chunks(both):

@@ -51,6 +51,8 @@ def relayed(equipped):
         f"{name}@gamma.example={name}:[127.0.0.1]:{equipped.port(ALICE, port)}"
         for name, port in ports.items()
     )
+    lmtp = f"lmtp:[127.0.0.1]:{equipped.port(ALICE, 24)}"
+    ways += f" lmtp@gamma.example={lmtp}"
     settings = {
         "sender_dependent_default_transport_maps": f"inline:{{ {ways} }}",
         "smtp_sasl_auth_enable": "yes",
@@ -77,6 +79,15 @@ def test_postfix_logs_in_by_implicit_tls(equipped, relayed):
     send(relayed.port, "implicit@gamma.example", BOB, letter("Postfix by 465"))
     content = equipped.arrived("Subject: Postfix by 465\r\n").content
     assert b"with ESMTPSA id" in content
+
+
+def test_postfix_delivers_by_lmtp(equipped, relayed):
+    people = [ALICE, "nobody@alpha.example"]
+    send(relayed.port, "lmtp@gamma.example", people, letter("Postfix by LMTP"))
+    content = equipped.arrived("Subject: Postfix by LMTP\r\n", ALICE).content
+    assert b"with LMTP id" in content
+    refusal = "to=<nobody@alpha.example>, relay=127.0.0.1[127.0.0.1]"
+    wait_for(lambda: refusal in relayed.logged())
 
 
 def test_postfix_gives_up_after_a_wrong_password(relayed):

@@ -1,0 +1,203 @@
+"""The queue when something goes wrong in the middle: nothing lost, doubled or stuck."""
+
+import asyncio
+import errno
+
+import pytest
+
+from maillab.store.queue import Queue
+from tests.queue_worlds import ALICE, CAROL, TWO_MX, MX1, MX2
+
+DAN, ERIN = "dan@gamma.example", "erin@gamma.example"
+
+
+def full(*_args, **_more):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_who_is_released_during_a_try_gets_the_message_once(queue_world):
+    lab = queue_world()
+    server = lab.mx()
+    entry = lab.put(CAROL)
+    lab.world.advance(0.05)
+    assert lab.queue.busy
+    lab.queue.hold(entry.id)
+    lab.queue.release(entry.id)
+    lab.world.settle()
+    assert len(server.messages) == 1
+    assert len(lab.queue) == 0
+
+
+def test_released_during_a_try_that_fails_is_tried_again(queue_world):
+    lab = queue_world()
+    server = lab.mx(rcpt=["451 later", "250 ok"])
+    entry = lab.put(CAROL)
+    lab.world.advance(0.05)
+    lab.queue.hold(entry.id)
+    lab.queue.release(entry.id)
+    lab.world.advance("1 h")
+    assert len(server.messages) == 1
+    assert len(lab.queue) == 0
+
+
+def test_who_did_not_fit_in_waits_when_the_message_is_held_meanwhile(queue_world):
+    lab = queue_world()
+    server = lab.mx(rcpt=["250 ok", "452 4.5.3 too many", "250 ok"])
+    entry = lab.put(CAROL, DAN)
+    lab.world.advance(0.05)
+    assert lab.queue.busy
+    lab.queue.hold(entry.id)
+    lab.world.advance("1 h")
+    assert len(server.messages) == 1
+    assert list(map(str, entry.recipients)) == [DAN]
+    lab.queue.release(entry.id)
+    lab.world.settle()
+    assert len(server.messages) == 2
+    assert len(lab.queue) == 0
+
+
+def test_a_session_that_dies_loses_nobody_who_was_too_many_for_it(queue_world):
+    lab = queue_world(TWO_MX)
+    hello = "250-mx1\r\n250 LIMITS RCPTMAX=1"
+    lab.mx(MX1, ehlo=hello, mail="hang up")
+    server = lab.mx(MX2)
+    lab.send(CAROL, DAN, ERIN)
+    lab.world.advance("2 h")
+    rcpt = [line for line in server.commands if line.startswith("RCPT")]
+    assert len(rcpt) == 3
+    assert len(lab.queue) == 0
+
+
+def test_a_kept_session_that_dies_loses_nobody_who_was_too_many_for_it(queue_world):
+    lab = queue_world()
+    hello = "250-mx1\r\n250 LIMITS RCPTMAX=1"
+    server = lab.mx(ehlo=hello, mail=["250 ok", "hang up", "250 ok"])
+    lab.deliver(keep_open=60.0)
+    lab.send(CAROL)
+    lab.send(CAROL, DAN, ERIN)
+    lab.world.advance("2 h")
+    rcpt = [line for line in server.commands if line.startswith("RCPT")]
+    assert len(rcpt) == 4
+    assert len(lab.queue) == 0
+
+
+def test_the_clock_of_the_queue_survives_a_failure_of_ours(queue_world, monkeypatch):
+    lab = queue_world()
+    lab.forgive()
+    server = lab.mx(rcpt=["451 later"] * 3 + ["250 ok"])
+    lab.deliver(delay_warning=600.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(lab.mta.reporter, "warn", full)
+        lab.send(CAROL)
+        lab.world.advance("11 min")
+    lab.world.advance("3 h")
+    assert len(server.messages) == 1
+    assert len(lab.queue) == 0
+
+
+def test_no_message_is_forgotten_while_the_disk_is_full(queue_world, monkeypatch):
+    lab = queue_world()
+    lab.forgive()
+    host = lab.off()
+    lab.deliver(concurrency=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "note", full)
+        for name in (CAROL, DAN, ERIN):
+            lab.put(name)
+        lab.world.advance("10 min")
+    host.up = True
+    server = lab.mx()
+    lab.world.advance("10 h")
+    assert len(server.messages) == 3
+    assert len(lab.queue) == 0
+
+
+@pytest.mark.parametrize("reply", ["250 2.0.0 ok", "220 what?"])
+def test_who_says_yes_before_the_content_has_nothing(queue_world, reply):
+    lab = queue_world()
+    server = lab.mx(data=[reply, "354 go on"])
+    lab.send(CAROL)
+    lab.world.advance("6 min")
+    assert len(server.messages) == 1
+    assert len(lab.queue) == 0
+
+
+def test_who_says_354_twice_gets_the_message_again(queue_world):
+    lab = queue_world()
+    server = lab.mx(message=["354 go on\r\n250 ok", "250 ok"])
+    lab.put(CAROL)
+    lab.put(DAN)
+    lab.deliver(concurrency=1)
+    lab.world.advance("2 h")
+    said = "\n".join(server.commands)
+    assert said.count(CAROL) >= 1
+    assert len(lab.queue) == 0
+    for m in server.messages: assert b"How are you" in m
+
+
+def test_552_too_many(queue_world):
+    lab = queue_world()
+    server = lab.mx(rcpt=["250 ok", "552 too many recipients", "250 ok"])
+    lab.send(CAROL, DAN)
+    lab.world.advance("2 h")
+    assert len(server.messages) == 2
+
+
+def test_a_dns_failure_of_the_implicit_exchanger_is_no_bounce(queue_world):
+    lab = queue_world("")
+    from maillab.dns.answers import Answer
+    real = lab.mta.relay.resolver.resolve
+    async def resolve(name, rdtype="A"):
+        if rdtype in ("A", "AAAA") and name == "gamma.example":
+            return Answer(name, rdtype, "SERVFAIL")
+        return await real(name, rdtype)
+    lab.mta.relay.resolver.resolve = resolve
+    lab.send(CAROL)
+    assert lab.reports() == []
+    assert len(lab.queue) == 1
+
+
+class HalfAnLMTPServer:
+    """Says yes for the first recipient, and then the line is cut."""
+
+    def __init__(self, world, end):
+        self.got, self._end, self._sessions = [], end, 0
+        self.host = world.add_host("store.alpha.example", "198.51.100.99")
+        world.run(self.host.listen(24, self.serve))
+
+    async def serve(self, stream):
+        self._sessions += 1
+        broken = self._sessions == 1
+        stream.write(b"220 store\r\n")
+        recipients = []
+        while data := await stream.read():
+            for line in data.split(b"\r\n"):
+                verb = line[:4].upper()
+                if verb == b"RCPT":
+                    recipients.append(line)
+                if verb in (b"LHLO", b"MAIL", b"RCPT"):
+                    stream.write(b"250 ok\r\n")
+                elif verb == b"DATA":
+                    stream.write(b"354 go on\r\n")
+                elif verb == b"QUIT":
+                    stream.write(b"221 bye\r\n")
+                elif line == b".":
+                    for one in recipients:
+                        self.got.append(one)
+                        stream.write(b"250 stored\r\n")
+                        if broken:
+                            await asyncio.sleep(1)
+                            return self._end(stream)
+                    recipients = []
+
+
+@pytest.mark.parametrize("end", ["hang_up", "abort"])
+def test_who_was_served_by_lmtp_before_the_line_was_cut_gets_it_once(queue_world, end):
+    lab = queue_world()
+    store = HalfAnLMTPServer(lab.world, lambda stream: getattr(stream, end)())
+    lab.deliver(lmtp="[198.51.100.99]:24")
+    lab.send(ALICE, "anna@alpha.example")
+    lab.world.advance("1 h")
+    assert len(store.got) == 2
+    assert len(set(store.got)) == 2
+    assert len(lab.queue) == 0
