@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from maillab.protocol.smtp_phrases import PHRASES
+from maillab.protocol.smtp_phrases import PHRASES, Phrase
 from maillab.world.personality import NAMES, Personality, SettingsPages, personality
 
 PAGE = Path(__file__).parents[1] / "docs" / "personalities.md"
 INTRODUCTION = """\
 # Personalities
 
-Written by `make docs` from `maillab/world/personalities`. There is one engine; a personality is a set of defaults, reply
-texts and words: `personality = "iis-smtp"` in the table of a host. `world.settings("HOST")` prints the same table with the
-values of a running server, [mail-servers.md](mail-servers.md) explains the keys.
+Written by `make docs` from `maillab/world/personalities`. There is one engine; a
+personality is a set of defaults, replies and words: `personality = "iis-smtp"` in the
+table of a host. `world.settings("HOST")` prints this table with the values of a running
+server, [mail-servers.md](mail-servers.md) explains the keys; `{…}` is filled in.
 """
 
 
@@ -50,8 +51,15 @@ def replies(who: Personality) -> Iterator[str]:
     yield "|---|---|---|"
     for name, phrase in who.phrases.items():
         ours = PHRASES[name]
-        yield f"| {name} | {escaped(str(ours))} | {escaped(str(phrase))} |"
+        yield f"| {name} | {escaped(said(ours))} | {escaped(said(phrase))} |"
     yield ""
+
+
+def said(phrase: Phrase) -> str:
+    """A reply as a client hears it, with the places that are filled in."""
+    return " ".join(part for part in (f"{phrase.code}", phrase.enhanced) if part) + (
+        f" {phrase.text}" if phrase.text else ""
+    )
 
 
 def escaped(text: str) -> str:

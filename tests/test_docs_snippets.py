@@ -44,6 +44,8 @@ def test_the_lines_of_a_page_work_one_after_the_other(page, lab, monkeypatch):
         for number, block in enumerate(blocks, 1):
             names["world"] = world  # some lines open another one
             exec(compile(block, f"{page}, block {number}", "exec"), names)
+            if names["world"] is not world:
+                names["world"].close()
         assert Journal(world).failures == []
 
 

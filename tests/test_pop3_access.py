@@ -30,7 +30,7 @@ class FakeStream:
     def write(self, data: bytes) -> None:
         self.said += data
 
-    async def drain(self) -> None:
+    async def drain(self, patience: float = 300.0) -> None:
         await asyncio.sleep(0)
 
     async def close(self) -> None:

@@ -1,9 +1,12 @@
 """The folders Pickup, Queue, Drop and Badmail, as IIS has them."""
 
+import errno
+
 import pytest
 
 from maillab.errors import LabError
 from maillab.store.folders import DiskFolder, MemoryFolder
+from maillab.store.queue import Queue
 from tests.queue_worlds import ALICE, CAROL, header
 
 FILE = """From: Alice <alice@alpha.example>
@@ -170,3 +173,41 @@ def test_both_kinds_of_folder_do_the_same(kind, tmp_path):
     for name in ("", "..", "a/b", "a\\b"):
         with pytest.raises(LabError, match="no file name"):
             folder.put(name, b"")
+
+
+def no_room(*_args):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_stays_in_pickup_while_the_queue_has_no_room(queue_world, monkeypatch):
+    lab = queue_world()
+    lab.forgive()
+    server, mailroot = lab.mx(), lab.mta.mailroot
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "add", no_room)
+        mailroot.pickup.put("letter.eml", FILE)
+        mailroot.collect()
+    assert mailroot.pickup.names == ["letter.eml"]
+    assert mailroot.badmail.names == []
+    assert lab.events("accepted") == []
+    assert len(lab.events("failure")) == 1, "told once, however often it is tried"
+    mailroot.collect()
+    lab.world.settle()
+    assert mailroot.pickup.names == []
+    assert len(server.messages) == 1
+
+
+def test_a_file_that_cannot_be_removed_is_sent_once(queue_world, monkeypatch):
+    lab = queue_world()
+    lab.forgive()
+    server, pickup = lab.mx(), lab.mta.mailroot.pickup
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFolder, "remove", no_room)
+        pickup.put("letter.eml", FILE)
+        pickup.put("other.eml", "no message")
+        lab.mta.mailroot.collect()
+    lab.mta.mailroot.collect()
+    lab.world.settle()
+    assert len(server.messages) == 1
+    assert pickup.names == []
+    assert lab.mta.mailroot.badmail.names == ["other.eml", "other.eml.reason.txt"]

@@ -5,8 +5,10 @@ import email
 import pytest
 
 from maillab.agents.injection import Injection
+from maillab.agents.mta import Submission
 from maillab.store.queue import Recipient
 from maillab.wire.dsn import Report, read_report
+from maillab.wire.smtp import Envelope
 from maillab.wire.smtp_path import NULL_PATH, Address
 from tests.queue_worlds import ALICE, ALPHA, BOB, CAROL, LETTER, MX1, header
 
@@ -297,3 +299,39 @@ def test_a_ghost_in_our_own_domain_is_reported(queue_world):
     lab.send(GHOST)
     assert lab.reports()[0].recipients[0].status == "5.1.1"
     assert lab.tries() == []
+
+
+@pytest.mark.parametrize("to", [ALICE, GHOST])
+def test_over_lmtp_success_is_reported_here_and_failure_by_who_asked(queue_world, to):
+    """RFC 3461 §5.2: who has taken the parameters keeps the promise."""
+    lab = queue_world()
+    path = Address.from_text(to)
+    asked = ({"NOTIFY": "SUCCESS,FAILURE"},)
+    envelope = Envelope(Address.from_text(ALICE), (path,), {}, asked)
+    mail = Submission(envelope, LETTER, "mx", "192.0.2.9", "LMTP")
+    [outcome] = lab.world.run(lab.mta.deliver_now(mail))
+    lab.world.settle()
+    found = [one.recipients[0].action for one in lab.reports()]
+    assert found == (["delivered"] if outcome.settled else [])
+
+
+@pytest.mark.parametrize("letter", ["x", "ß", "x "])
+def test_a_report_of_a_long_reply_arrives_elsewhere(queue_world, letter):
+    lab = queue_world()
+    said = "550 5.1.1 " + letter * (1900 // len(letter.encode()))
+    lab.mx(rcpt=said)
+    lab.send(CAROL, sender=BOB)
+    [report] = lab.reports("bob")
+    assert report.recipients[0].diagnostic.replace(" ", "") == said.replace(" ", "")
+    assert max(map(len, lab.inbox("bob")[0].split(b"\r\n"))) <= 998
+
+
+def test_what_is_not_ascii_is_declared_in_a_report(queue_world):
+    lab = queue_world()
+    lab.mx(rcpt="550 5.1.1 größer")
+    lab.send(CAROL, asked={"ORCPT": "rfc822;j+C3+B6rg@x.example"})
+    [content] = lab.inbox()
+    assert b"Content-Type: message/global-delivery-status" in content
+    assert "Original-Recipient: rfc822; jörg@x.example".encode() in content
+    [report] = lab.reports()
+    assert report.recipients[0].original == "rfc822;j+C3+B6rg@x.example"

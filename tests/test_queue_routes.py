@@ -263,3 +263,21 @@ def test_the_port_of_mail_exchangers_can_be_another(queue_world):
     lab.send(CAROL)
     assert len(server.messages) == 1
     assert lab.world.trace.find_sessions(client=ALPHA, port=25) == []
+
+
+@pytest.mark.parametrize("trouble", ["off", "451 later"])
+def test_the_straight_way_comes_first_again_when_the_smart_host_failed(
+    queue_world, trouble
+):
+    lab = queue_world()
+    host = lab.off()
+    lab.off(MX2, "198.51.100.72") if trouble == "off" else lab.mx(MX2, mail=trouble)
+    lab.deliver(smart_host=SmartHost(MX2), direct_first=True)
+    lab.send(CAROL)
+    lab.world.advance("1 h")
+    assert len(lab.queue) == 1
+    host.up = True
+    server = lab.mx(MX1)
+    lab.world.advance("3 h")
+    assert len(server.messages) == 1
+    assert len(lab.queue) == 0

@@ -162,4 +162,19 @@ def test_a_smart_host_that_refuses_the_login(queue_world):
     lab = queue_world()
     lab.deliver(smart_host=SmartHost(BETA, 587, BOB, "wrong", "verify"))
     lab.send(BOB)
-    assert "535" in (lab.reasons("bounced") + lab.reasons("deferred"))[0]
+    assert "535" in lab.reasons("deferred")[0]
+    assert lab.reports() == [], "the message is fine: it waits for the right password"
+    lab.deliver(smart_host=SmartHost(BETA, 587, BOB, "sponge", "verify"))
+    lab.world.advance("6 min")
+    assert len(lab.inbox("bob")) == 1
+
+
+def test_a_session_that_waits_is_not_used_under_stricter_settings(queue_world):
+    lab = queue_world()
+    server = lab.mx()
+    lab.deliver(keep_open=600.0)
+    lab.send(CAROL)
+    lab.deliver(tls="encrypt")
+    lab.send(CAROL)
+    assert len(server.messages) == 1
+    assert "offers no STARTTLS" in lab.reasons("deferred")[0]

@@ -33,7 +33,7 @@ def greetings(world, host="bob-pc"):
     return [ask(world, host=host, port=port)[0].split()[0] for port in (25, 110, 143)]
 
 
-# Who may connect ------------------------------------------------------------------------
+# Who may connect ----------------------------------------------------------------------
 
 
 def test_only_who_is_granted_may_connect(world):
@@ -113,11 +113,12 @@ def test_a_server_for_those_who_log_in_only(world):
     assert subjects(world, "alice") == ["Still here"]
 
 
-# What is offered ------------------------------------------------------------------------
+# What is offered ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "word", ["PIPELINING", "SIZE", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING", "STARTTLS"]
+    "word",
+    ["PIPELINING", "SIZE", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING", "STARTTLS"],
 )
 def test_a_hidden_extension_is_neither_announced_nor_there(world, word):
     assert f"250-{word}" in ask(world, HELLO)[1] + "250-STARTTLS"
@@ -127,14 +128,12 @@ def test_a_hidden_extension_is_neither_announced_nor_there(world, word):
 
 
 def test_hidden_commands_are_not_implemented_and_why_says_so(world):
-    world.configure(ALPHA, access={"hide": ["STARTTLS", "AUTH", "CHUNKING"]})
-    for line in ("STARTTLS", "AUTH PLAIN", "BDAT 0 LAST"):
+    hidden = {"STARTTLS": "STARTTLS", "AUTH": "AUTH PLAIN", "CHUNKING": "BDAT 0 LAST"}
+    world.configure(ALPHA, access={"hide": list(hidden)})
+    for line in hidden.values():
         said = ask(world, HELLO, line)[-1]
-        assert said == f"502 5.5.1 {line.split()[0]} is not implemented here" or (
-            line.startswith("BDAT") and said.startswith("50")
-        )
-        if not line.startswith("BDAT"):
-            explained(world, "access.hide", "RFC 5321 §4.2.4")
+        assert said == f"502 5.5.1 {line.split()[0]} is not implemented here"
+        explained(world, "access.hide", "RFC 5321 §4.2.4")
 
 
 def test_hidden_parameters_are_unknown(world):
@@ -165,7 +164,7 @@ def test_tls_may_be_required_at_a_port(world):
     assert subjects(world, "alice") == ["By TLS"]
 
 
-# VRFY and EXPN --------------------------------------------------------------------------
+# VRFY and EXPN ------------------------------------------------------------------------
 
 STAFF = {"staff@alpha.example": {"members": [ALICE, BOB]}}
 ASKED = [
@@ -199,7 +198,7 @@ def test_what_strangers_hear_of_people(world, how, line, reply):
         explained(world, f"access.{key}", "RFC 5321 §4.2.4")
 
 
-# Whose domain can get mail --------------------------------------------------------------
+# Whose domain can get mail ------------------------------------------------------------
 
 
 def test_a_sender_whose_domain_gets_no_mail(world):
@@ -226,7 +225,7 @@ def test_a_sender_whose_domain_gets_no_mail(world):
     explained(world, "access.check_sender_domain", "RFC 2505 §2.11")
 
 
-# Smuggling ------------------------------------------------------------------------------
+# Smuggling ----------------------------------------------------------------------------
 
 SMUGGLED = (
     b"Subject: One\r\n\r\nHi\n.\nMAIL FROM:<admin@beta.example>\r\n"
@@ -245,8 +244,7 @@ def smuggle(world):
 
 
 def test_a_vulnerable_server_takes_one_message_for_two(world):
-    """A strict one before it that lets LF pass, a vulnerable one behind it."""
-    world.configure(ALPHA, relay={"networks": "192.0.2.0/24"})
+    """Whoever hands it in lets LF pass, and means one message of its user."""
     world.configure(BETA, access={"smuggling": "vulnerable"})
     lines = ("MAIL FROM:<a@x.example>", f"RCPT TO:<{BOB}>", "DATA")
     with world.console("alice-pc", BETA, 25) as console:
@@ -255,7 +253,9 @@ def test_a_vulnerable_server_takes_one_message_for_two(world):
         console.send_raw(SMUGGLED)
     world.settle()
     assert subjects(world, "bob") == ["One", "Two"]
-    assert b"Return-Path: <admin@beta.example>" in world.mailbox("bob").messages[1].content
+    assert (
+        b"Return-Path: <admin@beta.example>" in world.mailbox("bob").messages[1].content
+    )
 
 
 def test_a_strict_server_takes_it_for_one_or_not_at_all(world):

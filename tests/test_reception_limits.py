@@ -127,7 +127,7 @@ def test_what_is_announced_is_what_holds_to_the_end_of_the_session(world):
         assert console.say(f"{FROM} SIZE=2000").startswith("250")
 
 
-# Hops, at once --------------------------------------------------------------------------
+# Hops, at once ------------------------------------------------------------------------
 
 
 def test_hops_act_within_a_session(world):
@@ -138,7 +138,7 @@ def test_hops_act_within_a_session(world):
         assert console.say("Received: x", "", ".").startswith("554 5.4.6")
 
 
-# Connections ----------------------------------------------------------------------------
+# Connections --------------------------------------------------------------------------
 
 NUMBERS = ["connections", "connections_per_address"]
 
@@ -157,6 +157,16 @@ def test_one_connection_too_many(world, name):
     assert ask(world)[0].startswith("220")
 
 
+def test_who_never_begins_with_tls_is_counted_too(world):
+    world.configure(ALPHA, limits={"connections_per_address": 1})
+    silent = world.run(world.host("bob-pc").connect(ALPHA, 465))
+    world.advance(1)
+    assert ask(world)[0].startswith("421")
+    world.run(silent.close())
+    world.advance(1)
+    assert ask(world)[0].startswith("220")
+
+
 def test_a_refused_connection_is_not_counted(world):
     world.configure(ALPHA, limits={"connections": 1})
     with world.console("bob-pc", ALPHA, 25):
@@ -165,7 +175,7 @@ def test_a_refused_connection_is_not_counted(world):
     assert ask(world)[0].startswith("220")
 
 
-# Within an hour -------------------------------------------------------------------------
+# Within an hour -----------------------------------------------------------------------
 
 
 def test_messages_of_an_hour_slide(world):
@@ -241,7 +251,7 @@ def test_an_account_is_one_whatever_it_calls_itself(world):
     explained(world, "limits.messages_per_hour", "RFC 2505 §2.10", "450")
 
 
-# Idle -----------------------------------------------------------------------------------
+# Idle ---------------------------------------------------------------------------------
 
 
 def test_who_says_nothing_has_to_go(world):
@@ -262,7 +272,7 @@ def test_patience_is_that_of_now(world):
         assert console.say("NOOP").startswith("250")
 
 
-# Guessing -------------------------------------------------------------------------------
+# Guessing -----------------------------------------------------------------------------
 
 
 def test_wrong_passwords_are_bad_commands_too(world):

@@ -45,7 +45,7 @@ async def log_in(world: World, mechanism: str, password: str, port: int = 587):
     return str(reply)
 
 
-# Where and how --------------------------------------------------------------------------
+# Where and how ------------------------------------------------------------------------
 
 
 def test_logins_at_port_25(world):
@@ -106,7 +106,31 @@ def test_cram_md5_needs_passwords_that_can_be_read(tmp_path):
         assert ask(world, HELLO, "AUTH CRAM-MD5", "*", port=587)[-1][:3] == "501"
 
 
-# What nobody hears ----------------------------------------------------------------------
+def test_no_challenge_comes_twice_not_even_at_another_port(tmp_path):
+    """Else an answer that was overheard at one port would be good at the other."""
+    host = f'[hosts."{ALPHA}"]\n'
+    readable = (host, f"{host}reversible_passwords = true\n")
+    with written_world(tmp_path, "", host=readable) as world:
+        world.configure(ALPHA, access={**ON_25, "mechanisms": ["CRAM-MD5"]})
+        lines = (HELLO, "AUTH CRAM-MD5")
+        said = [ask(world, *lines, port=port)[-1] for port in (25, 587, 25, 587)]
+        assert len(set(said)) == 4
+
+
+def salt_of(world, user, port):
+    """What SCRAM tells of a user before it knows who asks."""
+    first = base64.b64encode(f"n,,n={user},r=abc".encode()).decode()
+    said = ask(world, HELLO, f"AUTH SCRAM-SHA-256 {first}", port=port)[-1]
+    return base64.b64decode(said.split()[1]).decode().split(",")[1]
+
+
+@pytest.mark.parametrize("user", ["alice", "nobody"])
+def test_scram_tells_the_same_salt_at_every_port(world, user):
+    """Whoever is unknown has a salt too, or else strangers learn who is known."""
+    assert len({salt_of(world, user, port) for port in (25, 587, 25)}) == 1
+
+
+# What nobody hears --------------------------------------------------------------------
 
 WRONG = {
     plain("nobody", "x"): "no such account",
@@ -126,11 +150,13 @@ def test_why_a_login_failed_is_in_the_trace_only(world):
 
 def test_a_disabled_account_is_refused_in_the_same_words(world):
     world.directory("alpha.example").disable_user("alice")
-    assert ask(world, HELLO, LOGIN)[-1] == "535 5.7.8 Authentication credentials invalid"
+    assert (
+        ask(world, HELLO, LOGIN)[-1] == "535 5.7.8 Authentication credentials invalid"
+    )
     assert "disabled" in world.trace.of_kind("auth")[-1]["reason"]
 
 
-# Accounts that end while somebody is logged in ------------------------------------------
+# Accounts that end while somebody is logged in ----------------------------------------
 
 
 def test_who_is_disabled_in_a_session_sends_no_more(world):
@@ -141,7 +167,9 @@ def test_who_is_disabled_in_a_session_sends_no_more(world):
         people.disable_user("alice")
         assert console.say(AWAY) == "530 5.7.0 Authentication required"
         console.say("RSET")
-        assert console.say(f"MAIL FROM:<{ALICE}>") == "530 5.7.0 Authentication required"
+        assert (
+            console.say(f"MAIL FROM:<{ALICE}>") == "530 5.7.0 Authentication required"
+        )
         assert "disabled" in world.why("530").refusal.reason
         people.enable_user("alice")
         assert console.say(f"MAIL FROM:<{ALICE}>").startswith("250")
@@ -172,7 +200,7 @@ def test_rset_and_ehlo_forget_the_transaction_and_keep_the_login(world):
             assert console.say(AWAY).startswith("250")
 
 
-# A directory out of reach ---------------------------------------------------------------
+# A directory out of reach -------------------------------------------------------------
 
 DC = """
 [hosts."dc.alpha.example"]

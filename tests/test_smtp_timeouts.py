@@ -53,17 +53,37 @@ def world():
         yield opened
 
 
-def silent_server(world, at: str) -> None:
+def silent_server(world, at: str, kind=SilentServer) -> None:
     host = world.add_host("silent.example", ADDRESS)
-    server = world.loop.create_server(lambda: SilentServer(at), port=25)
+    server = world.loop.create_server(lambda: kind(at), port=25)
     world.run(server, on=host)
 
 
-async def send(host) -> None:
+class StuckServer(SilentServer):
+    """Says 354, and reads nothing more, or only now and then."""
+
+    every = 0.0  # seconds between two looks at what came
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if b"DATA" in data or self.every:
+            self.transport.pause_reading()
+        if self.every:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.every, self.transport.resume_reading)
+        if data.endswith(b"\r\n.\r\n"):
+            self.say("250 ok")
+
+
+class SlowServer(StuckServer):
+    every = 100.0
+
+
+async def send(host, content=b"Subject: x\r\n\r\n") -> None:
     dialogue = SMTPDialogue(host, await host.connect(ADDRESS, 25))
     await dialogue.greeting()
     await dialogue.ehlo("alice-pc.example")
-    await dialogue.send(Envelope(ZOE, (ANN,)), b"Subject: x\r\n\r\n")
+    await dialogue.send(Envelope(ZOE, (ANN,)), content)
 
 
 @pytest.mark.parametrize(("at", "seconds"), PATIENCE)
@@ -73,6 +93,25 @@ def test_a_client_waits_as_long_as_the_command_deserves(world, at, seconds):
     with pytest.raises(SessionEnded, match="did not answer in time"):
         world.run(send(world.hosts["alice-pc"]), on="alice-pc")
     assert world.time - began == pytest.approx(seconds, abs=2)
+
+
+BIG = b"Subject: x\r\n\r\n" + b"x" * 70 * 1000 * 5
+
+
+def test_a_client_waits_three_minutes_for_a_server_that_takes_no_content(world):
+    # RFC 5321 §4.5.3.2.5
+    silent_server(world, "never", StuckServer)
+    began = world.time
+    with pytest.raises(TimeoutError):
+        world.run(send(world.hosts["alice-pc"], BIG), on="alice-pc")
+    assert world.time - began == pytest.approx(180, abs=5)
+
+
+def test_a_server_that_takes_a_little_now_and_then_is_slow_and_not_stuck(world):
+    silent_server(world, "never", SlowServer)
+    began = world.time
+    world.run(send(world.hosts["alice-pc"], BIG), on="alice-pc")
+    assert world.time - began > 300
 
 
 def test_our_server_waits_five_minutes_for_the_next_command(world):

@@ -357,3 +357,12 @@ def test_nobody_logs_in_for_somebody_else():
         taken = console.say(f"AUTH PLAIN {base64.b64encode(own).decode()}")
     assert refused.startswith("535 5.7.8")
     assert taken.startswith("235 2.7.0")
+
+
+def test_a_console_that_was_left_open_holds_nobody_up(two):
+    console = two.console("alice-pc", "mx.beta.example", 25)
+    two.advance("10 min")  # the server has said 421 and is gone
+    began = two.time
+    two.send("alice", BOB, "Hello")
+    assert two.time - began < 10
+    console.close()

@@ -15,7 +15,12 @@ PROGRESS = 1000  # octets; a whole command is progress too, as it ends the wait
 
 
 class Conversation:
-    """One session: `machine` speaks through `engine` over `stream`."""
+    """One session: `machine` speaks through `engine` over `stream`.
+
+    send_patience  seconds with a peer that takes nothing of what we say
+    """
+
+    send_patience = 300.0
 
     def __init__(self, machine: Machine, stream: Stream, engine: Engine) -> None:
         self.machine = machine
@@ -59,7 +64,7 @@ class Conversation:
 
     async def _drain(self) -> None:
         try:
-            await self.stream.drain()
+            await self.stream.drain(self.send_patience)
         except TimeoutError:
             self._note("has a peer that takes nothing, and gives up")
             raise

@@ -78,6 +78,8 @@ class Deferral:
             late = [Late(one, destination.last) for one in job.recipients]
         tried = len(outcomes) > 0
         job.recipients = self._wait(job.entry, late, destination.clock, tried=tried)
+        if job.aside:  # next time the straight way comes first again
+            job.settings = None
         return len(job.recipients) > 0
 
     def postpone(
@@ -92,9 +94,8 @@ class Deferral:
         for moment, late in times.items():
             recipients = self._wait(job.entry, late, moment)
             if recipients:
-                destination.add(
-                    Job(job.entry, recipients, job.settings, job.aside), moment
-                )
+                settings = None if job.aside else job.settings
+                destination.add(Job(job.entry, recipients, settings), moment)
         self.queue.wake(destination)
 
     def _wait(
@@ -124,7 +125,7 @@ class Deferral:
         return [one for one, _ in late]
 
     def _give_up(self, entry: QueueEntry, late: Sequence[Late]) -> Sequence[Late]:
-        """Report them; return those for whom that failed (the disk is full): they wait."""
+        """Report them; return those for whom that failed (a full disk): they wait."""
         failed = [replace(why, status="failed", recipient=one) for one, why in late]
         try:
             self.queue.courier.conclude(entry, failed)

@@ -28,13 +28,13 @@ NOTHING = Outcome(Recipient(NULL_PATH), "deferred")
 class Job:
     """One copy of a message: the recipients of one destination that go together.
 
-    settings  under which it was sorted
+    settings  under which it was sorted; None: it is sorted anew when it is due
     aside     the straight way has failed: this goes to the smart host
     """
 
     entry: QueueEntry
     recipients: list[Recipient]
-    settings: Settings
+    settings: Settings | None
     aside: bool = False
 
 

@@ -12,8 +12,10 @@ Rule 3: postmaster can be reached by those who are on a list (RFC 5321 §4.5.1).
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from maillab.agents.machine import Machine
+from maillab.agents.reception_options import Secrets
 from maillab.dns.answers import Answer, Lookups
 from maillab.dns.records import rdatas
 from maillab.policy import dnsbl, greylist, rates, reply_names
@@ -60,6 +62,11 @@ class Doorkeeper:
         self._open: Counter[str] = Counter()  # by protocol
         self._open_from: Counter[tuple[str, str]] = Counter()  # by protocol, address
         self._windows: dict[tuple[str, str], rates.Window] = {}
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """One for all ports: a challenge of one port is never that of another."""
+        return Secrets(self.machine.random("SASL"))
 
     # Connections ----------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from maillab.policy.recipients import Resolution, once_each, same_address
 from maillab.policy.settings import Settings
 from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.message import field, prepend
-from maillab.wire.smtp_path import Address
+from maillab.wire.smtp_path import NULL_PATH, Address
 
 Inject = Callable[[Injection], QueueEntry]
 
@@ -114,6 +114,8 @@ class Expansion:
         members = valid(members_for(a_list, entry.reverse_path))
         if members:
             owner = next(iter(parsed((owner_of(a_list),))), None)
+            if entry.reverse_path.is_null:  # there is no report about a report, and no
+                owner = NULL_PATH  # circle where the list is its own owner
             content = list_copy(entry.content, a_list)
             copy = Copy("list", members, reverse_path=owner)
             self._send(entry, recipient, copy, content)

@@ -32,10 +32,10 @@ class Stream(Protocol):
         """Queue bytes. They leave when the caller next waits."""
         ...
 
-    async def drain(self) -> None:
+    async def drain(self, patience: float = 300.0) -> None:
         """Wait until the peer takes data again (back-pressure).
 
-        Raises TimeoutError when it takes nothing for minutes.
+        Raises TimeoutError when it takes nothing for `patience` seconds.
         """
         ...
 

@@ -87,11 +87,6 @@ class MailQueue(QueueOperations):
 
     # Sorting --------------------------------------------------------------------------
 
-    def add(self, entry: QueueEntry) -> None:
-        """Take responsibility, and begin to work on it."""
-        self.storage.add(entry)
-        self.sort(entry, entry.recipients)
-
     def restore(self) -> None:
         """Go on with what the storage has from before."""
         for entry in list(self.entries.values()):
@@ -238,8 +233,7 @@ class MailQueue(QueueOperations):
         left = [one for one in job.recipients if one in job.entry.recipients]
         if left and job.entry.id in self.entries and not job.entry.held:
             moment = self.machine.time() + self.deferral.schedule.wait(1)
-            rest = Job(job.entry, left, job.settings, job.aside)
-            destination.add(rest, moment)
+            destination.add(Job(job.entry, left, None), moment)
 
     async def _keep(self, session: RelaySession | None) -> RelaySession | None:
         """The session, if one more message may go through it."""

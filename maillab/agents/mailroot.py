@@ -8,7 +8,8 @@ Rule 1: the envelope of a file in Pickup stands in its header: X-Sender and X-Re
         fields if there are any, else From and To, Cc, Bcc. Those two and Bcc leave the
         header.
 Rule 2: a file that has no envelope goes to Badmail with a file that says why.
-Rule 3: a file is taken out of Pickup after the message is in the queue.
+Rule 3: a file is taken out of Pickup after the message is in the queue; while that
+        cannot be (the disk is full), it stays there.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from maillab.agents.outcome import Outcome
 from maillab.agents.serving import tell_failure
+from maillab.errors import LabError
+from maillab.store.accounts import DirectoryUnavailable
 from maillab.store.folders import DiskFolder, Folder, MemoryFolder
 from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.message import Header, field, header_length, message_id, prepend
@@ -56,6 +59,8 @@ class Mailroot:
         self.pickup: Folder = pickup
         self.drop: Folder = MemoryFolder("Drop")
         self.badmail: Folder = MemoryFolder("Badmail")
+        self._sent: set[str] = set()  # files that are sent, and could not be removed
+        self._left: dict[str, str] = {}  # files that stay in Pickup, and why
 
     def use_disk(self, pickup: Folder, drop: Folder, badmail: Folder) -> None:
         """Use other folders: directories of a real computer."""
@@ -76,16 +81,45 @@ class Mailroot:
 
     def collect(self) -> None:
         """Send every file that lies in Pickup."""
-        for name in self.pickup.names:
+        try:
+            names = self.pickup.names
+        except OSError as error:
+            self._leave("", error)
+            return
+        for name in names:
             try:
-                self._send(name, _crlf(self.pickup.get(name)))
-            except ValueError as problem:
-                self._reject(name, str(problem))
-            except Exception as error:  # noqa: BLE001  (the agent's top loop)
-                tell_failure(self.mta.machine, error)
-                self._reject(name, "the server failed: see the trace")
+                self._collect(name)
+            except (OSError, DirectoryUnavailable) as error:  # later, perhaps
+                self._leave(name, error)
 
-    def _send(self, name: str, content: bytes) -> None:
+    def _collect(self, name: str) -> None:
+        if name not in self._sent:
+            try:
+                content = self.pickup.get(name)
+            except LabError:
+                return  # somebody has taken it away
+            reason = self._send(name, _crlf(content))
+            if reason:
+                self._reject(name, content, reason)
+        self.pickup.remove(name)
+        self._sent.discard(name)
+        self._left.pop(name, None)
+
+    def _send(self, name: str, content: bytes) -> str:
+        """Queue one file; why not, when it is no message."""
+        try:
+            self._queue(name, content)
+        except ValueError as problem:
+            return str(problem)
+        except (OSError, DirectoryUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  (the agent's top loop)
+            tell_failure(self.mta.machine, error)
+            return "the server failed: see the trace"
+        self._sent.add(name)
+        return ""
+
+    def _queue(self, name: str, content: bytes) -> None:
         """One file. Raises ValueError when it has no envelope."""
         header = Header.from_wire(content)
         sender = envelope_sender(header)
@@ -104,12 +138,16 @@ class Mailroot:
         )
         mta.enqueue(entry)
         mta.machine.emit("pickup", message=entry.message, queue_id=id, file=name)
-        self.pickup.remove(name)
 
-    def _reject(self, name: str, reason: str) -> None:
-        self.badmail.put(name, self.pickup.get(name))
+    def _leave(self, name: str, error: Exception) -> None:
+        """The file is fine: it stays, and the trace tells why, once."""
+        if self._left.get(name) != repr(error):
+            self._left[name] = repr(error)
+            tell_failure(self.mta.machine, error)
+
+    def _reject(self, name: str, content: bytes, reason: str) -> None:
+        self.badmail.put(name, content)
         self.badmail.put(f"{name}.reason.txt", f"{reason}\r\n".encode())
-        self.pickup.remove(name)
         text = f"{name} goes from Pickup to Badmail: {reason}"
         self.mta.machine.emit("note", text=text)
 

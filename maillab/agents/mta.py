@@ -118,6 +118,9 @@ class MTA:
         became = {
             one.address: await self._deliver(entry, one) for one in entry.recipients
         }
+        # success is ours to report; the next one up hears of the rest and reports that
+        good = [one for one in became.values() if one.settled]
+        self.reporter.report(entry, good)
         return [became[path] for path in submission.envelope.forward_paths]
 
     def _entry(self, submission: Submission) -> QueueEntry:
@@ -166,8 +169,9 @@ class MTA:
 
     def enqueue(self, entry: QueueEntry) -> QueueEntry:
         """Put an entry into the queue and tell."""
+        self.queue.storage.add(entry)
         self._tell_accepted(entry)
-        self.queue.add(entry)
+        self.queue.sort(entry, entry.recipients)
         return entry
 
     def _tell_accepted(self, entry: QueueEntry) -> None:
@@ -279,9 +283,13 @@ class MTA:
         try:
             self.reporter.report(entry, outcomes)
         except OSError:  # the disk is full; who has the message shall not get it again
-            have = [one.recipient for one in outcomes if one.settled]
-            self.queue.storage.settle(entry, have)
+            self._strike_out(entry, [one for one in outcomes if one.settled])
             raise
+        self._strike_out(entry, outcomes)
+
+    def _strike_out(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
         self.queue.storage.settle(entry, [one.recipient for one in outcomes])
         self.machine.emit(
             "queue",
@@ -298,11 +306,10 @@ class MTA:
 
 def recipients_of(envelope: Envelope) -> list[Recipient]:
     """Each recipient once, with what was asked for him (RFC 3461 §4)."""
-    found: dict[Address, Recipient] = {}
-    for path in envelope.forward_paths:
-        parameters = envelope.parameters_of(path)
+    found: list[Recipient] = []
+    for path, parameters in envelope.recipients.items():
         notify = (parameters.get("NOTIFY") or "").upper()
         words = frozenset(notify.split(",")) if notify else frozenset[str]()
         original = parameters.get("ORCPT") or ""
-        found.setdefault(path, Recipient(path, words, original))
-    return list(found.values())
+        found.append(Recipient(path, words, original))
+    return found

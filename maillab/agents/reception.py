@@ -18,7 +18,7 @@ from maillab.agents.faults import Faults
 from maillab.agents.machine import Stream
 from maillab.agents.mta import MTA, Submission
 from maillab.agents.outcome import Outcome
-from maillab.agents.reception_options import Entrance, Secrets, session_options
+from maillab.agents.reception_options import Entrance, session_options
 from maillab.agents.reception_rules import Rules
 from maillab.agents.serving import serve
 from maillab.policy.settings import IPRange, Settings
@@ -59,17 +59,21 @@ class SMTPReception:
         self.doorkeeper = doorkeeper or Doorkeeper(
             mta.machine, mta.relay.resolver, lambda: mta.settings
         )
-        self._secrets = Secrets(mta.machine.random("SASL"))
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the banner to the end of the connection."""
         security = self.entrance.security
         options = session_options(
-            self.mta.settings, self.mta.hostname, self.entrance, self._secrets
+            self.mta.settings,
+            self.mta.hostname,
+            self.entrance,
+            self.doorkeeper.secrets,
         )
         engine = SMTPServer(options, implicit_tls=security.implicit)
         engine.phrases.facts["client"] = stream.peer[0]
         session = SMTPSession(self, engine, stream)
+        if not await session.admit():
+            return
         await serve(self.mta.machine, stream, session, security, self.faults)
 
 
@@ -87,6 +91,7 @@ class SMTPSession:
         self.stream = stream
         self.rules = Rules(self.mta, self.doorkeeper, lmtp=engine.options.lmtp)
         self._account: Account | None = None  # of `engine.user`, who has logged in
+        self._admission = Verdict("accept", "nobody was asked")
         self._admitted = False
         self._refusals = 0
         self._began = self.machine.time()
@@ -156,18 +161,23 @@ class SMTPSession:
 
     # The steps of a session -----------------------------------------------------------
 
-    async def _connected(self) -> None:
+    async def admit(self) -> bool:
+        """Count this client, before TLS takes its time. False: it hears nothing."""
         verdict = await self.doorkeeper.admit(self.stream.peer[0])
-        self._admitted = verdict.accepted
+        self._admission, self._admitted = verdict, verdict.accepted
+        if not self.doorkeeper.is_silent(verdict):
+            return True
+        self._tell("connection", verdict)
+        self.stream.reset()
+        return False
+
+    async def _connected(self) -> None:
+        verdict = self._admission
         if verdict.accepted:
             date = date_text(self.machine.now())
             self.engine.answer(self._say("banner", date=date))
             return
         self._tell("connection", verdict)
-        if self.doorkeeper.is_silent(verdict):
-            self.engine.abandon()
-            self.stream.reset()
-            return
         self.engine.answer(self._in_words(verdict))
 
     async def _sender(self, question: MailFrom) -> None:

@@ -89,6 +89,9 @@ class Relay:
         self, errand: Errand, session: RelaySession | None = None
     ) -> Attempt:
         """Try to get rid of a message."""
+        if session is not None and session.choice != errand.choice:
+            await session.quit()  # the settings have changed: it may lack TLS now
+            session = None
         if session is not None:
             try:
                 return await self._use(errand, session)
@@ -119,6 +122,7 @@ class Relay:
                     if not tried:
                         host = candidate.host
                         trouble = HostUnusable(candidate.problem, code=candidate.code)
+                        tried = candidate.code[:1] == "4"  # it may work later
                     continue
                 host, tried = candidate.host, True
                 try:
@@ -201,16 +205,17 @@ def _results(errand: Errand, transfer: Transfer, session: RelaySession) -> Attem
     attempt = Attempt(session=session)
     dsn = session.offers("DSN")
     finals = dict(transfer.results)  # LMTP has one for each recipient
+    accepted = set(transfer.accepted)
     for one in errand.recipients:
         final = finals.get(one.address, transfer.final)
         reply = transfer.recipients.get(one.address, final)
-        if one.address in transfer.accepted:
+        if one.address in accepted:
             said = final
             attempt.outcomes.append(
                 Outcome(one, "relayed", "", "2.0.0", said, session.host, dsn)
             )
             continue
-        if transfer.accepted and _too_many(reply):
+        if accepted and _too_many(reply):
             attempt.again.append(one)
             continue
         if reply.positive:  # the recipient was fine, the message was not
@@ -224,7 +229,7 @@ def _results(errand: Errand, transfer: Transfer, session: RelaySession) -> Attem
 
 
 def _too_many(reply: Reply) -> bool:
-    """The transaction is full, and the rest goes by another one. RFC 821 had 552 for it:
+    """The transaction is full: the rest goes by another one. RFC 821 had 552 for it:
     "Clients SHOULD treat a 552 code in this case as temporary" (RFC 5321 §4.5.3.1.10).
     """
     old = reply.code == 552 and reply.enhanced in ("", "5.5.3")

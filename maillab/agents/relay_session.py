@@ -10,6 +10,7 @@ Rule 2: a password is sent inside TLS. Only where somebody has set "none" for a 
         host it leaves in clear text, and the trace says so.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,17 +23,21 @@ from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.smtp import Envelope, Reply
 
 NOT_OFFERED, TLS_FAILED = "4.7.4", "4.7.5"  # RFC 3463 §3.8
+LOGIN_FAILED = "4.7.8"  # RFC 4954 §6
+
+
+OPENSSL = re.compile(r"^\[SSL[^]]*\] | \(_ssl\.c:\d+\)$")
 
 
 class HostUnusable(Exception):
-    """This host did not work out; another one may."""
+    """This host did not work out; another may. A given `code` overrides the reply's."""
 
     def __init__(self, reason: str, reply: Reply | None = None, code: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.reply = reply
         self.code = code or (reply.enhanced if reply else "") or "4.4.1"
-        self.permanent = reply is not None and reply.permanent
+        self.permanent = reply is not None and reply.permanent and code[:1] != "4"
 
 
 class HandshakeFailed(OSError):
@@ -56,8 +61,11 @@ class ClientTLS:
 class RelaySession:
     """An open session: any number of messages, one after the other."""
 
-    def __init__(self, dialogue: SMTPDialogue, host: str, address: str) -> None:
+    def __init__(
+        self, dialogue: SMTPDialogue, host: str, address: str, choice: RouteChoice
+    ) -> None:
         self.dialogue = dialogue
+        self.choice = choice  # as it was opened: TLS or not, and who logged in
         self.host = host
         self.address = address
         self.sent = 0  # messages
@@ -158,7 +166,7 @@ class Opener:
             dialogue = await self._greet(host, address, use_tls=False)
         if self.choice.smart_host is not None and self._user:
             await self._log_in(dialogue, host, self.choice.smart_host)
-        return RelaySession(dialogue, host, address)
+        return RelaySession(dialogue, host, address, self.choice)
 
     @property
     def _user(self) -> str:
@@ -235,14 +243,18 @@ class Opener:
             )
             self.machine.emit("note", dialogue.stream.id, text=text)
         reply = await dialogue.login(smart.user, smart.password, self.mechanisms)
-        await self._expect(dialogue, host, reply)
+        # 535 refuses our password, not the message: it waits until that is put right
+        await self._expect(dialogue, host, reply, code=LOGIN_FAILED)
 
-    async def _expect(self, dialogue: SMTPDialogue, host: str, reply: Reply) -> None:
+    async def _expect(
+        self, dialogue: SMTPDialogue, host: str, reply: Reply, code: str = ""
+    ) -> None:
         if not reply.positive:
             await dialogue.quit()
-            raise HostUnusable(f"{host} said {reply}", reply)
+            raise HostUnusable(f"{host} said {reply}", reply, code)
 
 
 def words(problem: OSError) -> str:
-    """An OS error in words, without the numbers of this machine."""
-    return problem.strerror or str(problem) or type(problem).__name__
+    """An OS error in words, without the numbers and file names of this machine."""
+    text = problem.strerror or str(problem) or type(problem).__name__
+    return OPENSSL.sub("", text)

@@ -23,6 +23,7 @@ from maillab.wire.dsn import (
     RecipientStatus,
     Report,
     ReportHead,
+    cut,
     report_message,
 )
 from maillab.wire.message import DateTime, message_id
@@ -172,7 +173,7 @@ class Reporter:
             before,
             "",
             *(
-                f"  {one.recipient}: {one.reason}".removesuffix(": ")
+                cut(f"  {one.recipient}: {one.reason}".removesuffix(": "))
                 for one in outcomes
             ),
             "",

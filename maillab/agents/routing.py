@@ -153,6 +153,7 @@ async def _look_up(resolver: Lookups, host: str, route: Route) -> list[Candidate
         with suppress(ValueError):
             return [Candidate(host, literal_address(host))]
     found: list[Candidate] = []
+    missing: Route | None = None
     for rdtype in ("A", "AAAA"):
         answer = await resolver.resolve(host, rdtype)
         if answer.aliases and route.exchangers:
@@ -162,6 +163,10 @@ async def _look_up(resolver: Lookups, host: str, route: Route) -> list[Candidate
             )
             return [Candidate(host, problem=why, code="5.4.4")]
         found += [Candidate(host, address) for address in answer.records]
+        if answer.temporary:
+            missing = no_answer(host, answer)
+    if missing is not None and not found:
+        return [Candidate(host, problem=missing.reason, code=missing.code)]
     return found
 
 

@@ -29,8 +29,7 @@ from maillab.protocol.smtp_client_plan import Wishes
 from maillab.wire.smtp import Envelope, Reply
 from maillab.wire.smtp_path import Address
 
-# Seconds. RFC 5321 §4.5.3.2.5, three minutes for a block of data, is TCP's business
-# here: `Stream.drain` gives up when the peer takes nothing.
+# Seconds without an answer.
 TIMEOUTS = {
     "": 300.0,  # the greeting: RFC 5321 §4.5.3.2.1
     "MAIL": 300.0,  # RFC 5321 §4.5.3.2.2
@@ -39,6 +38,7 @@ TIMEOUTS = {
     "content": 600.0,  # the final dot: RFC 5321 §4.5.3.2.6
     "BDAT": 600.0,
 }
+DATA_BLOCK = 180.0  # with a server that takes no content (RFC 5321 §4.5.3.2.5)
 REPLY_TIMEOUT = 300.0  # to other commands
 MECHANISMS = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")  # best first
 NO_MECHANISM = Reply(503, "5.5.1", "The server offers no AUTH that we know")
@@ -77,6 +77,7 @@ class SMTPDialogue:
             implicit_tls=implicit_tls, lmtp=lmtp, wishes=wishes, nonce=self._nonce
         )
         self._conversation = Conversation(machine, stream, self.engine)
+        self._conversation.send_patience = DATA_BLOCK
 
     async def greeting(self) -> Reply:
         """The first thing that the server says."""

@@ -85,15 +85,15 @@ class Stream(asyncio.Protocol):
             self._flush_planned = True
             self.loop.call_soon(self._flush)
 
-    async def drain(self) -> None:
+    async def drain(self, patience: float = PATIENCE) -> None:
         """Wait until the peer takes data again.
 
-        Raises TimeoutError when it takes nothing at all for `PATIENCE` seconds.
+        Raises TimeoutError when it takes nothing at all for `patience` seconds.
         """
         self._flush()
         while self._blocked is not None and self._transport is not None:
             left = self._transport.get_write_buffer_size()
-            taken, _ = await asyncio.wait([self._blocked], timeout=PATIENCE)
+            taken, _ = await asyncio.wait([self._blocked], timeout=patience)
             if not taken and self._transport.get_write_buffer_size() >= left:
                 raise os_error(errno.ETIMEDOUT)
 

@@ -108,8 +108,7 @@ def plan(envelope: Envelope, content: bytes, offers: Offers, wishes: Wishes) -> 
     if body:
         parameters["BODY"] = body
     recipients = {
-        path: _known(envelope.parameters_of(path), offers)
-        for path in envelope.forward_paths
+        path: _known(given, offers) for path, given in envelope.recipients.items()
     }
     return Plan(content, chunked, parameters, recipients)
 

@@ -68,7 +68,7 @@ class SMTPServerOptions:
     max_hold         seconds of FUTURERELEASE (RFC 4865)
     min_deliver_by   seconds of DELIVERBY (RFC 2852)
     proxy            the first line is PROXY, with the address of the real client
-    absent           why commands are not implemented here, for the trace
+    absent           why extensions are not there, for the trace
     """
 
     hostname: str

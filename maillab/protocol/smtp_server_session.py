@@ -14,7 +14,7 @@ from maillab.errors import Refused
 from maillab.protocol.engine import Event
 from maillab.protocol.server import Server
 from maillab.protocol.smtp_phrases import Phrases
-from maillab.protocol.smtp_server_commands import State
+from maillab.protocol.smtp_server_commands import EXTENSION_OF, State
 from maillab.protocol.smtp_server_events import Answered, Message
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from maillab.protocol.smtp_server_parameters import ParameterReader
@@ -86,7 +86,8 @@ class SMTPServerSession(Server):
     def reject_absent(self, verb: str) -> NoReturn:
         """Raise Refused: the command is not there, and the trace hears why."""
         reply = self.phrases.reply("not-implemented", verb=verb)
-        raise Refused(reply.because(self.options.absent.get(verb, "")))
+        extension = EXTENSION_OF.get(verb, verb)
+        raise Refused(reply.because(self.options.absent.get(extension, "")))
 
     def reset(self) -> None:
         """Forget the transaction, not the greeting (RFC 5321 §4.1.1.5)."""

@@ -10,10 +10,10 @@ Rule 2: where one place of the timeline has room for one sign, the most importan
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
+from maillab.trace.queue_svg import SECOND, SIGNS, Drawing, spans
 from maillab.trace.view import Table, View, clip, plural
 
 COLUMNS = (
@@ -27,24 +27,8 @@ COLUMNS = (
     "Next try",
     "Last reason",
 )
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
 WIDTH = 60  # places of the timeline in text
-# In order of importance: sign in text, colour and name in the picture.
-SIGNS: dict[str, tuple[str, str, str]] = {
-    "bounced": ("✗", "#a40e26", "given up"),
-    "settled": ("✓", "#1a7f37", "delivered or relayed"),
-    "deleted": ("d", "#6e4a9e", "deleted"),
-    "warned": ("!", "#9a6700", "sender warned"),
-    "held": ("h", "#6e4a9e", "held"),
-    "deferred": ("·", "#bf8700", "deferred"),
-    "tried": ("t", "#0969da", "tried"),
-    "arrived": ("+", "#1b1f24", "arrived"),
-}
 MARKED = {"delete": "deleted", "hold": "held", "warned": "warned"}
-_INK, _SOFT = "#1b1f24", "#59636e"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
-_LEFT, _TOP, _ROW, _BAND = 220, 62, 26, 640
 
 
 @dataclass(slots=True)
@@ -224,6 +208,7 @@ class QueueView(View):
         legend = [
             f"{SIGNS[what][0]} {SIGNS[what][2]}" for what in SIGNS if what in seen
         ]
+        legend.append("─ waits")
         return "\n".join([*lines, scale, "   ".join(legend)])
 
     @property
@@ -241,65 +226,43 @@ class QueueView(View):
             if mark.destination == place:
                 at, rank = self._place(mark.time_ns, WIDTH), order.index(mark.what)
                 best[at] = min(rank, best.get(at, rank))
+        waiting = self._waiting(place)
         return "".join(
-            SIGNS[order[best[at]]][0] if at in best else " " for at in range(WIDTH)
+            SIGNS[order[best[at]]][0] if at in best else "─" if at in waiting else " "
+            for at in range(WIDTH)
         )
+
+    def _waiting(self, place: str) -> set[int]:
+        """The places of its line at which mail waited."""
+        return {
+            at
+            for begin, end in self._row(place)[1]
+            for at in range(
+                self._place(self._start + begin, WIDTH),
+                self._place(self._start + end, WIDTH) + 1,
+            )
+        }
 
     def svg(self) -> str:
         """The timeline as a picture; "" when nothing has happened."""
         if not self.marks:
             return ""
-        places = self.destinations
-        width, height = _LEFT + _BAND + 30, _TOP + _ROW * len(places) + 34
-        rows = {place: _TOP + at * _ROW for at, place in enumerate(places)}
-        parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            f'width="{width}" height="{height}" role="img" font-family="{_FONT}" '
-            f'font-size="12"><desc>{escape(self.describe())}</desc>'
-            f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" '
-            f'fill="#fff" stroke="#d1d9e0"/>',
-            _text(20, 26, clip(f"Queue of {clean(self.host)}", 60), "bold"),
-            *self._days(height),
-        ]
-        for place, y in rows.items():
-            parts.append(_text(20, y + 4, clip(clean(place), 26)))
-            parts.append(
-                f'<path d="M{_LEFT} {y}h{_BAND}" stroke="#d1d9e0" stroke-width="2"/>'
-            )
-        drawn = {
-            (
-                _LEFT + self._place(mark.time_ns, _BAND),
-                mark.destination,
-                mark.what,
-            ): mark
+        drawing = Drawing(
+            f"Queue of {clean(self.host)}",
+            self.describe(),
+            self.now_ns - self._start,
+            {clean(place): self._row(place) for place in self.destinations},
+        )
+        return drawing.svg()
+
+    def _row(self, place: str) -> tuple[list[tuple[int, str]], list[tuple[int, int]]]:
+        moments = [
+            (mark.time_ns - self._start, mark.what, mark.queue_id)
             for mark in self.marks
-        }
-        order = list(SIGNS)
-        for x, place, what in sorted(drawn, key=lambda one: -order.index(one[2])):
-            parts.append(_sign(x, rows[place], what))
-        return "".join([*parts, self._legend(height), "</svg>"])
-
-    def _days(self, height: int) -> list[str]:
-        """A line at each midnight of virtual time, or fewer if there are many."""
-        days = (self.now_ns - self._start) // DAY
-        step = max(1, days // 10)
-        parts: list[str] = []
-        for day in range(0, days + 1, step):
-            x = _LEFT + self._place(self._start + day * DAY, _BAND)
-            parts.append(
-                f'<path d="M{x} {_TOP - 14}V{height - 30}" stroke="#eef1f4"/>'
-                f"{_text(x, _TOP - 18, f'day {day}')}"
-            )
-        return parts
-
-    def _legend(self, height: int) -> str:
-        parts: list[str] = []
-        x = 20
-        for what in [one for one in SIGNS if any(m.what == one for m in self.marks)]:
-            parts.append(_sign(x + 4, height - 16, what))
-            parts.append(_text(x + 14, height - 12, SIGNS[what][2]))
-            x += 26 + 8 * len(SIGNS[what][2])
-        return "".join(parts)
+            if mark.destination == place
+        ]
+        waits = spans(moments, self.now_ns - self._start)
+        return [(ns, what) for ns, what, _ in moments], waits
 
 
 def destination(recipient: str) -> str:
@@ -316,8 +279,12 @@ def length(ns: int) -> str:
 
     >>> [length(seconds * SECOND) for seconds in (59, 300, 3660, 93_600)]
     ['59 s', '5 min', '1 h 01', '1 d 2 h']
+    >>> length(40_000_000)
+    '40 ms'
     """
     seconds = ns // SECOND
+    if 0 < ns < SECOND:
+        return f"{ns // 1_000_000} ms"
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
@@ -325,16 +292,3 @@ def length(ns: int) -> str:
     if seconds < 86_400:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02}"
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
-
-
-def _sign(x: int, y: int, what: str) -> str:
-    colour = SIGNS[what][1]
-    radius = 5 if what in ("bounced", "settled", "deleted", "warned") else 3
-    fill = colour if what not in ("arrived", "tried") else "#fff"
-    return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{colour}"/>'
-
-
-def _text(x: int, y: int, text: str, weight: str = "") -> str:
-    style = f' font-weight="{weight}"' if weight else ""
-    ink = _INK if weight else _SOFT
-    return f'<text x="{x}" y="{y}" fill="{ink}"{style}>{escape(text)}</text>'

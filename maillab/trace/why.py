@@ -109,17 +109,15 @@ class _Reader:
         self._logins: dict[str, Event] = {}  # that failed
         self._recipients: dict[str, Refusal] = {}  # the last refused RCPT
         self._no_tls: set[str] = set()
+        self._bans: dict[str, Event] = {}  # by address
+        self._put_off: dict[tuple[str, str], str] = {}  # id, recipient -> reason
 
     def read(self, events: Iterable[Event]) -> Iterator[Refusal]:
         """Every refusal."""
         for event in events:
             match event.kind:
-                case "connect" | "accept":
-                    self._note_connection(event)
-                case "policy":
-                    self._note_verdict(event)
-                case "auth" if not event["ok"]:
-                    self._logins[event.connection] = event
+                case "connect" | "accept" | "policy" | "auth" | "ban":
+                    self._note(event)
                 case "line" if self._is_server(event):
                     yield from self._hear(event)
                 case "reset" | "fin" if self._is_server(event):
@@ -131,6 +129,16 @@ class _Reader:
                     yield self._given_up(event)
                 case _:
                     pass
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "policy":
+            self._note_verdict(event)
+        elif event.kind == "ban":
+            self._bans[event["address"]] = event
+        elif event.kind != "auth":
+            self._note_connection(event)
+        elif not event["ok"]:
+            self._logins[event.connection] = event
 
     def _is_server(self, event: Event) -> bool:
         return self._servers.get(event.connection) == event.host
@@ -195,6 +203,9 @@ class _Reader:
         without = self._recipients.get(event.connection)
         if without is not None and found.command.upper().startswith(("DATA", "BDAT")):
             return for_want_of_recipients(found, without)
+        ban = self._bans.get(found.client)
+        if ban is not None and ban.time_ns == found.time_ns and not found.reason:
+            return at_the_ban(found, ban)
         return found
 
     def _hung_up(self, event: Event) -> Iterator[Refusal]:
@@ -228,11 +239,20 @@ class _Reader:
         ending = GIVEN_UP if event.kind == "bounced" else LATER
         return replace(
             self._begun(event),
+            setting="delivery.expire" if self._is_too_late(event, reason) else "",
             command=f"delivery to {clean(event['recipient'])}",
             reason=reason,
             rule=f"{cause}: {ending}" if cause else ending,
             ref=ref,
         )
+
+    def _is_too_late(self, event: Event, reason: str) -> bool:
+        """It was put off before, and for no better reason is it given up now."""
+        who = (event["queue_id"], event["recipient"])
+        if event.kind == "deferred":
+            self._put_off[who] = reason
+            return False
+        return self._put_off.get(who) == reason
 
 
 def with_verdict(refusal: Refusal, verdict: Event) -> Refusal:
@@ -257,11 +277,17 @@ def with_login(refusal: Refusal, login: Event) -> Refusal:
     )
 
 
+def at_the_ban(refusal: Refusal, ban: Event) -> Refusal:
+    """The farewell to a client that has just been banned."""
+    reason = f"{refusal.client} is banned from now on: {clean(ban['reason'])}"
+    return replace(refusal, reason=reason, rule="ban", setting="defence.autoblock")
+
+
 def for_want_of_recipients(refusal: Refusal, recipient: Refusal) -> Refusal:
     """DATA after the last recipient was refused: what was wrong with that one."""
     return replace(
         refusal,
-        reason=f"no recipient was taken; {recipient.command}: {recipient.reason}",
+        reason=f"no recipient was taken: {recipient.reason}",
         rule=recipient.rule,
         setting=recipient.setting,
         ref=recipient.ref,

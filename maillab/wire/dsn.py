@@ -25,7 +25,9 @@ SUBJECTS: dict[str, str] = {
     "relayed": "Mail relayed to a system that sends no reports",
     "expanded": "Mail expanded to several recipients",
 }
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+LONGEST = 900  # octets of a value that is not cut
+PIECE = 240  # characters; of at most four octets each
+_XTEXT = re.compile(rb"\+([0-9A-F]{2})")
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 
 
@@ -62,8 +64,8 @@ class Report:
 
     @property
     def is_utf8(self) -> bool:
-        """It holds an address that is not ASCII (RFC 6533)."""
-        return not all(one.final.isascii() for one in self.recipients)
+        """It holds more than ASCII: an address, or what a host said (RFC 6533 §4)."""
+        return not self.to_wire().isascii()
 
     def to_wire(self) -> bytes:
         """The body of message/delivery-status: groups with empty lines between.
@@ -173,7 +175,8 @@ def from_xtext(text: str) -> str:
     >>> from_xtext("QQ+2B3+3D4")
     'QQ+3=4'
     """
-    return _XTEXT.sub(lambda found: chr(int(found[1], 16)), text)
+    octets = _XTEXT.sub(lambda found: bytes([int(found[1], 16)]), text.encode())
+    return octets.decode("utf-8", "replace")
 
 
 def to_xtext(text: str) -> str:
@@ -182,7 +185,8 @@ def to_xtext(text: str) -> str:
     >>> to_xtext("QQ+3=4")
     'QQ+2B3+3D4'
     """
-    return _NOT_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
+    octets = text.encode().decode("latin-1")
+    return _NOT_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", octets)
 
 
 def _group(one: RecipientStatus) -> bytes:
@@ -236,4 +240,16 @@ def _after_type(value: str | None) -> str:
 
 
 def _fields(*fields: tuple[str, str]) -> bytes:
-    return b"".join(field(name, value) for name, value in fields if value)
+    return b"".join(field(name, cut(value)) for name, value in fields if value)
+
+
+def cut(text: str) -> str:
+    """What a host said may be longer than a line of a message (RFC 5322 §2.1.1).
+
+    >>> cut("Yes"), max(map(len, cut("No" * 1000).split("\\r\\n")))
+    ('Yes', 241)
+    """
+    if len(text.encode()) <= LONGEST:
+        return text
+    pieces = (text[at : at + PIECE] for at in range(0, len(text), PIECE))
+    return "\r\n ".join(pieces)

@@ -135,12 +135,21 @@ class Envelope:
         nothing: Parameters = {}
         return next((given for one, given in pairs if one == path), nothing)
 
+    @property
+    def recipients(self) -> dict[Address, Parameters]:
+        """Each recipient once, with what RCPT said about him the first time."""
+        found: dict[Address, Parameters] = {}
+        nothing: Parameters = {}
+        given = self.recipient_parameters or (nothing,) * len(self.forward_paths)
+        for path, parameters in zip(self.forward_paths, given, strict=False):
+            found.setdefault(path, parameters)
+        return found
+
     def only_for(self, paths: Collection[Address]) -> "Envelope":
         """The same, for some of the recipients; each has its own parameters still."""
         kept = tuple(path for path in self.forward_paths if path in paths)
-        given = (
-            tuple(map(self.parameters_of, kept)) if self.recipient_parameters else ()
-        )
+        said = self.recipients
+        given = tuple(said[path] for path in kept) if self.recipient_parameters else ()
         return replace(self, forward_paths=kept, recipient_parameters=given)
 
 

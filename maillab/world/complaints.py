@@ -61,6 +61,9 @@ def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
         case "literal_error":
             choices = item["ctx"]["expected"]
             return f"{where}: {given!r} is not known; expected {choices}"
+        case "model_type" if known_keys(model, path):
+            first = known_keys(model, path)[0]
+            return f"{where}: found {given!r}, expected a table: {{ {first} = … }}"
         case kind if kind in EXPECTED:
             return f"{where}: found {given!r}, expected {EXPECTED[kind]}"
         case _:
@@ -71,7 +74,9 @@ def first_sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """The first mistake, for what was typed rather than written in a file."""
     item = error.errors()[0]
     path = tuple(str(part) for part in item["loc"] if part != "[key]")
-    return sentence(item, path, model)
+    said = sentence(item, path, model)
+    nested = item["type"] == "extra_forbidden" and len(path) > 1
+    return f"{'.'.join(path[:-1])}: {said}" if nested else said
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

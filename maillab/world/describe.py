@@ -14,6 +14,7 @@ def describe(world: World) -> str:
     scenario = world.scenario
     parts = [scenario.title, scenario.story, "", *networks(world), *hosts(world)]
     parts += ["", *people(world)]
+    parts += ["", *how_to_ask(world)]
     parts += ["", f"Let real programs in: maillab world {world.name} --live"]
     return "\n".join(parts)
 
@@ -60,6 +61,8 @@ def purpose(name: str, table: HostTable, world: World) -> str:
     mail = [role for role in table.serves if role != "resolver"]
     if mail:
         words.append(f"{', '.join(mail)} for {', '.join(table.domains)}")
+        if table.personality != "maillab":
+            words.append(f"personality {table.personality}")
     if "resolver" in table.serves:
         words.append("resolves names for others")
     if table.zones:
@@ -70,6 +73,14 @@ def purpose(name: str, table: HostTable, world: World) -> str:
     if count:
         words.append(f"a firewall with {plural(count, 'rule')}")
     return "; ".join(words)
+
+
+def how_to_ask(world: World) -> Iterator[str]:
+    """What one types in Python to see how a mail server is configured."""
+    for name in list(world.servers)[:1]:
+        yield f"In Python: world = maillab.open_world({world.name!r})"
+        yield f"  world.settings({name!r})  # all settings of a server; its queue:"
+        yield f"  world.queue({name!r})     # and after any refusal: world.why()"
 
 
 def people(world: World) -> Iterator[str]:

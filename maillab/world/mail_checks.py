@@ -35,6 +35,7 @@ def settings_mistakes(
     yield from _ranges(settings)
     yield from _smart_hosts(settings)
     yield from _addresses(settings)
+    yield from _delivery(settings)
     yield from _times(settings)
 
 
@@ -138,6 +139,9 @@ def _addresses(settings: Settings) -> Iterator[Mistake]:
         settings, ADDRESSES, _is_address, "mail address; write user@domain"
     )
     yield from _texts(settings, DOMAINS, _is_domain, "domain; write alpha.example")
+    separator = settings.recipients.separator
+    if len(separator) > 1 or separator.isalnum() or separator == "@":
+        yield "recipients.separator", f'{separator!r}: write one sign, such as "+"'
     for number, rule in enumerate(settings.recipients.rules):
         for at, action in enumerate(rule.actions):
             if action.do == "forward" and not _is_address(action.to):
@@ -164,6 +168,25 @@ def _texts(
                 for place, text in places:
                     if not is_right(text):
                         yield place, f"{text!r} is not a {expected}"
+
+
+def _delivery(settings: Settings) -> Iterator[Mistake]:
+    delivery = settings.delivery
+    if delivery.report_copy and not _is_address(delivery.report_copy):
+        given = delivery.report_copy
+        yield (
+            "delivery.report_copy",
+            f"{given!r} is not a mail address; write user@domain",
+        )
+    for key, name in (("helo", delivery.helo), ("masquerade", delivery.masquerade)):
+        if name and not _is_domain(name):
+            yield f"delivery.{key}", f"{name!r} is not a domain; write alpha.example"
+    host, colon, port = delivery.lmtp.rpartition(":")
+    named = colon and "]" not in port
+    number = int(port) if named and port.isdecimal() else 24 if not named else 0
+    if delivery.lmtp and not (1 <= number <= 65535 and (host or not named)):
+        given = delivery.lmtp
+        yield "delivery.lmtp", f'{given!r}: write a host, or "store.alpha.example:24"'
 
 
 def _is_address(text: str) -> bool:

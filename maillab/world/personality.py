@@ -20,7 +20,7 @@ from typing import Any, cast
 from maillab.errors import LabError
 from maillab.policy.settings import Settings
 from maillab.protocol.smtp_phrases import PHRASES, Phrase
-from maillab.trace.view import Table, View
+from maillab.trace.view import Table, View, plural
 
 NAMES = ("maillab", "iis-smtp", "hmailserver", "postfix", "synology", "cloud-tenant")
 
@@ -121,13 +121,15 @@ class SettingsPages(View):
         """A row for each of the vendor's words."""
         columns = ("page", "setting", "value", "key", "RFC")
         rows = [self._row(word) for word in self.personality.words]
-        return Table(self.describe(), columns, rows)
+        return Table(plural(len(rows), "setting"), columns, rows)
 
     def text(self) -> str:
         """All of it for a terminal, page after page."""
         parts = [self.describe()]
         columns = self.table().columns[1:]
-        for page, rows in groupby(map(self._row, self.personality.words), itemgetter(0)):
+        for page, rows in groupby(
+            map(self._row, self.personality.words), itemgetter(0)
+        ):
             wrapped = [line for row in rows for line in _lines(row[1:])]
             parts.append(f"{page}\n{_indented([*wrapped])}")
         head = _indented([[name.upper() for name in columns]])
@@ -142,7 +144,7 @@ class SettingsPages(View):
         return (word.page, word.word, shown, word.setting, word.rfc)
 
 
-WIDTHS = (42, 25, 30, 0)  # of setting, value, key; the RFC comes last
+WIDTHS = (39, 23, 30, 0)  # of setting, value, key; the RFC comes last
 
 
 def _lines(row: Sequence[str]) -> list[list[str]]:
@@ -206,7 +208,7 @@ def _amount(value: float, unit: str) -> str:
     while unit in SMALLER and value % UNITS[unit][0]:
         unit = SMALLER[unit]
     factor, name = UNITS.get(unit, (1, ""))
-    amount = value / factor
+    amount = float(value / factor)
     name = "day" if name == "days" and amount == 1 else name
     number = f"{amount:.0f}" if amount.is_integer() else f"{amount:g}"
     return f"{number} {name}".rstrip()
@@ -228,17 +230,15 @@ def shown_value(value: Any, unit: str = "") -> str:
     if isinstance(value, (int, float)):
         if value == 0:
             return "no limit" if isinstance(value, int) else "off"
-        factor, name = UNITS.get(unit, (1, ""))
-        if isinstance(value, int) and factor == 1:
-            return f"{value} {name}".rstrip()  # every digit of it
-        amount = value / factor
-        unit_name = "day" if name == "days" and amount == 1 else name
-        return f"{amount:g} {unit_name}".rstrip()
+        return _amount(value, unit)
     named = getattr(value, "name", None) or getattr(value, "host", None)
     if named or not is_dataclass(value):
         return str(named or value)
     parts = ((one.name, getattr(value, one.name)) for one in fields(value))
-    return ", ".join(f"{name} {shown_value(part, unit)}" for name, part in parts)
+    return ", ".join(
+        f"{name} {shown_value(part, unit if isinstance(part, float) else '')}"
+        for name, part in parts
+    )
 
 
 def unit_of(path: str) -> str:

@@ -49,7 +49,7 @@ class Why(View):
     def table(self) -> Table:
         """A row for each thing that is known."""
         rows = [row for row in self._rows() if row[1]]
-        return Table(self.describe(), ("what", "is"), rows)
+        return Table("What is known", ("what", "is"), rows)
 
     def text(self) -> str:
         """All of it for a terminal."""

@@ -37,6 +37,7 @@ from maillab.world.wiring import Wiring, lay_line, subnet_of
 Result = TypeVar("Result")
 
 SETTLE_STEP = 0.05  # seconds
+GOODBYES = 5.0  # seconds that connections may take to end on both sides
 
 
 class World(Configuring, Directories, Names, Queues, Wiring):
@@ -159,14 +160,17 @@ class World(Configuring, Directories, Names, Queues, Wiring):
     def settle(self, at_most: float | str = "10 min") -> None:
         """Let time pass until every message is delivered, deferred or given up.
 
-        Connections that have ended on one side end on the other too.
+        Connections that have ended on one side end on the other too; somebody who
+        never hangs up (a console that was left open) is not waited for.
         """
         end = self.time + seconds_of(at_most)
-        while self.time < end and self._is_busy():
+        goodbyes = GOODBYES
+        while self.time < end:
+            if not any(map(is_busy, self.servers.values())):
+                if not self.network.goodbyes or goodbyes <= 0:
+                    return
+                goodbyes -= SETTLE_STEP
             self.driver.advance(SETTLE_STEP)
-
-    def _is_busy(self) -> bool:
-        return self.network.goodbyes or any(map(is_busy, self.servers.values()))
 
     # Looking things up ----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ Postfix as a client uses Cyrus SASL, as a server Dovecot: two more readings of t
 """
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,8 @@ WAYS_OUT = (
 @pytest.fixture(scope="module")
 def relayed(equipped):
     """A Postfix that gives all its mail to alpha's server, as alice."""
+    if not list(Path("/usr/lib").glob("*/sasl2/libscram.so*")):
+        pytest.skip("libsasl2-modules is not installed")
     ports = {one.name: 465 if one.name == "implicit" else 587 for one in WAYS_OUT}
     ways = " ".join(
         f"{name}@gamma.example={name}:[127.0.0.1]:{equipped.port(ALICE, port)}"

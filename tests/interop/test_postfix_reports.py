@@ -133,6 +133,7 @@ def test_postfix_comes_back_after_greylisting(both):
 
 
 def test_our_queue_comes_back_after_450(both):
+    """The last test here: Postfix is not as it was afterwards."""
     with both.settings(ALPHA, delivery={"retry": [0.2]}):
         both.alice_sends(letter("busy", ALICE), LATER)
         wait_for(lambda: f"450 4.7.1 <{LATER}>" in both.postfix.logged())

@@ -39,11 +39,17 @@ MY_COMPUTER = IPRange(
 )
 
 SETTINGS = Settings(
-    limits=Limits(message_size=20_480 * 1024, bad_commands=100, idle=10 * MINUTE),
+    limits=Limits(
+        message_size=20_480 * 1024,
+        recipients=50_000,
+        bad_commands=0,
+        idle=10 * MINUTE,
+    ),
     access=Access(
         login_on_port_25=True,
         mechanisms=("LOGIN",),
         plain_login=True,
+        vrfy="off",
         ip_ranges=(INTERNET, INTERNET_6, MY_COMPUTER),
     ),
     delivery=Delivery(
@@ -67,7 +73,11 @@ WORDS = (
     Word(SMTP, "Max message size (KB)", "limits.message_size", "RFC 1870 §4", "KB"),
     Word(SMTP, "Rule loop limit", "recipients.rule_loops", "RFC 5321 §6.3"),
     Word(SMTP, "Maximum number of connections", "limits.connections"),
-    Word(DELIVERY, "Number of retries", note="4: 240 min in steps of 60 min"),
+    Word(
+        DELIVERY,
+        "Number of retries",
+        note="as many as fit into the time below: 4 as installed",
+    ),
     Word(
         DELIVERY,
         "Minutes between every retry",
@@ -101,21 +111,32 @@ WORDS = (
         "Use STARTTLS if available",
         "delivery.tls",
         "RFC 7435 §3",
+        answers=(("may", "yes"), ("none", "no")),
     ),
     Word(DELIVERY, "Max number of MX hosts", "delivery.max_mx", "RFC 5321 §5.1"),
     Word(
         RFC,
         "Allow plain text authentication",
-        "access.plain_login",
-        "RFC 4954 §4",
+        "access.mechanisms",
+        "RFC 4616 §2",
+        answers=(("LOGIN", "no"), ("LOGIN, PLAIN", "yes"), ("PLAIN, LOGIN", "yes")),
     ),
     Word(
         RFC,
         "Disconnect client after too many invalid commands",
         "limits.bad_commands",
         "RFC 5321 §4.5.3",
+        note="100 when it is switched on",
     ),
     Word(RANGES, "IP ranges", "access.ip_ranges", "RFC 5321 §7.9"),
+    Word(
+        RANGES,
+        "Require SSL/TLS for authentication",
+        "access.plain_login",
+        "RFC 4954 §4",
+        note="for all ranges",
+        answers=(("yes", "no"), ("no", "yes")),
+    ),
     Word(RANGES, "Internet: priority", "access.ip_ranges.0.priority"),
     Word(
         RANGES,
@@ -185,6 +206,7 @@ PHRASES = phrases(
     ("rset", 250, "", "OK"),
     ("noop", 250, "", "OK"),
     ("help", 211, "", "DATA HELO EHLO MAIL NOOP QUIT RCPT RSET SAML TURN VRFY"),
+    ("not-implemented", 502, "", "{verb} disallowed."),
     ("unknown-command", 502, "", "Unimplemented command."),
     ("need-ehlo", 503, "", "Bad sequence of commands"),
     ("need-mail", 503, "", "must have sender first."),
@@ -193,6 +215,7 @@ PHRASES = phrases(
     ("relaying-denied", 550, "", "Delivery is not allowed to this address."),
     ("login-required", 530, "", "SMTP authentication is required."),
     ("no-such-user", 550, "", "Unknown user"),
+    ("too-many-recipients", 550, "", "Too many recipients."),
     ("too-big", 552, "", "Message size exceeds fixed maximum message size"),
     ("logged-in", 235, "", "authenticated."),
     (

@@ -1,11 +1,10 @@
-"""Postfix, with the defaults of its makers.
+"""Postfix 3.7, with the defaults of its makers (`postconf -d`).
 
 The words are the parameters of `main.cf`; the pages are its programs.
 """
 
 from ipaddress import ip_network
 
-from maillab.policy.recipient_settings import Recipients
 from maillab.policy.settings import (
     MINUTE,
     Access,
@@ -28,9 +27,9 @@ SETTINGS = Settings(
     ),
     access=Access(mechanisms=("PLAIN", "LOGIN"), vrfy="tell"),
     relay=Relay(networks=(ip_network("127.0.0.0/8"), ip_network("::1/128"))),
-    recipients=Recipients(separator="+"),
     delivery=Delivery(
         retry=(5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, 4000.0),
+        max_mx=5,
         concurrency=20,
         recipients=50,
         report_content="full",
@@ -67,23 +66,49 @@ WORDS = (
     ),
     Word(SMTPD, "smtpd_sender_login_maps", "relay.sender_match", "RFC 6409 §6.1"),
     Word(SMTPD, "smtpd_sasl_auth_enable", "access.login_on_port_25", "RFC 4954 §3"),
-    Word(SMTPD, "smtpd_tls_auth_only = no", "access.plain_login", "RFC 4954 §4"),
     Word(
-        SMTPD, "smtpd_tls_security_level = encrypt", "access.tls_required", "RFC 3207"
+        SMTPD,
+        "smtpd_tls_auth_only",
+        "access.plain_login",
+        "RFC 4954 §4",
+        note="no as installed",
+        answers=(("yes", "no"), ("no", "yes")),
+    ),
+    Word(
+        SMTPD,
+        "smtpd_tls_security_level = encrypt",
+        "access.tls_required",
+        "RFC 3207 §4",
+        note="ports",
     ),
     Word(SMTPD, "reject_rbl_client", "defence.dnsbl", "RFC 5782 §2"),
-    Word(SMTPD, "disable_vrfy_command = no", "access.vrfy", "RFC 5321 §3.5"),
+    Word(
+        SMTPD,
+        "disable_vrfy_command",
+        "access.vrfy",
+        "RFC 5321 §3.5",
+        answers=(("tell", "no"), ("hide", "no"), ("off", "yes")),
+    ),
     Word(
         SMTPD,
         "smtpd_forbid_bare_newline",
         "access.smuggling",
         "RFC 5321 §2.3.8",
+        note="no before 3.9",
+        answers=(("strict", "yes"), ("vulnerable", "no")),
     ),
     Word(CLEANUP, "hopcount_limit", "limits.hops", "RFC 5321 §6.3"),
     Word(CLEANUP, "virtual_alias_maps", "recipients.aliases", "RFC 5321 §3.9.1"),
     Word(TRIVIAL, "relayhost", "delivery.smart_host", "RFC 5598 §4.3.3"),
     Word(TRIVIAL, "relay_domains, transport_maps", "remote_domains", "RFC 5321 §5"),
-    Word(SMTP, "smtp_tls_security_level (default_tls)", "delivery.tls", "RFC 7435 §3"),
+    Word(
+        SMTP,
+        "smtp_tls_security_level",
+        "delivery.tls",
+        "RFC 7435 §3",
+        note="none by default; may in Debian",
+    ),
+    Word(SMTP, "smtp_mx_address_limit", "delivery.max_mx", "RFC 5321 §5.1"),
     Word(SMTP, "smtp_helo_name", "delivery.helo", "RFC 5321 §4.1.1.1"),
     Word(SMTP, "masquerade_domains", "delivery.masquerade"),
     Word(
@@ -126,15 +151,32 @@ WORDS = (
         "RFC 3461 §4.1",
         "h",
     ),
-    Word(BOUNCE, "bounce_notice_recipient", "delivery.report_copy", "RFC 3464 §1"),
-    Word(LOCAL, "recipient_delimiter", "recipients.separator", "RFC 5233 §4"),
+    Word(
+        BOUNCE,
+        "notify_classes = bounce, bounce_notice_recipient",
+        "delivery.report_copy",
+        "RFC 3464 §1",
+    ),
+    Word(
+        LOCAL,
+        "recipient_delimiter",
+        "recipients.separator",
+        "RFC 5233 §4",
+        note="+ in Debian",
+    ),
     Word(
         LOCAL,
         "local_recipient_maps",
         "recipients.refuse_unknown",
         "RFC 5321 §3.3",
+        note="empty: no",
     ),
-    Word(LOCAL, "virtual_mailbox_limit", "recipients.default_quota", unit="MB"),
+    Word(
+        LOCAL,
+        "(no quota: that is Dovecot's)",
+        "recipients.default_quota",
+        unit="MB",
+    ),
     Word(LOCAL, "mailbox_transport = lmtp:", "delivery.lmtp", "RFC 2033"),
 )
 
@@ -147,6 +189,7 @@ PHRASES = phrases(
     ("quit", 221, "2.0.0", "Bye"),
     ("rset", 250, "2.0.0", "Ok"),
     ("noop", 250, "2.0.0", "Ok"),
+    ("not-implemented", 502, "5.5.1", "{verb} command is disabled"),
     ("unknown-command", 500, "5.5.2", "Error: command not recognized"),
     ("need-ehlo", 503, "5.5.1", "Error: send HELO/EHLO first"),
     ("need-mail", 503, "5.5.1", "Error: need MAIL command"),
