@@ -393,7 +393,7 @@ lab.check("1.4", word)
 
 # %%
 with world.console("desk", "mail.post.example", 25) as smtp:
-    smtp.say("EHLO desk", "MAIL FROM:<mallory@elsewhere.example>")
+    smtp.say("HELO desk", "MAIL FROM:<mallory@elsewhere.example>")
     print(smtp.say("RCPT TO:<zoe@another.example>"))
 
 # %% [markdown]
