@@ -83,6 +83,26 @@ def test_the_second_exchanger_gets_it_when_the_first_is_dead(gamma, trouble):
     assert tried == ["mx1.gamma.example", "mx2.gamma.example"]
 
 
+@pytest.mark.parametrize("verb", ["mail", "rcpt", "data", "message"])
+def test_who_says_later_is_not_the_last_one_asked(gamma, verb):
+    """RFC 5321 §5.1: the addresses in the list, in order, until an attempt succeeds."""
+    world = gamma(TWO_MX)
+    first = FakeMX(world, "mx1.gamma.example", **{verb: "451 later"})
+    second = FakeMX(world, "mx2.gamma.example")
+    world.send("alice", CAROL, "Hello")
+    assert (len(first.messages), len(second.messages)) == (verb == "message", 1)
+    assert queued(world, "mail.alpha.example") == 0
+
+
+def test_when_all_exchangers_say_later_mail_waits_once(gamma):
+    world = gamma(TWO_MX)
+    both = [FakeMX(world, f"mx{n}.gamma.example", rcpt="451 later") for n in (1, 2)]
+    world.send("alice", CAROL, "Hello")
+    assert [one.sessions for one in both] == [1, 1]
+    [reason] = Journal(world).reasons("deferred")
+    assert reason == "mx2.gamma.example said 451 later"
+
+
 def test_a_domain_without_mx_is_reached_at_its_address(gamma):
     world = gamma("@ A 198.51.100.71\n")
     itself = FakeMX(world, "mx1.gamma.example")

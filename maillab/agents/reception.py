@@ -148,7 +148,8 @@ class SMTPSession:
 
     def fail(self) -> None:
         """Something of ours failed: the client may try again later."""
-        self.engine.answer(self._say("local-error"))
+        reason = "something of ours failed: the trace has the traceback"
+        self.engine.answer(self._say("local-error").because(reason))
 
     def notice(self, event: Event) -> None:
         """The engine has answered a command by itself: nothing to do."""

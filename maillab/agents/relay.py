@@ -64,6 +64,11 @@ class Attempt:
     session: RelaySession | None = None
     reached: bool = True
 
+    @property
+    def put_off(self) -> bool:
+        """Every recipient was told "later"."""
+        return not self.again and all(o.status == "deferred" for o in self.outcomes)
+
 
 class Relay:
     """The client side of an MTA.
@@ -111,10 +116,16 @@ class Relay:
         return Route((literal_address(choice.host) if literal else choice.host,))
 
     async def _try_hosts(self, errand: Errand, route: Route) -> Attempt:
+        """Every host, best first, until one takes the message or refuses it for good.
+
+        "The SMTP client MUST be prepared to try (and retry) each of the relevant
+        addresses in this list in order, until a delivery attempt succeeds" (RFC 5321
+        §5.1): a host that says 4yz to everybody is no success.
+        """
         trouble = HostUnusable("no mail exchanger has an address")
-        host, reached, tried = "", False, False
-        most = errand.delivery.max_mx
-        found = candidates(self.resolver, route, self.addresses, most)
+        host, tried = "", False
+        attempt: Attempt | None = None  # at the last host that was reached
+        found = candidates(self.resolver, route, self.addresses, errand.delivery.max_mx)
         async with aclosing(found):  # else asyncio starts a task to close it
             async for candidate in found:
                 if candidate.problem:
@@ -126,23 +137,32 @@ class Relay:
                     continue
                 host, tried = candidate.host, True
                 try:
-                    session = await self._open(errand, candidate)
-                    reached = True
-                    return await self._use(errand, session, fresh=True)
+                    attempt = await self._try_host(errand, candidate, attempt)
                 except HostUnusable as problem:
+                    problem.reached |= trouble.reached
                     trouble = problem
-                except SessionEnded as problem:
-                    trouble = HostUnusable(f"{host}: {problem}")
-                except OSError as problem:
-                    text = f"{host} [{candidate.address}]: {words(problem)}"
-                    trouble = HostUnusable(text)
-        permanent = trouble.permanent or trouble.code[:1] == "5"
-        status = "failed" if permanent else "deferred"
-        outcomes = [
-            Outcome(one, status, trouble.reason, trouble.code, trouble.reply, host)
-            for one in errand.recipients
-        ]
-        return Attempt(outcomes, reached=reached or permanent)
+                else:
+                    if not attempt.put_off:
+                        return attempt
+        return attempt or _unusable(errand, host, trouble)
+
+    async def _try_host(
+        self, errand: Errand, candidate: Candidate, before: Attempt | None
+    ) -> Attempt:
+        """One host; that of the attempt before is left. Raises HostUnusable."""
+        if before is not None and before.session is not None:
+            await before.session.quit()
+            before.session = None
+        host, session = candidate.host, None
+        try:
+            session = await self._open(errand, candidate)
+            return await self._use(errand, session, fresh=True)
+        except SessionEnded as problem:
+            trouble = HostUnusable(f"{host}: {problem}")
+        except OSError as problem:
+            trouble = HostUnusable(f"{host} [{candidate.address}]: {words(problem)}")
+        trouble.reached = session is not None
+        raise trouble
 
     def _tell_problem(self, errand: Errand, candidate: Candidate) -> None:
         text = f"{errand.entry.id}: {candidate.problem}"
@@ -189,6 +209,17 @@ class Relay:
                 reply=str(transfer.final),
             )
         return attempt
+
+
+def _unusable(errand: Errand, host: str, trouble: HostUnusable) -> Attempt:
+    """No host did; the last one had this trouble."""
+    permanent = trouble.permanent or trouble.code[:1] == "5"
+    status = "failed" if permanent else "deferred"
+    outcomes = [
+        Outcome(one, status, trouble.reason, trouble.code, trouble.reply, host)
+        for one in errand.recipients
+    ]
+    return Attempt(outcomes, reached=trouble.reached or permanent)
 
 
 def _refused(errand: Errand, route: Route) -> Attempt:

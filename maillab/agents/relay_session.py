@@ -30,7 +30,12 @@ OPENSSL = re.compile(r"^\[SSL[^]]*\] | \(_ssl\.c:\d+\)$")
 
 
 class HostUnusable(Exception):
-    """This host did not work out; another may. A given `code` overrides the reply's."""
+    """This host did not work out; another may. A given `code` overrides the reply's.
+
+    reached  there was a session with it
+    """
+
+    reached = False
 
     def __init__(self, reason: str, reply: Reply | None = None, code: str = "") -> None:
         super().__init__(reason)

@@ -300,7 +300,8 @@ class SMTPServer(SMTPServerSession):
                 self.phrases.reply("unreadable-command", detail=error)
             ) from error
         if len(line + CRLF) > line_limit(verb, self.options.keywords()):
-            self.reject("command-too-long")
+            auth = verb == "AUTH"  # RFC 4954 §4: 500 5.5.6
+            self.reject("response-too-long" if auth else "command-too-long")
         return argument
 
     def _handle(self, verb: str, argument: str) -> Reply | Question | None:

@@ -195,6 +195,7 @@ PHRASES = phrases(
     ("need-mail", 503, "5.5.1", "Error: need MAIL command"),
     ("need-mail-rcpt", 503, "5.5.1", "Error: need RCPT command"),
     ("no-valid-recipients", 554, "5.5.1", "Error: no valid recipients"),
+    ("need-rcpt", 554, "5.5.1", "Error: no valid recipients"),
     ("nested-mail", 503, "5.5.1", "Error: nested MAIL command"),
     ("relaying-denied", 454, "4.7.1", "<{address}>: Relay access denied"),
     (
