@@ -14,7 +14,8 @@ Rule 2: all recipients are `ann`, `bob` and `nobody` at one domain, which the se
 """
 
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 DOMAIN = "example.org"
@@ -94,6 +95,18 @@ class Step:
 
     def __str__(self) -> str:
         return self.lines[0][:60]
+
+
+Difference = tuple[str, str, str]  # command, class of one reply, of the other
+
+
+def find_known(
+    difference: Difference, known: Iterable[Difference]
+) -> Difference | None:
+    """The row that explains a difference; its command is a regular expression."""
+    command, *classes = difference
+    rows = (row for row in known if re.fullmatch(row[0], command))
+    return next((row for row in rows if [*row[1:]] == classes), None)
 
 
 def dialogue(seed: int) -> list[Step]:

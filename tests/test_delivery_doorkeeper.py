@@ -60,7 +60,7 @@ class Door:
 
     def fail_logins(self, count, client=FAR):
         for _ in range(count):
-            self.keeper.note_login(client, False, "ann")
+            self.keeper.note_login(client, False)
 
     def judge(self, client=FAR, user="", to=ANN, sender=ZOE):
         caller = Caller(client, user)
@@ -180,7 +180,7 @@ def test_an_administrator_may_ban():
 def test_a_right_password_does_not_reset_the_count():
     door = Door(defence(autoblock=BLOCK))
     door.fail_logins(2)
-    door.keeper.note_login(FAR, True, "ann")
+    door.keeper.note_login(FAR, True)
     door.fail_logins(1)
     assert not door.admit().accepted
 

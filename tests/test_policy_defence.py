@@ -10,7 +10,6 @@ from maillab.policy.ip_ranges import (
     INTERNET,
     INTERNET_IPV6,
     MY_COMPUTER,
-    MY_COMPUTER_IPV6,
     Visit,
     find_range,
     judge_connection,
@@ -51,6 +50,9 @@ def access(**fields):
 GRANT = access(grant=nets("10.0.0.0/8", "2001:db8::/32"))
 DENY = access(deny=nets("192.0.2.0/24", "203.0.113.0/24"))
 BOTH = access(grant=nets("203.0.113.9/32"), deny=nets("203.0.113.0/24"))
+MY_COMPUTER_IPV6 = IPRange(
+    "My computer (IPv6)", "::1", "::1", 30, login_for=MY_COMPUTER.login_for
+)
 HMAIL = access(ip_ranges=(INTERNET, MY_COMPUTER))
 FULL = access(ip_ranges=(INTERNET, MY_COMPUTER, INTERNET_IPV6, MY_COMPUTER_IPV6))
 MAIL_ONLY = access(

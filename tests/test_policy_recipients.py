@@ -129,3 +129,13 @@ def test_aliases_may_lead_to_aliases_ten_times(length, known):
     aliases = tuple(Alias(name, (after,)) for name, after in pairwise(names))
     settings = Settings(recipients=Recipients(aliases=aliases))
     assert resolve(path(names[0]), OURS, settings).known is known
+
+
+@pytest.mark.parametrize(("end", "kind"), [(ANN, "alias"), ("a0.0@ours.example", "loop")])
+def test_each_alias_is_followed_once_however_many_lead_to_it(end, kind):
+    depth, width = 9, 10  # 10^9 ways from the first to the last
+    rows = [[f"a{at}.{n}@ours.example" for n in range(width)] for at in range(depth)]
+    steps = pairwise([*rows, [end]])
+    aliases = tuple(Alias(name, tuple(to)) for row, to in steps for name in row)
+    settings = Settings(recipients=Recipients(aliases=aliases))
+    assert resolve(path("a0.0@ours.example"), OURS, settings).kind == kind

@@ -66,8 +66,8 @@ def test_parameters_of_dsn_arrive_where_they_are_offered():
     send(talk, DSN)
     [message] = talk.messages
     assert message.envelope.parameters == {"RET": "HDRS", "ENVID": "x+2B", "SIZE": "26"}
-    assert message.envelope.parameters_of(ANN) == {"NOTIFY": "NEVER"}
-    assert message.envelope.parameters_of(BOB)["ORCPT"] == "rfc822;b@example.org"
+    assert message.envelope.recipients[ANN] == {"NOTIFY": "NEVER"}
+    assert message.envelope.recipients[BOB]["ORCPT"] == "rfc822;b@example.org"
 
 
 def test_parameters_of_dsn_are_left_out_where_they_are_not():
@@ -140,6 +140,12 @@ def test_what_cannot_be_encoded_is_refused_at_home(content):
     assert (sent.reply.code, sent.reply.enhanced) == (554, "5.6.3")
     assert talk.server.messages == 0
     assert send(talk, Envelope(ZOE, (ANN,))).accepted == (ANN,)
+
+
+def test_parts_that_are_nested_a_thousand_times_are_refused_at_home():
+    nested = b"Content-Type: message/rfc822\r\n\r\n" * 1000
+    with pytest.raises(ValueError, match="nested too deeply"):
+        downgraded(nested + b"Subject: x\r\n\r\n\xff\r\n")
 
 
 def test_only_the_parts_that_need_it_are_encoded():
@@ -274,6 +280,17 @@ def test_an_odd_challenge_cancels_the_login(challenge):
     client.receive(challenge)
     client.next_event()
     assert client.data_to_send().endswith(b"\r\n*\r\n")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
+def test_a_server_that_never_ends_the_login_is_left(mechanism):
+    client, _ = heard(b"220 x\r\n", b"250-x\r\n250 AUTH %s\r\n" % mechanism.encode())
+    client._nonce = lambda: "ours"
+    client.login(mechanism, "ann", "secret")
+    for _ in range(9):
+        client.receive(b"334 AAAA\r\n")
+        client.next_event()
+    assert client.ended == "the server goes on with a login that was cancelled"
 
 
 # LMTP -------------------------------------------------------------------------------

@@ -3,14 +3,12 @@
 After the first difference the two sessions stand elsewhere, so only that one counts.
 """
 
-import re
-
 import pytest
 from aiosmtpd.smtp import SMTP as ForeignServer  # noqa: N811
 
 from maillab import open_world
 from tests import smtp_player
-from tests.smtp_dialogues import COUNT, Step, dialogue
+from tests.smtp_dialogues import COUNT, Step, dialogue, find_known
 
 ADDRESS = "198.51.100.71"
 
@@ -23,19 +21,6 @@ KNOWN_DIFFERENCES = {
         "aiosmtpd takes no parameters after HELO; we do, as most servers"
     ),
 }
-
-
-def is_known(difference: tuple[str, str, str]) -> tuple[str, str, str] | None:
-    """The row of the table that explains it."""
-    command, mine, others = difference
-    return next(
-        (
-            row
-            for row in KNOWN_DIFFERENCES
-            if re.fullmatch(row[0], command) and row[1:] == (mine, others)
-        ),
-        None,
-    )
 
 
 class Handler:
@@ -108,8 +93,14 @@ def test_classes_of_replies_agree_or_the_difference_has_a_reason(world):
         difference = first_difference(ours(steps), theirs(world, steps))
         if difference:
             found.setdefault(difference, seed)
-    assert {one: seed for one, seed in found.items() if not is_known(one)} == {}
-    assert {is_known(one) for one in found} == KNOWN_DIFFERENCES.keys()
+    assert {
+        one: seed
+        for one, seed in found.items()
+        if not find_known(one, KNOWN_DIFFERENCES)
+    } == {}
+    assert {
+        find_known(one, KNOWN_DIFFERENCES) for one in found
+    } == KNOWN_DIFFERENCES.keys()
 
 
 def test_a_dialogue_depends_on_its_seed_only():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from maillab.policy import reply_names
 from maillab.protocol import smtp_server
 from maillab.protocol.engine import Question
 from maillab.protocol.smtp_phrases import PHRASES, Phrase, Phrases
@@ -17,14 +18,9 @@ from tests.smtp_player import respond
 # "except the initial greeting and any response to HELO or EHLO" -- RFC 2034 §3, and
 # replies that are no end: 334 and 354
 WITHOUT_CODE = {"banner", "ehlo", "helo", "data", "challenge"}
-FOR_AGENTS = """
-    banner sender-ok recipient-ok logged-in bad-credentials temporary-auth-failure
-    no-such-user relaying-denied cannot-verify verified expanded queued too-many-hops
-    mailbox-full-later mailbox-full-never greylisted listed-dnsbl banned
-    too-many-connections too-many-messages rate-limited sender-not-allowed
-    login-required list-refused local-error account-disabled connection-refused
-""".split()
 PACKAGE = Path(smtp_server.__file__).parent
+AGENTS = PACKAGE.parent / "agents"
+SAID = re.compile(r'(?:_say|\.reply)\(\s*"([a-z-]+)"')
 
 
 @pytest.mark.parametrize("name", PHRASES)
@@ -42,8 +38,23 @@ def test_no_name_is_used_twice():
     assert len(PHRASES) == len(ROWS)
 
 
-def test_agents_find_what_they_need():
-    assert set(FOR_AGENTS) <= PHRASES.keys()
+def test_every_phrase_that_agents_and_policies_name_exists():
+    texts = [file.read_text("utf-8") for file in AGENTS.glob("reception*.py")]
+    said = {name for text in texts for name in SAID.findall(text)}
+    assert len(said) > 15
+    asked = {value for name, value in vars(reply_names).items() if name.isupper()}
+    assert said | asked <= PHRASES.keys()
+
+
+def test_every_phrase_is_said_by_somebody():
+    files = (
+        file
+        for file in PACKAGE.parent.rglob("*.py")
+        if file.name != "smtp_phrases_table.py" and file.parent.name != "personalities"
+    )
+    code = "".join(file.read_text("utf-8") for file in files)
+    silent = {name for name in PHRASES if f'"{name}"' not in code}
+    assert silent == {"hello-refused"}  # for agents that refuse EHLO; ours does not
 
 
 def test_every_phrase_that_the_engine_names_exists():

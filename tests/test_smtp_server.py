@@ -218,6 +218,14 @@ def test_a_password_behind_a_refused_auth_is_masked():
     assert [line.secret for line in said] == [(), (), ((0, 16),), ()]
 
 
+def test_a_name_and_a_password_behind_a_refused_auth_are_masked():
+    engine = server()
+    tell(engine, b"EHLO x\r\nAUTH LOGIN\r\nYW5u\r\nc2VjcmV0\r\nNOOP\r\nHUH\r\n")
+    said = [line for line in engine.lines_spoken() if line.speaker == "C"]
+    spans = [line.secret for line in said]
+    assert spans == [(), (), ((0, 4),), ((0, 8),), (), ()]
+
+
 # Who may stay ------------------------------------------------------------------------
 
 

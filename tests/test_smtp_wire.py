@@ -55,6 +55,11 @@ def test_what_is_no_reply_is_an_error(line):
         ReplyReader().add(line)
 
 
+def test_what_cannot_be_printed_is_not_kept_of_a_reply():
+    reply = ReplyReader().add(b"550 no\n.\r.\x1b[31m \0\xc2\x85")
+    assert str(reply) == "550 no?.?.?[31m ?"
+
+
 def test_the_lines_of_a_reply_have_one_code():
     reader = ReplyReader()
     reader.add(b"250-one")

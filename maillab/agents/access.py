@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from maillab.agents.faults import Faults
 from maillab.agents.machine import Machine, Stream
-from maillab.agents.serving import Security, Session, serve
+from maillab.agents.serving import Security, Session, serve, tell_verdict
 from maillab.policy.verdict import Verdict
 from maillab.store.accounts import Account, Directory, Event, Login, Stop
 from maillab.wire.sasl import Credentials
@@ -43,7 +43,7 @@ class Door(Protocol):
         """The ban of a client, None when there is none."""
         ...
 
-    def note_login(self, address: str, ok: bool, user: str) -> Any:
+    def note_login(self, address: str, ok: bool) -> Any:
         """Somebody tried to log in; the ban, when this was once too often."""
         ...
 
@@ -90,7 +90,7 @@ class Access:
         if not verdict.accepted:
             text = f"{self.machine.name} refuses {client}: {verdict.reason}"
             self.machine.emit("note", stream.id, text=text)
-            self._tell("connection", stream, verdict)
+            tell_verdict(self.machine, "connection", verdict, stream.id)
             if door.is_silent(verdict):
                 stream.reset()
                 return
@@ -100,18 +100,6 @@ class Access:
         finally:
             if verdict.accepted:
                 door.leave(client, self.protocol)
-
-    def _tell(self, subject: str, stream: Stream, verdict: Verdict) -> None:
-        self.machine.emit(
-            "policy",
-            stream.id,
-            subject=subject,
-            verdict="refuse",
-            reason=verdict.reason,
-            ref=verdict.rfc,
-            rule=verdict.rule,
-            setting=verdict.setting,
-        )
 
     def verify(self, stream: Stream, credentials: Credentials) -> tuple[Login, bool]:
         """May they log in? And must the client go, because it is banned (now)?
@@ -124,7 +112,7 @@ class Access:
         login = self.directory.verify(credentials)
         if door is None or login.temporary:
             return login, False
-        ban = door.note_login(client, login.account is not None, credentials.user)
+        ban = door.note_login(client, login.account is not None)
         return login, ban is not None
 
     def mind(

@@ -16,12 +16,13 @@ from functools import cached_property
 
 from maillab.agents.machine import Machine
 from maillab.agents.reception_options import Secrets
-from maillab.dns.answers import Answer, Lookups
+from maillab.agents.routing import is_null_mx
+from maillab.dns.answers import Lookups
 from maillab.dns.records import rdatas
 from maillab.policy import dnsbl, greylist, rates, reply_names
 from maillab.policy.autoblock import Failures, make_ban, note_failure
 from maillab.policy.ip_ranges import Visit, judge_connection
-from maillab.policy.networks import client_address, find_network
+from maillab.policy.networks import find_network, same_client
 from maillab.policy.recipients import same_local_part
 from maillab.policy.senders import DomainState
 from maillab.policy.settings import IPRange, Settings
@@ -113,9 +114,11 @@ class Doorkeeper:
         self._bans = [ban for ban in self._bans if ban.expires > now]
         return tuple(self._bans)
 
-    def note_login(self, address: str, ok: bool, user: str = "") -> IPRange | None:
-        """Somebody tried to log in; the ban, when this was once too often."""
-        del user  # as in hMailServer, the address counts, whoever it says it is
+    def note_login(self, address: str, ok: bool) -> IPRange | None:
+        """Somebody tried to log in; the ban, when this was once too often.
+
+        As in hMailServer, the address counts, whoever it says it is.
+        """
         if ok or self._exempt(address):
             return None
         client = same_client(address)
@@ -278,28 +281,12 @@ class Doorkeeper:
             return "exists"
         answer = await self.resolver.resolve(domain, "MX")
         if answer.rrset is not None:
-            return "null-mx" if is_null_mx(answer) else "exists"
+            return "null-mx" if is_null_mx(rdatas(answer.rrset)) else "exists"
         if answer.temporary:
             return "unknown"
         if answer.status == "NXDOMAIN":
             return "missing"
         return "exists" if await self.resolver.addresses(domain) else "missing"
-
-
-def is_null_mx(answer: Answer) -> bool:
-    """The domain accepts no mail (RFC 7505 §3)."""
-    records = rdatas(answer.rrset) if answer.rrset is not None else []
-    return len(records) == 1 and records[0].exchange.to_text() == "."
-
-
-def same_client(address: str) -> str:
-    """An address in the one form in which it compares.
-
-    >>> same_client("::ffff:192.0.2.1"), same_client("2001:DB8::0:1")
-    ('192.0.2.1', '2001:db8::1')
-    """
-    found = client_address(address)
-    return str(found) if found is not None else address
 
 
 def _too_many(reason: str, setting: str) -> Verdict:

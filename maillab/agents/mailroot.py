@@ -185,13 +185,7 @@ class Mailroot:
         self.badmail.put(f"{entry.id}.eml", entry.content)
         self.badmail.put(f"{entry.id}.reason.txt", "".join(reasons).encode())
         for one in failed:
-            self.mta.machine.emit(
-                "queue",
-                message=entry.message,
-                queue_id=entry.id,
-                action="badmail",
-                recipient=str(one.recipient),
-            )
+            self.mta.queue.tell(entry, "badmail", [one.recipient])
 
 
 # The envelope in a header -------------------------------------------------------------

@@ -42,7 +42,7 @@ from maillab.wire.message import (
     received,
 )
 from maillab.wire.smtp import Envelope
-from maillab.wire.smtp_path import Address
+from maillab.wire.smtp_path import Address, literal_of
 
 HERE = RouteChoice(LOCAL, "", reason="the domain is one of ours")
 NOBODY_KNOWS = RouteChoice(UNSURE, "", reason="the directory cannot answer")
@@ -212,8 +212,7 @@ class MTA:
 
     def _received(self, submission: Submission, id: str) -> bytes:
         """Who brought it, to whom, how and when (RFC 5321 §4.4)."""
-        address = submission.client_address
-        literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        literal = literal_of(submission.client_address)
         return received(
             f"{submission.client_name} ({literal})",
             f"{self.hostname} with {submission.protocol} id {id}",
@@ -290,14 +289,9 @@ class MTA:
     def _strike_out(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:
             return
-        self.queue.storage.settle(entry, [one.recipient for one in outcomes])
-        self.machine.emit(
-            "queue",
-            message=entry.message,
-            queue_id=entry.id,
-            action="settled",
-            recipient=", ".join(str(one.recipient) for one in outcomes),
-        )
+        recipients = [one.recipient for one in outcomes]
+        self.queue.storage.settle(entry, recipients)
+        self.queue.tell(entry, "settled", recipients)
 
     def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
         """Tell the sender that it takes longer."""

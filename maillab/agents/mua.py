@@ -16,7 +16,7 @@ from maillab.agents.smtp_dialogue import SMTPDialogue
 from maillab.errors import LabError
 from maillab.wire.message import date_text, field, message_id
 from maillab.wire.smtp import Envelope, Reply
-from maillab.wire.smtp_path import Address
+from maillab.wire.smtp_path import Address, literal_of
 
 SUBMISSION_PORT = 587
 # As mail programs do: inside TLS the password itself is good enough.
@@ -136,8 +136,7 @@ class MUA:
 
     def _ehlo_name(self, dialogue: SMTPDialogue) -> str:
         """A PC has no name in the DNS: its address (RFC 5321 §4.1.4)."""
-        address = dialogue.stream.local[0]
-        return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+        return literal_of(dialogue.stream.local[0])
 
 
 def address(text: str) -> Address:

@@ -8,6 +8,7 @@ Rule 1: a message that is under way at that moment is not called back: what the 
 Rule 2: a held message does not age: it is neither tried nor given up.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from maillab.agents.outcome import Outcome
@@ -29,7 +30,7 @@ class QueueOperations:
         entry.held = True
         self._drop_jobs(entry)
         queue.storage.note(entry)
-        self._tell(entry, "hold")
+        self.tell(entry, "hold", entry.recipients)
 
     def release(self, id: str) -> None:
         """Let a held message go, at once. Raises LabError."""
@@ -40,7 +41,7 @@ class QueueOperations:
         for one in entry.recipients:
             one.next_try = 0.0
         queue.storage.note(entry)
-        self._tell(entry, "release")
+        self.tell(entry, "release", entry.recipients)
         # who is under way has his turn already
         waiting = [one for one in entry.recipients if one not in queue.under_way]
         queue.sort(entry, waiting)
@@ -86,7 +87,7 @@ class QueueOperations:
         """Throw a message away; `report`: tell the sender. Raises LabError."""
         queue, entry = self._queue, self.find(id)
         self._drop_jobs(entry)
-        self._tell(entry, "delete")
+        self.tell(entry, "delete", entry.recipients)
         outcomes = [
             Outcome(one, "failed", DELETED, "5.7.1") for one in entry.recipients
         ]
@@ -113,7 +114,7 @@ class QueueOperations:
         """Put them in line anew, and let no destination wait for its clock."""
         entries = [entry for entry in entries if not entry.held]
         for entry in entries:
-            self._tell(entry, "retry")
+            self.tell(entry, "retry", entry.recipients)
             for one in entry.recipients:
                 one.next_try = 0.0
             keys = self._drop_jobs(entry)
@@ -131,11 +132,14 @@ class QueueOperations:
         }
         return {key: recipients for key, recipients in found.items() if recipients}
 
-    def _tell(self, entry: QueueEntry, action: str) -> None:
+    def tell(
+        self, entry: QueueEntry, action: str, recipients: Sequence[Recipient]
+    ) -> None:
+        """Tell the trace what was done to these recipients of a message."""
         self._queue.machine.emit(
             "queue",
             message=entry.message,
             queue_id=entry.id,
             action=action,
-            recipient=", ".join(map(str, entry.recipients)),
+            recipient=", ".join(map(str, recipients)),
         )

@@ -20,7 +20,7 @@ from maillab.agents.mta import MTA, Submission
 from maillab.agents.outcome import Outcome
 from maillab.agents.reception_options import Entrance, session_options
 from maillab.agents.reception_rules import Rules
-from maillab.agents.serving import serve
+from maillab.agents.serving import serve, tell_verdict
 from maillab.policy.settings import IPRange, Settings
 from maillab.policy.verdict import Verdict
 from maillab.protocol.engine import Event, Question
@@ -277,7 +277,7 @@ class SMTPSession:
             self.engine.answer(reply)
             return
         if banned is None:
-            banned = self.doorkeeper.note_login(client, ok, credentials.user)
+            banned = self.doorkeeper.note_login(client, ok)
         if ok:
             self.engine.answer(self._say("logged-in"))
             return
@@ -352,13 +352,4 @@ class SMTPSession:
         return self._say("temporary-auth-failure" if login else "local-error")
 
     def _tell(self, subject: str, verdict: Verdict) -> None:
-        self.machine.emit(
-            "policy",
-            self.stream.id,
-            subject=subject,
-            verdict="accept" if verdict.accepted else "refuse",
-            reason=verdict.reason,
-            ref=verdict.rfc,
-            rule=verdict.rule,
-            setting=verdict.setting,
-        )
+        tell_verdict(self.machine, subject, verdict, self.stream.id)

@@ -24,8 +24,6 @@ from maillab.protocol.smtp_server_events import RcptTo
 from maillab.wire.smtp import Envelope, Reply, declared_size
 from maillab.wire.smtp_path import Address
 
-SENDER_OK = reply_names.SENDER_OK
-
 
 class Rules:
     """The policies of one server, asked by one session."""
@@ -54,7 +52,9 @@ class Rules:
         if lost is not None:
             return lost
         if self.lmtp:
-            return Verdict("accept", "the MTA of the house", "2.1.0", "", SENDER_OK)
+            return Verdict(
+                "accept", "the MTA of the house", "2.1.0", "", reply_names.SENDER_OK
+            )
         user, state = caller.user, ""
         checked = self.settings.access.check_sender_domain and not user
         if checked and not path.is_null and not self.mta.is_local(path.domain):

@@ -161,6 +161,12 @@ class Relay:
             trouble = HostUnusable(f"{host}: {problem}")
         except OSError as problem:
             trouble = HostUnusable(f"{host} [{candidate.address}]: {words(problem)}")
+        except HostUnusable:
+            raise
+        except Exception:
+            if session is not None:
+                session.abort()  # ours to end: nobody else has it
+            raise
         trouble.reached = session is not None
         raise trouble
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from maillab.agents.machine import Machine
 from maillab.agents.smtp_dialogue import SMTPDialogue, Transfer
+from maillab.errors import LocalProtocolError
 from maillab.policy.routes import RouteChoice
 from maillab.policy.settings import SmartHost
 from maillab.store.queue import QueueEntry, Recipient
@@ -247,7 +248,11 @@ class Opener:
                 f'{self.machine.name} sends its password to {host} without TLS: "none"'
             )
             self.machine.emit("note", dialogue.stream.id, text=text)
-        reply = await dialogue.login(smart.user, smart.password, self.mechanisms)
+        try:
+            reply = await dialogue.login(smart.user, smart.password, self.mechanisms)
+        except LocalProtocolError as problem:  # SCRAM takes not every character
+            await dialogue.quit()
+            raise HostUnusable(f"{host}: {problem}", code=LOGIN_FAILED) from None
         # 535 refuses our password, not the message: it waits until that is put right
         await self._expect(dialogue, host, reply, code=LOGIN_FAILED)
 

@@ -77,13 +77,7 @@ class Reporter:
     def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
         """Tell the sender that these recipients still wait."""
         for one in recipients:
-            self.mta.machine.emit(
-                "queue",
-                message=entry.message,
-                queue_id=entry.id,
-                action="warned",
-                recipient=str(one),
-            )
+            self.mta.queue.tell(entry, "warned", [one])
         late = [
             Outcome(one, "deferred", one.reason, one.code, None, one.host)
             for one in recipients

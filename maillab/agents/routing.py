@@ -78,7 +78,7 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
     """The hosts of an MX answer, lowest preference first, equals in random order."""
     assert answer.rrset is not None
     records = rdatas(answer.rrset)
-    if len(records) == 1 and host_name(records[0]) == ".":
+    if is_null_mx(records):
         reason = "the domain accepts no mail (null MX)"
         return Route((), reason, "5.1.10")  # RFC 7505 §3
     generator.shuffle(records)
@@ -96,6 +96,11 @@ def mail_exchangers(answer: Answer, generator: random.Random, own_name: str) -> 
         preferences=tuple(record.preference for record in records),
         exchangers=True,
     )
+
+
+def is_null_mx(records: Sequence[Any]) -> bool:
+    """The domain accepts no mail (RFC 7505 §3)."""
+    return len(records) == 1 and host_name(records[0]) == "."
 
 
 async def implicit_exchanger(resolver: Lookups, domain: str) -> Route:

@@ -15,6 +15,7 @@ from typing import Protocol
 from maillab.agents.conversation import Conversation
 from maillab.agents.faults import Faults, FaultyConversation
 from maillab.agents.machine import Machine, Stream
+from maillab.policy.verdict import Verdict
 from maillab.protocol.engine import Event, Question, StartTLS
 from maillab.protocol.server import Server
 
@@ -127,6 +128,22 @@ async def answer(
     except Exception as error:  # noqa: BLE001  (the agent's top loop)
         tell_failure(conversation.machine, error, conversation.stream.id)
         session.fail()
+
+
+def tell_verdict(
+    machine: Machine, subject: str, verdict: Verdict, connection: str = ""
+) -> None:
+    """The trace gets what a policy decided, and why."""
+    machine.emit(
+        "policy",
+        connection,
+        subject=subject,
+        verdict="accept" if verdict.accepted else "refuse",
+        reason=verdict.reason,
+        ref=verdict.rfc,
+        rule=verdict.rule,
+        setting=verdict.setting,
+    )
 
 
 def tell_failure(machine: Machine, error: Exception, connection: str = "") -> None:

@@ -8,6 +8,7 @@ Rule: this agent remembers who was answered when; `policy.vacation` decides.
 from maillab.agents.expansion import NEVER, Inject
 from maillab.agents.injection import Injection
 from maillab.agents.machine import Machine
+from maillab.agents.serving import tell_verdict
 from maillab.policy.domains import Ours
 from maillab.policy.recipients import find_entry, same_address
 from maillab.policy.settings import DAY, Settings
@@ -54,7 +55,8 @@ class Vacationing:
             account, entry.reverse_path, header, ours, now, self.answered.get(key)
         )
         verdict = judge_vacation(facts, at, settings)
-        self._tell(account, entry, verdict)
+        subject = f"vacation answer of {account} to {entry.reverse_path.to_path()}"
+        tell_verdict(self.machine, subject, verdict)
         if verdict.accepted:
             self._remember(key, now, settings)
             self._send(entry, at, header, settings)
@@ -97,15 +99,4 @@ class Vacationing:
             recipient=vacation.address,
             targets=(str(entry.reverse_path),),
             new_message=made.message,
-        )
-
-    def _tell(self, account: str, entry: QueueEntry, verdict: Verdict) -> None:
-        self.machine.emit(
-            "policy",
-            subject=f"vacation answer of {account} to {entry.reverse_path.to_path()}",
-            verdict="accept" if verdict.accepted else "refuse",
-            reason=verdict.reason,
-            ref=verdict.rfc,
-            rule=verdict.rule,
-            setting=verdict.setting,
         )

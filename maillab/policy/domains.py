@@ -14,9 +14,10 @@ Rule 4: an exact entry goes before a wildcard, a longer wildcard before a shorte
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Literal
 
+from maillab.policy.networks import client_address
 from maillab.policy.recipient_settings import AliasDomain
 from maillab.policy.settings import RemoteDomain, Settings
 from maillab.wire.smtp_path import address_of
@@ -187,11 +188,11 @@ def is_own_literal(name: str, ours: Ours) -> bool:
     if not name.startswith("["):
         return False
     try:
-        address = ip_address(address_of(name))
+        address = client_address(address_of(name))
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    address = mapped or address
+    if address is None:
+        return False
     if address.is_loopback or address.is_unspecified:
         return True
     return address in {ip_address(one) for one in ours.addresses}

@@ -35,16 +35,13 @@ MY_COMPUTER = IPRange(
     priority=30,
     login_for=("external-external",),
 )
-# deviation: hMailServer is installed without these; a world may have IPv6.
+# deviation: hMailServer is installed without this one; a world may have IPv6.
 INTERNET_IPV6 = IPRange(
     "Internet (IPv6)",
     "::",
     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     priority=10,
     login_for=INTERNET.login_for,
-)
-MY_COMPUTER_IPV6 = IPRange(
-    "My computer (IPv6)", "::1", "::1", priority=30, login_for=MY_COMPUTER.login_for
 )
 
 

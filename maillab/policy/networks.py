@@ -27,6 +27,16 @@ def client_address(text: str) -> ClientAddress | None:
     return mapped or address
 
 
+def same_client(address: str) -> str:
+    """An address in the one form in which it compares.
+
+    >>> same_client("::ffff:192.0.2.1"), same_client("2001:DB8::0:1")
+    ('192.0.2.1', '2001:db8::1')
+    """
+    found = client_address(address)
+    return str(found) if found is not None else address
+
+
 def find_network(client: str, networks: Sequence[Block]) -> int | None:
     """The place of the first network that holds a client, or None."""
     address = client_address(client)

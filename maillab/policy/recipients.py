@@ -159,6 +159,7 @@ class _Resolver:
         self.settings = settings
         self.recipients = settings.recipients
         self._seen: list[tuple[str, str]] = []
+        self._known: dict[tuple[str, str], Resolution] = {}  # each is followed once
 
     def follow(self, address: Address, chain: tuple[Step, ...]) -> Resolution:
         domain = find_domain(address.domain, self.ours, self.settings)
@@ -275,15 +276,20 @@ class _Resolver:
     ) -> Resolution:
         """All that the addresses of an entry lead to, each once."""
         key = (same_local_part(name.local_part), name.domain)
+        if key in self._known:
+            return self._known[key]
         chain = (*name.chain, step)
         if key in self._seen or len(self._seen) >= MAX_STEPS:
             return Resolution("loop", chain=chain)
         self._seen.append(key)
-        found = [self.follow(address, chain) for address in _addresses(to)]
+        found: list[Resolution] = []
+        for address in _addresses(to):
+            found.append(self.follow(address, chain))
+            if found[-1].kind == "loop":
+                return Resolution("loop", chain=chain)
         self._seen.pop()
-        if any(one.kind == "loop" for one in found):
-            return Resolution("loop", chain=chain)
-        return _merged(kind, found, chain)
+        self._known[key] = merged = _merged(kind, found, chain)
+        return merged
 
 
 def _merged(

@@ -12,7 +12,9 @@ Rule 4: the answer goes to the return path, itself from the null reverse-path, a
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from maillab.policy.domains import Ours
 from maillab.policy.encoded_words import encode_words
@@ -29,8 +31,12 @@ MACHINES = re.compile(
 )
 FOR_PEOPLE = ("To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc")
 IN_BULK = ("bulk", "list", "junk")
-ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s<>,;:"()@]+)@[^\s<>,;:"()@]+')
-NO_ADDRESS = re.compile(r'"(?:[^"\\]|\\.)*"(?!@)|\([^()]*\)')  # names, comments
+# Words, addresses and comments. A stranger wrote the field: whatever it is, no octet is
+# looked at again and again, so a quote that nobody closes goes to the end.
+ATOM = r'[^\s<>,;:"()@]+'
+QUOTED = r'"[^"\\]*(?:\\.[^"\\]*)*"?'
+WORD = re.compile(rf"(?:{QUOTED}|{ATOM})(?P<domain>@{ATOM})?|\([^()]*\)", re.DOTALL)
+MOST_NAMED = 1000  # addresses of one message that are looked at
 LONGEST_SUBJECT = 200  # characters of the sender's own subject
 MAX_REFERENCES = 20
 
@@ -102,11 +108,19 @@ def _answered(facts: VacationFacts, entry: Vacation) -> str:
 
 def is_addressed(facts: VacationFacts, settings: Settings) -> bool:
     """One of the account's addresses is in To or Cc. A list's address is not one."""
-    for one in facts.header.named(*FOR_PEOPLE):
-        for text in ADDRESS.findall(NO_ADDRESS.sub(" ", one.value)):
-            if _leads_to_account(text, facts, settings):
-                return True
-    return False
+    fields = facts.header.named(*FOR_PEOPLE)
+    texts = (text for one in fields for text in addresses_in(one.value))
+    some = islice(texts, MOST_NAMED)
+    return any(_leads_to_account(text, facts, settings) for text in some)
+
+
+def addresses_in(value: str) -> Iterator[str]:
+    """The addresses of a To or Cc field, without names and comments.
+
+    >>> list(addresses_in('"ann@x" <Ann@ours.example> (bob@x), "a b"@y.example'))
+    ['Ann@ours.example', '"a b"@y.example']
+    """
+    return (found[0] for found in WORD.finditer(value) if found["domain"])
 
 
 def _leads_to_account(text: str, facts: VacationFacts, settings: Settings) -> bool:

@@ -67,6 +67,7 @@ class Client(Engine, Generic[Reply]):
         self._unsent: deque[Step[Reply]] = deque()
         self._sent_steps: deque[Step[Reply]] = deque()  # their replies are to come
         self._in_handshake = False
+        self._cancelled = False  # a login; what comes now is its refusal
 
     def offers(self, extension: str) -> bool:
         """Did the server say that it can do this?"""
@@ -155,12 +156,17 @@ class Client(Engine, Generic[Reply]):
     def _send_step(self, step: Step[Reply], what: str = "command") -> None:
         ref = self.rfc_of.get(step.verb, self.usual_rfc)
         self._say(step.octets, what, secret=step.secret, ref=ref)
+        self._cancelled &= what == "continuation"
         self._sent_steps.append(step)
 
     def _say_response(
         self, response: bytes | None, on_reply: Callable[[Reply], None]
     ) -> None:
         """Answer a challenge; None cancels (RFC 4954 §4, RFC 5034 §4)."""
+        if self._cancelled:  # else a hostile server keeps us for ever
+            self._end("the server goes on with a login that was cancelled")
+            return
+        self._cancelled = response is None
         line = b"*" if response is None else sasl.encode(response)
         step = Step("AUTH", line + CRLF, on_reply, ((0, len(line)),))
         self._send_step(step, "continuation")

@@ -351,6 +351,8 @@ class IMAPClient(Engine):
             self._events.append(Idling())
         elif command.exchange is not None:
             answer = sasl.answer_to(command.exchange, challenge)
+            if answer is None:  # and further challenges get no answer
+                command.exchange = None
             octets = b"*" if answer is None else sasl.encode(answer)
             secret = ((0, len(octets)),)
             self._say(octets + CRLF, "continuation", secret=secret)

@@ -14,7 +14,7 @@ from maillab.protocol.client import Client, Step
 from maillab.protocol.smtp_client_events import RFC_OF, Greeting, Replied
 from maillab.wire import sasl
 from maillab.wire.lines import CRLF
-from maillab.wire.smtp import COMMAND_LINE_LIMIT, Reply
+from maillab.wire.smtp import COMMAND_LINE_LIMIT, PRINTABLE_UTF8, Reply
 from maillab.wire.smtp_replies import ReplyReader
 
 # deviation: replies of more than 512 octets (RFC 5321 §4.5.3.1.5) exist.
@@ -242,7 +242,7 @@ class SMTPClientSession(Client[Reply]):
             return  # tidying up after a session that is over
         line = f"{verb} {argument}".rstrip(" ")
         plain = line.isascii() or self.offers("SMTPUTF8")  # RFC 6531 §3.3
-        if not line.isprintable() or not plain:
+        if not PRINTABLE_UTF8.fullmatch(line) or not plain:
             raise LocalProtocolError(f"this cannot be said in SMTP: {line!r}")
         octets = line.encode()
         secret = ((secret_from, len(octets)),) if 0 < secret_from < len(octets) else ()

@@ -5,7 +5,9 @@ Goes in: a name, and facts for its text. Comes out: a `Reply`.
     phrases.reply("relaying-denied", address=path)  ->  550 5.7.1 Relaying denied
 
 Facts that texts may have: {hostname} {client} (the client's IP address) {client_name}
-{user} {address} {queue_id} {limit} {verb} {detail}; what is not known is left out.
+{user} everywhere; {address} {verb} {limit} {detail} {size} {zone} and others where they
+are said: {date} in the banner, {queue_id} {message} {duration} for a message that was
+taken. What is not known is left out.
 
 Rule 1: handlers and agents have no texts of their own, so a personality can say
         everything in its own way, by overriding phrases.

@@ -261,7 +261,8 @@ class SMTPServer(SMTPServerSession):
     def _hear_command(self, line: bytes) -> tuple[str, Reply | Question | None]:
         verb = line.split(b" ")[0].strip().decode("ascii", "replace").upper()
         spans = secrets_of(line, verb in HANDLERS, self._last_verb)
-        self._last_verb = verb
+        if verb in HANDLERS or not spans:  # behind a name comes the password
+            self._last_verb = verb
         self._ref = RFC_OF.get(verb, "RFC 5321 §4.2.4")
         self._heard(line + CRLF, "command", secret=spans, ref=self._ref)
         try:

@@ -103,11 +103,6 @@ class QueueEntry:
         """When the next recipient is due."""
         return min((one.next_try for one in self.recipients), default=0.0)
 
-    @property
-    def last_reason(self) -> str:
-        """Why it is still here, in words."""
-        return next((one.reason for one in self.recipients if one.reason), "")
-
 
 class Storage(Protocol):
     """What keeps the entries: in memory (`Queue`) or on disk (`store.spool.Spool`)."""

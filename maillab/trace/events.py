@@ -123,6 +123,8 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "it will be tried again", f"{_MESSAGE} recipient reason next_try"
         ),
         "bounced": _meaning("it was given up", f"{_MESSAGE} recipient reason"),
+        # action: hold, release, retry, delete by people; settled (relayed, delivered
+        # or bounced), warned (of a delay), badmail (a report nobody takes) by itself
         "queue": _meaning(
             "somebody, or time, did something to the queue",
             f"{_MESSAGE} action recipient",

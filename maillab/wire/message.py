@@ -23,6 +23,7 @@ MAX_FIELDS = 10_000  # of one header; what comes behind them is one more
 _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 _LINE_END = re.compile(r"\r?\n(?=[ \t])")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # "ftext", and the space of old messages
 
 
@@ -163,11 +164,13 @@ def field(name: str, value: str) -> bytes:
     """Write a header field. `value` may be folded already (CRLF and a space or tab).
 
     Any other line end becomes a space: a value must not be able to start a new field.
+    Other control characters, which no field may have, become "?".
 
-    >>> field("Subject", "hello\\r\\nBcc: everybody")
-    b'Subject: hello Bcc: everybody\\r\\n'
+    >>> field("Subject", "hello\\r\\nBcc: everybody\\0")
+    b'Subject: hello Bcc: everybody?\\r\\n'
     """
     safe = re.sub(r"\r\n(?=[ \t])|[\r\n]+", _fold_or_space, value)
+    safe = _CONTROL.sub("?", safe)
     return f"{name}: {safe}\r\n".encode()
 
 

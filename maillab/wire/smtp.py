@@ -8,7 +8,7 @@ Rule 2: `why` and `ref` are for the trace. They are never sent.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from maillab.wire.smtp_path import NON_ASCII, Address
 
@@ -120,7 +120,7 @@ class Envelope:
 
     >>> ann = Address("ann", "example.org")
     >>> letter = Envelope(ann, (ann,), {}, ({"NOTIFY": "NEVER"},))
-    >>> letter.parameters_of(ann)
+    >>> letter.recipients[ann]
     {'NOTIFY': 'NEVER'}
     """
 
@@ -128,12 +128,6 @@ class Envelope:
     forward_paths: tuple[Address, ...]
     parameters: Parameters = field(default_factory=dict[str, str | None])
     recipient_parameters: tuple[Parameters, ...] = ()
-
-    def parameters_of(self, path: Address) -> Parameters:
-        """What RCPT said about a recipient; the first time, if it came twice."""
-        pairs = zip(self.forward_paths, self.recipient_parameters, strict=False)
-        nothing: Parameters = {}
-        return next((given for one, given in pairs if one == path), nothing)
 
     @property
     def recipients(self) -> dict[Address, Parameters]:
@@ -144,13 +138,6 @@ class Envelope:
         for path, parameters in zip(self.forward_paths, given, strict=False):
             found.setdefault(path, parameters)
         return found
-
-    def only_for(self, paths: Collection[Address]) -> "Envelope":
-        """The same, for some of the recipients; each has its own parameters still."""
-        kept = tuple(path for path in self.forward_paths if path in paths)
-        said = self.recipients
-        given = tuple(said[path] for path in kept) if self.recipient_parameters else ()
-        return replace(self, forward_paths=kept, recipient_parameters=given)
 
 
 def line_limit(verb: str, extensions: Collection[str]) -> int:

@@ -61,6 +61,13 @@ def downgraded(content: bytes) -> bytes:
     """
     if not header_of(content).isascii():
         raise ValueError("the header has octets over 127")
+    try:
+        return _downgraded(content)
+    except RecursionError:  # a stranger wrote it: a thousand parts in each other
+        raise ValueError("the parts are nested too deeply") from None
+
+
+def _downgraded(content: bytes) -> bytes:
     message: Message = message_from_bytes(content, policy=POLICY)
     parts = list(message.walk())
     if any(part.get_content_type() in SIGNED for part in parts):

@@ -179,6 +179,15 @@ def address_of(literal: str) -> str:
         raise ValueError("Syntax: [192.0.2.1] or [IPv6:2001:db8::1]") from None
 
 
+def literal_of(address: str) -> str:
+    """The address literal of an IP address (RFC 5321 §4.1.3).
+
+    >>> literal_of("192.0.2.1"), literal_of("2001:db8::1")
+    ('[192.0.2.1]', '[IPv6:2001:db8::1]')
+    """
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
 def unquoted(local_part: str) -> str:
     """What a quoted local part stands for (RFC 5321 §4.1.2).
 

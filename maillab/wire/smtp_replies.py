@@ -7,7 +7,7 @@ Rule 1: a client believes the code and nothing else; text is for people (RFC 532
 
 import re
 
-from maillab.wire.smtp import Parameters, Reply
+from maillab.wire.smtp import UNPRINTABLE_UTF8, Parameters, Reply
 
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3}) ?")
 REPLY_LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])(.*))?", re.DOTALL)
@@ -38,7 +38,9 @@ class ReplyReader:
         if self._lines and self._code != int(match[1]):
             raise ValueError("the lines of one reply have different codes")
         self._code = int(match[1])
-        self._lines.append((match[3] or b"").decode("utf-8", "backslashreplace"))
+        text = (match[3] or b"").decode("utf-8", "backslashreplace")
+        # a bare LF would go into reports, an escape sequence to a terminal
+        self._lines.append(UNPRINTABLE_UTF8.sub("?", text))
         if len(self._lines) > self.MAX_LINES:
             raise ValueError(f"a reply has more than {self.MAX_LINES} lines")
         if match[2] == b"-":

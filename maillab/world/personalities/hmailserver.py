@@ -4,39 +4,17 @@ Its defaults for addresses ("IP ranges"), and a ban that is nothing but a range 
 expires.
 """
 
+from maillab.policy.ip_ranges import INTERNET, INTERNET_IPV6, MY_COMPUTER
 from maillab.policy.settings import (
     MINUTE,
     Access,
     AutoBlock,
     Defence,
     Delivery,
-    IPRange,
     Limits,
     Settings,
 )
 from maillab.world.personality import Personality, Word, phrases
-
-INTERNET = IPRange(
-    "Internet",
-    "0.0.0.0",
-    "255.255.255.255",
-    priority=10,
-    login_for=("local-local", "local-external", "external-external"),
-)
-INTERNET_6 = IPRange(
-    "Internet (IPv6)",
-    "::",
-    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-    priority=10,
-    login_for=INTERNET.login_for,
-)
-MY_COMPUTER = IPRange(
-    "My computer",
-    "127.0.0.1",
-    "127.0.0.1",
-    priority=30,
-    login_for=("external-external",),
-)
 
 SETTINGS = Settings(
     limits=Limits(
@@ -50,7 +28,7 @@ SETTINGS = Settings(
         mechanisms=("LOGIN",),
         plain_login=True,
         vrfy="off",
-        ip_ranges=(INTERNET, INTERNET_6, MY_COMPUTER),
+        ip_ranges=(INTERNET, INTERNET_IPV6, MY_COMPUTER),
     ),
     delivery=Delivery(
         retry=(60 * MINUTE,),
