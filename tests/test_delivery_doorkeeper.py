@@ -255,6 +255,20 @@ def test_what_nobody_needs_is_forgotten(monkeypatch):
     assert len(door.keeper.triplets) == 1
 
 
+def test_clients_that_came_long_ago_are_forgotten(monkeypatch):
+    monkeypatch.setattr("maillab.agents.doorkeeper.PURGE_EVERY", 5)
+    door = Door(defence(autoblock=BLOCK))
+    door.settings = replace(door.settings, limits=Limits(messages_per_hour=2))
+    for number in range(5):
+        door.fail_logins(1, f"2001:db8::{number}")
+        door.keeper.count_message(Caller(f"2001:db8::{number}"))
+    door.machine.seconds = 3601.0
+    door.fail_logins(1)
+    door.keeper.count_message(Caller(FAR))
+    assert list(door.keeper._failures) == [FAR]
+    assert list(door.keeper._windows) == [("messages", FAR)]
+
+
 # Rates and patience -------------------------------------------------------------------
 
 

@@ -131,7 +131,9 @@ def test_aliases_may_lead_to_aliases_ten_times(length, known):
     assert resolve(path(names[0]), OURS, settings).known is known
 
 
-@pytest.mark.parametrize(("end", "kind"), [(ANN, "alias"), ("a0.0@ours.example", "loop")])
+@pytest.mark.parametrize(
+    ("end", "kind"), [(ANN, "alias"), ("a0.0@ours.example", "loop")]
+)
 def test_each_alias_is_followed_once_however_many_lead_to_it(end, kind):
     depth, width = 9, 10  # 10^9 ways from the first to the last
     rows = [[f"a{at}.{n}@ours.example" for n in range(width)] for at in range(depth)]

@@ -29,7 +29,8 @@ def names(count, domain="gamma.example"):
     ],
 )
 def test_the_schedule(attempts, age, wait):
-    assert IIS.next_try(attempts, age) == wait
+    next_wait = IIS.wait(attempts)
+    assert (None if IIS.gives_up(age + next_wait) else next_wait) == wait
     assert RetrySchedule.of(Delivery()) == IIS
 
 

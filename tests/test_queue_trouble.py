@@ -8,8 +8,9 @@ import pytest
 from maillab.dns.answers import Answer
 from maillab.errors import LabError
 from maillab.policy.recipient_settings import MailingList, Recipients
+from maillab.policy.settings import SmartHost
 from maillab.store.queue import Queue
-from tests.queue_worlds import ALICE, BOB, CAROL, MX1, MX2, TWO_MX
+from tests.queue_worlds import ALICE, ALPHA, BOB, CAROL, MX1, MX2, TWO_MX
 
 DAN, ERIN = "dan@gamma.example", "erin@gamma.example"
 
@@ -279,3 +280,57 @@ def test_what_cannot_be_stored_is_not_acknowledged(queue_world, monkeypatch):
     assert lab.events("accepted") == []
     lab.world.send("alice", BOB, "Hello")
     assert len(lab.inbox("bob")) == 1
+
+
+# What strangers may have thought of ---------------------------------------------------
+
+
+@pytest.mark.parametrize("local_part", ["a\u00a0b", "a\u2028b", "a\u200bb", "\ue000"])
+def test_every_address_that_is_taken_can_be_sent_on(queue_world, local_part):
+    lab = queue_world()
+    server = lab.mx(ehlo="250-mx1\r\n250 SMTPUTF8")
+    lab.send(f"{local_part}@gamma.example", SMTPUTF8=None)
+    assert len(server.messages) == 1
+
+
+def test_parts_in_parts_in_parts_are_bounced_and_no_session_stays_open(queue_world):
+    lab = queue_world()
+    server = lab.mx(ehlo="250 mx1")
+    nested = b"Content-Type: message/rfc822\r\n\r\n" * 1500
+    lab.send(CAROL, content=nested + b"\r\n\xff\r\n", BODY="8BITMIME")
+    assert [one.recipients[0].status for one in lab.reports()] == ["5.6.3"]
+    assert server.commands[-1] == "QUIT"
+
+
+def test_a_failure_of_ours_leaves_no_session_open(queue_world, monkeypatch):
+    lab = queue_world()
+    lab.mx()
+    lab.forgive()
+    monkeypatch.setattr("maillab.agents.relay_session.mail_parameters", full_of_bugs)
+    lab.send(CAROL)
+    assert {event.host for event in lab.events("fin")} == {ALPHA, MX1}
+    assert len(lab.queue) == 1
+
+
+def full_of_bugs(*_args, **_more):
+    raise KeyError("a bug")
+
+
+def test_a_smart_host_login_that_cannot_be_said_is_no_failure_of_ours(queue_world):
+    lab = queue_world()
+    lab.mx(ehlo="250-mx1\r\n250 AUTH SCRAM-SHA-256")
+    host = SmartHost(MX1, user="ann", password="\x07", tls="none")
+    lab.deliver(smart_host=host)
+    entry = lab.send(CAROL)
+    assert "may not have" in entry.recipients[0].reason
+
+
+def test_no_control_characters_get_into_a_report(queue_world):
+    lab = queue_world()
+    lab.mx(rcpt="550 no\n.\nMAIL FROM:<x>\r\x1b[31m")
+    odd = "x+0D+0AAction:+20delivered+00+1B"
+    lab.send(CAROL, ENVID=odd, asked={"ORCPT": f"rfc822;{odd}"})
+    (report,) = lab.inbox()
+    assert set(report) & set(range(32)) == set(b"\r\n\t")
+    assert report.count(b"\r") == report.count(b"\n") == report.count(b"\r\n")
+    assert [one.action for one in lab.reports()[0].recipients] == ["failed"]

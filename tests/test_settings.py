@@ -12,6 +12,7 @@ from maillab.policy.recipient_settings import Recipients
 from maillab.policy.settings import Access, Defence, Limits, Relay, Settings
 from maillab.world.files import examine
 from maillab.world.mail_checks import settings_mistakes
+from maillab.world.mail_tables import MailTable
 from tests.reception_worlds import ALPHA, written_file
 from tests.worlds import dressed_world
 
@@ -134,6 +135,28 @@ def test_a_list_that_is_written_as_a_table_has_its_line_too(tmp_path, before, wr
     lines = file.read_text("utf-8").splitlines()
     header = '.lists."team"]' in before  # there the name of the table is wrong
     assert lines[line - 1] == (lines[-2] if header else wrong), message
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        'delivery.smart_host = { host = "mx", password = ["secret"] }',
+        'delivery.smart_host = [{ host = "mx", password = "secret" }]',
+        'remote_domains."x.example" = [{ smart_host = { password = "secret" } }]',
+    ],
+)
+def test_a_complaint_does_not_show_a_password(tmp_path, toml):
+    text = f'\n[hosts."{ALPHA}".mail]\n{toml}\n'
+    _, found = complaints(tmp_path, text)
+    assert found
+    assert "secret" not in str(found)
+
+
+def test_a_table_does_not_show_a_password():
+    host = {"host": "mx", "password": "secret"}
+    table = MailTable.model_validate({"delivery": {"smart_host": host}})
+    assert "secret" not in repr(table)
+    assert "host='mx'" in repr(table)
 
 
 # More than one thing at a time --------------------------------------------------------

@@ -10,9 +10,10 @@ Rule 3: postmaster can be reached by those who are on a list (RFC 5321 §4.5.1).
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from maillab.agents.machine import Machine
 from maillab.agents.reception_options import Secrets
@@ -25,13 +26,16 @@ from maillab.policy.ip_ranges import Visit, judge_connection
 from maillab.policy.networks import find_network, same_client
 from maillab.policy.recipients import same_local_part
 from maillab.policy.senders import DomainState
-from maillab.policy.settings import IPRange, Settings
+from maillab.policy.settings import HOUR, IPRange, Settings
 from maillab.policy.verdict import Verdict
 from maillab.wire.smtp_path import Address
 
 GetSettings = Callable[[], Settings]
 
-PURGE_EVERY = 1000  # new triplets, until the forgotten ones are thrown away
+PURGE_EVERY = 1000  # new triplets or clients, until the old ones are thrown away
+
+Key = TypeVar("Key")
+Times = tuple[float, ...]  # never empty, the latest one at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,9 @@ class Doorkeeper:
             self.machine.time(),
             self.settings().defence.autoblock,
         )
+        if client not in self._failures and len(self._failures) % PURGE_EVERY == 0:
+            since = self.machine.time() - self.settings().defence.autoblock.window
+            self._failures = later_than(since, self._failures)
         self._failures[client] = failures
         if not failures:
             del self._failures[client]
@@ -250,9 +257,12 @@ class Doorkeeper:
     def _count(self, caller: Caller, what: str) -> Verdict:
         window, rate = self._window(caller, what)
         verdict, window = rates.count(window, self.machine.time(), rate)
-        self._windows[what, rate.who] = window
+        key = what, rate.who
+        if key not in self._windows and len(self._windows) % PURGE_EVERY == 0:
+            self._windows = later_than(self.machine.time() - HOUR, self._windows)
+        self._windows[key] = window
         if not window:
-            del self._windows[what, rate.who]
+            del self._windows[key]
         return verdict
 
     def _window(self, caller: Caller, what: str) -> tuple[rates.Window, rates.Rate]:
@@ -287,6 +297,15 @@ class Doorkeeper:
         if answer.status == "NXDOMAIN":
             return "missing"
         return "exists" if await self.resolver.addresses(domain) else "missing"
+
+
+def later_than(since: float, times: Mapping[Key, Times]) -> dict[Key, Times]:
+    """Without those who did nothing since then: strangers have many addresses.
+
+    >>> later_than(5.0, {"ann": (1.0, 4.0), "bob": (1.0, 6.0)})
+    {'bob': (1.0, 6.0)}
+    """
+    return {who: when for who, when in times.items() if when[-1] > since}
 
 
 def _too_many(reason: str, setting: str) -> Verdict:

@@ -20,7 +20,12 @@ from maillab.agents.machine import Machine
 from maillab.agents.outcome import Outcome
 from maillab.policy.mailing_lists import list_copy, members_for, owner_of
 from maillab.policy.recipient_settings import Forward
-from maillab.policy.recipients import Resolution, once_each, same_address
+from maillab.policy.recipients import (
+    Resolution,
+    once_each,
+    read_addresses,
+    same_address,
+)
 from maillab.policy.settings import Settings
 from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.message import field, prepend
@@ -113,7 +118,7 @@ class Expansion:
             return Outcome(recipient, "failed", NO_MEMBERS, "5.2.4")
         members = valid(members_for(a_list, entry.reverse_path))
         if members:
-            owner = next(iter(parsed((owner_of(a_list),))), None)
+            owner = next(read_addresses((owner_of(a_list),)), None)
             if entry.reverse_path.is_null:  # there is no report about a report, and no
                 owner = NULL_PATH  # circle where the list is its own owner
             content = list_copy(entry.content, a_list)
@@ -131,7 +136,7 @@ class Expansion:
         mark = field("Delivered-To", str(recipient.address))
         recipients = tuple(
             Recipient(address, copy.notify, copy.original)
-            for address in parsed(copy.targets)
+            for address in read_addresses(copy.targets)
         )
         keeps_path = copy.reverse_path is None
         made = self.inject(
@@ -140,7 +145,6 @@ class Expansion:
                 recipients,
                 prepend(entry.content if content is None else content, mark),
                 copy.cause,
-                entry.message,
                 entry.ret if keeps_path else "",
                 entry.envid if keeps_path else "",
                 entry.body,
@@ -181,15 +185,4 @@ def without_success(notify: frozenset[str]) -> frozenset[str]:
 
 def valid(texts: Sequence[str]) -> tuple[str, ...]:
     """Those that are addresses."""
-    return tuple(str(address) for address in parsed(texts))
-
-
-def parsed(texts: Sequence[str]) -> list[Address]:
-    """What an administrator wrote. What is no address is passed over."""
-    found: list[Address] = []
-    for text in texts:
-        try:
-            found.append(Address.from_text(text.strip()))
-        except ValueError:
-            continue
-    return found
+    return tuple(map(str, read_addresses(texts)))

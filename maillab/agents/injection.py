@@ -10,23 +10,21 @@ from typing import Literal
 from maillab.store.queue import Recipient, Ret
 from maillab.wire.smtp_path import Address
 
-Cause = Literal["alias", "list", "forward", "vacation", "rule", "report", "pickup"]
+Cause = Literal["alias", "list", "forward", "vacation", "rule", "report"]
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
     """A message to queue; nobody brought it by SMTP.
 
-    cause   what made it
-    parent  the message (trace id) it came from, or ""
-    body    as of `QueueEntry`; utf8 too
+    cause                   what made it
+    ret, envid, body, utf8  as of `QueueEntry`
     """
 
     reverse_path: Address
     recipients: tuple[Recipient, ...]
     content: bytes
     cause: Cause
-    parent: str = ""
     ret: Ret = ""
     envid: str = ""
     body: str = "7BIT"

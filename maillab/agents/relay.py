@@ -161,8 +161,6 @@ class Relay:
             trouble = HostUnusable(f"{host}: {problem}")
         except OSError as problem:
             trouble = HostUnusable(f"{host} [{candidate.address}]: {words(problem)}")
-        except HostUnusable:
-            raise
         except Exception:
             if session is not None:
                 session.abort()  # ours to end: nobody else has it

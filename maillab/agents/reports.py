@@ -122,7 +122,6 @@ class Reporter:
                 to_sender,
                 content,
                 "report",
-                entry.message,
                 body=body,
                 utf8=not str(to).isascii(),
             )

@@ -87,9 +87,7 @@ class Vacationing:
         # "NOTIFY=NEVER" and the null reverse-path: nobody answers an answer.
         recipient = Recipient(entry.reverse_path, NEVER)
         made = self.inject(
-            Injection(
-                NULL_PATH, (recipient,), content, "vacation", entry.message, body=body
-            )
+            Injection(NULL_PATH, (recipient,), content, "vacation", body=body)
         )
         self.machine.emit(
             "mediated",

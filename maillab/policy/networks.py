@@ -1,5 +1,8 @@
 """Is a client's address in one of these networks?
 
+Goes in: an address as text, networks. Comes out: the address as a value, and the place
+of the network.
+
 Rule 1: an IPv4 address in an IPv6 coat (::ffff:192.0.2.1) is an IPv4 address
         (RFC 4291 §2.5.5.2).
 Rule 2: what is no address is in no network: mail from a folder has no client.

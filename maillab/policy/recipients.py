@@ -283,7 +283,7 @@ class _Resolver:
             return Resolution("loop", chain=chain)
         self._seen.append(key)
         found: list[Resolution] = []
-        for address in _addresses(to):
+        for address in read_addresses(to):
             found.append(self.follow(address, chain))
             if found[-1].kind == "loop":
                 return Resolution("loop", chain=chain)
@@ -306,7 +306,7 @@ def _merged(
     )
 
 
-def _addresses(texts: Sequence[str]) -> Iterator[Address]:
+def read_addresses(texts: Sequence[str]) -> Iterator[Address]:
     """What an administrator wrote. What is no address is passed over."""
     for text in texts:
         try:

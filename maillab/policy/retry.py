@@ -1,5 +1,8 @@
 """When to try again, when to warn, and when to give up (RFC 5321 §4.5.4.1).
 
+Goes in: the settings of delivery, how often it was tried, how old a message is. Comes
+out: seconds, and whether that is too old.
+
 "The sender MUST delay retrying a particular destination after one attempt has failed.
 In general, the retry interval SHOULD be at least 30 minutes [...] the give-up time
 generally needs to be at least 4-5 days." Two quicker tries come first, as the same
@@ -8,10 +11,7 @@ section allows.
 
 from dataclasses import dataclass
 
-from maillab.policy.settings import Delivery
-
-MINUTE = 60.0
-DAY = 86400.0
+from maillab.policy.settings import DAY, MINUTE, Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,15 @@ class RetrySchedule:
         return cls(intervals, delivery.expire, delivery.delay_warning)
 
     def wait(self, attempts: int) -> float:
-        """Seconds to wait after the `attempts`-th failed try in a row."""
+        """Seconds to wait after the `attempts`-th failed try in a row.
+
+        >>> RetrySchedule().wait(1), RetrySchedule().wait(200)
+        (300.0, 3600.0)
+        """
         return self.intervals[min(max(attempts, 1), len(self.intervals)) - 1]
 
-    def next_try(self, attempts: int, age: float) -> float | None:
-        """Seconds to wait after the `attempts`-th failed try, or None to give up.
-
-        `age` is how long the message has been in the queue, in seconds.
-
-        >>> RetrySchedule().next_try(1, age=10.0)
-        300.0
-        >>> RetrySchedule().next_try(200, age=5 * 86400.0) is None
-        True
-        """
-        wait = self.wait(attempts)
-        return None if self.gives_up(age + wait) else wait
-
     def gives_up(self, age: float) -> bool:
-        """A message of this age is not tried any more.
+        """A message of this age, in seconds, is not tried any more.
 
         >>> RetrySchedule().gives_up(5 * 86400.0), RetrySchedule().gives_up(432000.1)
         (False, True)

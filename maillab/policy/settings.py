@@ -37,8 +37,8 @@ class Limits:
     hops                     Received fields (RFC 5321 §6.3)
     connections              open at one time, from all clients together
     connections_per_address  open at one time, from one client
-    messages_per_hour        from one client address (or one login)
-    recipients_per_hour      from one client address (or one login)
+    messages_per_hour        from one client address, or one account
+    recipients_per_hour      from one client address, or one account
     idle                     seconds without a command (RFC 5321 §4.5.3.2.7)
     """
 

@@ -50,11 +50,6 @@ class Server(Engine):
         self._greeted = True
         self._say_greeting(refusal)
 
-    def abandon(self) -> None:
-        """End the session without a word; the agent drops the connection."""
-        self._question = None
-        self.closed = True
-
     def _say_greeting(self, refusal: Any) -> Question | None:
         """Say the first line, or ask; when it is a refusal, hang up behind it."""
         raise NotImplementedError

@@ -56,9 +56,10 @@ def rcpt(server: "SMTPServer", argument: str) -> Question:
     )
     if 0 < options.max_recipients <= len(transaction.forward_paths):
         server.reject("too-many-recipients", limit=options.max_recipients)
-    domains = {*transaction.domains(), path.domain.lower()}
-    if 0 < options.max_domains < len(domains):  # RFC 9422 §4.3
-        server.reject("too-many-domains", limit=options.max_domains)
+    if options.max_domains:  # RFC 9422 §4.3
+        domains = {*transaction.domains(), path.domain.lower()}
+        if options.max_domains < len(domains):
+            server.reject("too-many-domains", limit=options.max_domains)
     route = source_route(argument.partition(":")[2].strip())
     return RcptTo(path, parameters, route)
 

@@ -25,6 +25,7 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "tried": ("t", "#0969da", "tried"),
     "arrived": ("+", "#1b1f24", "arrived"),
 }
+ENDS = ("bounced", "settled", "deleted")  # who ends so is not in the queue any more
 # How far apart the lines of the scale may be: name of one step, its length.
 STEPS = (
     *((f"{n} s", n * SECOND) for n in (1, 2, 5, 10, 30)),
@@ -123,7 +124,7 @@ def spans(moments: Sequence[tuple[int, str, str]], end: int) -> list[tuple[int, 
         before = bool(waiting)
         if what == "arrived":
             waiting.add(queue_id)
-        elif what in ("bounced", "settled", "deleted"):
+        elif what in ENDS:
             waiting.discard(queue_id)
         if waiting and not before:
             began = moment
@@ -145,7 +146,7 @@ def _step_name(name: str, count: int) -> str:
 
 def _sign(x: int, y: int, what: str) -> str:
     colour = SIGNS[what][1]
-    radius = 5 if what in ("bounced", "settled", "deleted", "warned") else 3
+    radius = 5 if what in (*ENDS, "warned") else 3
     fill = colour if what not in ("arrived", "tried") else "#fff"
     return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{colour}"/>'
 

@@ -6,13 +6,14 @@ Goes in: pydantic's errors. Comes out: ScenarioErrors with lines and advice.
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from maillab.errors import ScenarioError
 from maillab.world.positions import line_of
 
+MASK = "********"
 EXPECTED = {
     "string_type": "a text in quotes",
     "float_type": "a number",
@@ -49,7 +50,8 @@ def complaint(
 def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
     """What was given, what was expected."""
     where = ".".join(path) or "here"
-    given = item.get("input")
+    hidden = path[-1:] == ("password",)
+    given = MASK if hidden else without_passwords(item.get("input"))
     match item["type"]:
         case "extra_forbidden":
             known = known_keys(model, path[:-1])
@@ -68,6 +70,23 @@ def sentence(item: Any, path: tuple[str, ...], model: type[BaseModel]) -> str:
             return f"{where}: found {given!r}, expected {EXPECTED[kind]}"
         case _:
             return f"{where}: found {given!r}; {item['msg']}"
+
+
+def without_passwords(value: Any) -> Any:
+    """What was given, as it may be shown.
+
+    >>> without_passwords([{"host": "mx", "password": "secret"}])
+    [{'host': 'mx', 'password': '********'}]
+    """
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        return {
+            key: MASK if key == "password" else without_passwords(entry)
+            for key, entry in table.items()
+        }
+    if isinstance(value, list):
+        return [without_passwords(entry) for entry in cast("list[Any]", value)]
+    return value
 
 
 def first_sentence(error: ValidationError, model: type[BaseModel]) -> str:

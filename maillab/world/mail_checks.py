@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from ipaddress import ip_address
 
+from maillab.agents.routing import literal_address
 from maillab.policy.settings import IPRange, Settings, SmartHost
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, MORE_EXTENSIONS
 from maillab.wire.smtp_path import IS_DOMAIN, Address
@@ -113,9 +114,8 @@ def _smart_hosts(settings: Settings) -> Iterator[Mistake]:
 
 
 def _literal(path: str, host: str) -> Iterator[Mistake]:
-    inside = host.strip("[]").lower().removeprefix("ipv6:")
     try:
-        ip_address(inside)
+        literal_address(host)
     except ValueError:
         yield f"{path}.host", f"{host!r}: between [ ] stands an IP address"
 

@@ -67,7 +67,7 @@ def table_of(kind: Any) -> type[Section]:
     """The table with the fields of a dataclass, and its defaults."""
     hints = get_type_hints(kind)
     found: dict[str, Any] = {
-        field.name: (_type_of(field.name, hints[field.name]), _default(field))
+        field.name: (_type_of(field.name, hints[field.name]), _field(field))
         for field in fields(kind)
     }
     made = create_model(kind.__name__, __base__=Section, __doc__=kind.__doc__, **found)
@@ -75,9 +75,10 @@ def table_of(kind: Any) -> type[Section]:
     return made
 
 
-def _default(field: DataField[Any]) -> Any:
+def _field(field: DataField[Any]) -> Any:
     has_one = field.default is not MISSING or field.default_factory is not MISSING
-    return None if has_one else ...  # never read: only what was given is used
+    default = None if has_one else ...  # never read: only what was given is used
+    return Field(default, repr=field.repr)
 
 
 def _type_of(name: str, hint: Any) -> Any:

@@ -21,6 +21,7 @@ from maillab.errors import LabError
 from maillab.policy.settings import Settings
 from maillab.protocol.smtp_phrases import PHRASES, Phrase
 from maillab.trace.view import Table, View, plural
+from maillab.world.mail_tables import SIZES
 
 NAMES = ("maillab", "iis-smtp", "hmailserver", "postfix", "synology", "cloud-tenant")
 
@@ -185,7 +186,6 @@ def find_value(settings: Settings, path: str) -> Any:
         return None
 
 
-SIZES = ("message_size", "session_size", "default_quota", "octets")
 TIMES = (
     "limits.idle",
     "delivery.retry",
