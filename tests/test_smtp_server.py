@@ -218,6 +218,14 @@ def test_a_password_behind_a_refused_auth_is_masked():
     assert [line.secret for line in said] == [(), (), ((0, 16),), ()]
 
 
+def test_no_commands_are_read_behind_an_unreadable_bdat():
+    engine = server()
+    tell(engine, b"EHLO x\r\nBDAT 7 \x80\r\nRSET\r\nX")
+    assert engine.closed
+    said = [line.octets for line in engine.lines_spoken() if line.speaker == "C"]
+    assert said == [b"EHLO x\r\n", b"BDAT 7 \x80\r\n"]
+
+
 def test_a_name_and_a_password_behind_a_refused_auth_are_masked():
     engine = server()
     tell(engine, b"EHLO x\r\nAUTH LOGIN\r\nYW5u\r\nc2VjcmV0\r\nNOOP\r\nHUH\r\n")

@@ -271,6 +271,9 @@ class SMTPServer(SMTPServerSession):
                 return verb, self._begin_bdat(argument)
             return verb, self._handle(verb, argument)
         except Refused as refused:
+            if verb == "BDAT":  # unreadable, and a chunk follows that is no commands
+                self.state = State.CLOSED
+                return verb, self.phrases.reply("bdat-without-size")
             return verb, self._refusal(refused)
 
     def _begin_bdat(self, argument: str) -> Reply | None:
