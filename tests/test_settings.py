@@ -4,13 +4,21 @@ the line where there is one; nothing is changed by a mistake.
 
 from dataclasses import fields
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from maillab.errors import LabError
 from maillab.policy.recipient_settings import Recipients
-from maillab.policy.settings import Access, Defence, Limits, Relay, Settings
-from maillab.world.files import examine
+from maillab.policy.settings import (
+    Access,
+    Defence,
+    Limits,
+    Relay,
+    Settings,
+    SmartHost,
+)
+from maillab.world.files import examine, find_scenario
 from maillab.world.mail_checks import settings_mistakes
 from maillab.world.mail_tables import MailTable
 from tests.reception_worlds import ALPHA, written_file
@@ -226,3 +234,16 @@ def test_cram_md5_is_no_mistake_where_passwords_can_be_read(tmp_path):
     toml = f'\n[hosts."{ALPHA}".mail]\naccess.mechanisms = ["CRAM-MD5"]\n'
     assert examine(written_file(tmp_path, toml, host=readable))[1] == []
     assert list(settings_mistakes(Settings())) == []
+
+
+def test_the_short_key_of_a_smart_host_means_submission_with_tls(tmp_path):
+    lab = find_scenario("two-domains").parent
+    copytree(lab, tmp_path / "lab")
+    file = tmp_path / "lab" / "world.toml"
+    short = 'smart_host = { host = "mx.beta.example", user = "bob", password = "x" }'
+    table = f'[hosts."{ALPHA}"]'
+    file.write_text(file.read_text("utf-8").replace(table, f"{table}\n{short}"))
+    loaded, problems = examine(file)
+    assert problems == []
+    smart = loaded.scenario.hosts[ALPHA].settings.delivery.smart_host
+    assert smart == SmartHost("mx.beta.example", 587, "bob", "x", tls="verify")

@@ -21,7 +21,7 @@ from maillab.net.network import EPOCH
 from maillab.net.subnet import INTERNET
 from maillab.policy.fault_plan import Fault
 from maillab.policy.fault_words import stage_name
-from maillab.policy.settings import Settings
+from maillab.policy.settings import Settings, SmartHost
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS
 from maillab.world.fields import (
     Accounts,
@@ -41,6 +41,18 @@ from maillab.world.topology import GatewayTable, Line, NetworkTable, TimelineTab
 Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "resolver"]
 
 
+class SmartHostTable(Table):
+    """`smart_host = { … }`: short for `mail.delivery.smart_host`, as relays want it.
+
+    By submission (RFC 6409): with a login, inside TLS, and the certificate is checked.
+    """
+
+    host: str
+    user: str
+    password: str = Field(repr=False)
+    port: int = Field(default=587, ge=1, le=65535)
+
+
 class HostTable(Line):
     """`[hosts.NAME]`: one computer. NAME is its host name, or a word for a PC."""
 
@@ -53,6 +65,7 @@ class HostTable(Line):
     accounts: Accounts = "memory"  # where its users are: world.directories
     reversible_passwords: bool = False  # kept so that they can be read: for CRAM-MD5
     personality: Annotated[str, AfterValidator(check_personality)] = "maillab"
+    smart_host: SmartHostTable | None = None
     mail: MailTable = MailTable()
     zones: dict[str, str] = {}
     resolver: Names = []  # whom it asks; none: it walks from the root itself
@@ -61,10 +74,15 @@ class HostTable(Line):
     @property
     def settings(self) -> Settings:
         """How its mail server is configured: a personality, and what differs."""
-        settings: Settings = overlay(personality(self.personality).settings, self.mail)
-        if not self.plain_login:
-            return settings
-        return replace(settings, access=replace(settings.access, plain_login=True))
+        settings = personality(self.personality).settings
+        if self.smart_host is not None:
+            smart = SmartHost(**self.smart_host.model_dump(), tls="verify")
+            delivery = replace(settings.delivery, smart_host=smart)
+            settings = replace(settings, delivery=delivery)
+        if self.plain_login:
+            access = replace(settings.access, plain_login=True)
+            settings = replace(settings, access=access)
+        return overlay(settings, self.mail)
 
     @property
     def manners(self) -> Manners:
