@@ -258,6 +258,18 @@ def test_a_vulnerable_server_takes_one_message_for_two(world):
     )
 
 
+def test_a_server_that_keeps_bare_line_ends_takes_exactly_one_message(world):
+    world.configure(BETA, access={"smuggling": "keep"})
+    lines = ("MAIL FROM:<a@x.example>", f"RCPT TO:<{BOB}>", "DATA")
+    with world.console("alice-pc", BETA, 25) as console:
+        for line in (HELLO, *lines):
+            console.say(line)
+        assert console.send_raw(SMUGGLED).startswith("250")
+    world.settle()
+    [kept] = world.mailbox("bob").messages
+    assert b"MAIL FROM:<admin@beta.example>" in kept.content
+
+
 def test_a_strict_server_takes_it_for_one_or_not_at_all(world):
     world.configure(ALPHA, relay={"networks": "192.0.2.0/24"})
     assert smuggle(world).startswith("554 5.6.0")

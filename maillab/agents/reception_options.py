@@ -61,7 +61,6 @@ def session_options(
     hidden = {word.upper() for word in access.hide}
     security = entrance.security
     required = entrance.port in access.tls_required and security.context is not None
-    loose = access.smuggling == "vulnerable"
     return SMTPServerOptions(
         hostname,
         max_size=limits.message_size,
@@ -78,8 +77,8 @@ def session_options(
         require_tls=required and not security.implicit,
         lmtp=entrance.role == "lmtp",
         vrfy=access.vrfy != "off",
-        bare_lf="keep" if loose else "refuse",
-        smuggling=access.smuggling,
+        bare_lf="refuse" if access.smuggling == "strict" else "keep",
+        smuggling="vulnerable" if access.smuggling == "vulnerable" else "strict",
         phrases=entrance.manners.phrases,
         nonce=secrets.nonce,
         sasl_key=secrets.key,

@@ -99,8 +99,9 @@ class Access:
     ip_ranges          if there are any, they decide instead of `grant` and `deny`, and
                        about relaying too
     check_sender_domain  a sender's domain must have an MX or an address record
-    smuggling          "strict"; or "vulnerable": also LF and bare CR around the final
-                       dot end mail data, as old servers had it
+    smuggling          "strict": content with a bare CR or LF is refused. "keep": it is
+                       taken as it is, as one message. "vulnerable": also LF and bare CR
+                       around the final dot end mail data, as old servers had it
     """
 
     grant: tuple[Block, ...] = ()
@@ -115,7 +116,7 @@ class Access:
     expn: Literal["hide", "tell", "off"] = "off"
     ip_ranges: tuple[IPRange, ...] = ()
     check_sender_domain: bool = False
-    smuggling: Literal["strict", "vulnerable"] = "strict"
+    smuggling: Literal["strict", "keep", "vulnerable"] = "strict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ WORDS = (
         "access.smuggling",
         "RFC 5321 §2.3.8",
         note="no before 3.9",
-        answers=(("strict", "yes"), ("vulnerable", "no")),
+        answers=(("strict", "yes"), ("keep", "no"), ("vulnerable", "no")),
     ),
     Word(CLEANUP, "hopcount_limit", "limits.hops", "RFC 5321 §6.3"),
     Word(CLEANUP, "virtual_alias_maps", "recipients.aliases", "RFC 5321 §3.9.1"),
