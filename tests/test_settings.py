@@ -21,6 +21,7 @@ from maillab.policy.settings import (
 from maillab.world.files import examine, find_scenario
 from maillab.world.mail_checks import settings_mistakes
 from maillab.world.mail_tables import MailTable
+from maillab.world.why import find_line
 from tests.reception_worlds import ALPHA, written_file
 from tests.worlds import dressed_world
 
@@ -242,14 +243,45 @@ def test_cram_md5_is_no_mistake_where_passwords_can_be_read(tmp_path):
     assert list(settings_mistakes(Settings())) == []
 
 
-def test_the_short_key_of_a_smart_host_means_submission_with_tls(tmp_path):
-    lab = find_scenario("two-domains").parent
-    copytree(lab, tmp_path / "lab")
-    file = tmp_path / "lab" / "world.toml"
-    short = 'smart_host = { host = "mx.beta.example", user = "bob", password = "x" }'
+def with_keys(folder, *lines):
+    """The lab two-domains, with more keys in the table of alpha's server."""
+    copytree(find_scenario("two-domains").parent, folder / "lab")
+    file = folder / "lab" / "world.toml"
+    text = file.read_text("utf-8").replace("plain_login = true", "#", 1)
     table = f'[hosts."{ALPHA}"]'
-    file.write_text(file.read_text("utf-8").replace(table, f"{table}\n{short}"))
+    file.write_text(text.replace(table, "\n".join([table, *lines])), "utf-8")
     loaded, problems = examine(file)
     assert problems == []
+    return loaded
+
+
+SHORT = 'smart_host = { host = "mx.beta.example", user = "bob", password = "x" }'
+
+
+def test_the_short_key_of_a_smart_host_means_submission_with_tls(tmp_path):
+    loaded = with_keys(tmp_path, SHORT)
     smart = loaded.scenario.hosts[ALPHA].settings.delivery.smart_host
     assert smart == SmartHost("mx.beta.example", 587, "bob", "x", tls="verify")
+    line = find_line(loaded, ALPHA, "delivery.smart_host.host")
+    assert loaded.text.splitlines()[line - 1] == SHORT
+
+
+@pytest.mark.parametrize(
+    ("lines", "plain", "written"),
+    [
+        ((), True, None),  # hMailServer's default
+        (("plain_login = false",), False, "plain_login = false"),
+        (
+            ("plain_login = false", "mail.access.plain_login = true"),
+            True,
+            "mail.access.plain_login = true",
+        ),
+    ],
+)
+def test_the_long_key_counts_and_the_short_one_before_the_default(
+    tmp_path, lines, plain, written
+):
+    loaded = with_keys(tmp_path, 'personality = "hmailserver"', *lines)
+    assert loaded.scenario.hosts[ALPHA].settings.access.plain_login is plain
+    line = find_line(loaded, ALPHA, "access.plain_login")
+    assert (line and loaded.text.splitlines()[line - 1]) == written

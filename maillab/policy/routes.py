@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from maillab.policy.domains import find_remote, same_name
 from maillab.policy.settings import Delivery, Settings, SmartHost, TLSLevel
 
+LMTP_PORT = 24
 LOCAL = "local"  # the key of mail that ends here
 UNSURE = "unsure"  # ... and of mail of which nobody can say that now
 
@@ -111,20 +112,28 @@ def through(smart: SmartHost, reason: str) -> RouteChoice:
     )
 
 
-def to_lmtp(where: str) -> RouteChoice:
-    """To the host that keeps the mailboxes (`delivery.lmtp`).
+def lmtp_place(where: str) -> tuple[str, int]:
+    """Host and port of `delivery.lmtp`; 24 is the usual port. Raises ValueError.
 
-    >>> to_lmtp("store.example:24").port, to_lmtp("[2001:db8::1]").port
-    (24, 24)
+    >>> lmtp_place("store.example:2424"), lmtp_place("[2001:db8::1]")
+    (('store.example', 2424), ('[2001:db8::1]', 24))
     """
     host, colon, port = where.rpartition(":")
-    if not colon or not port.isdigit() or "[" in port:
-        host, port = where, "24"
+    if not colon or "]" in port:
+        return where, LMTP_PORT
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise ValueError(f'{where!r}: write a host, or "store.alpha.example:24"')
+    return host, int(port)
+
+
+def to_lmtp(where: str) -> RouteChoice:
+    """To the host that keeps the mailboxes (`delivery.lmtp`). Raises ValueError."""
+    host, port = lmtp_place(where)
     reason = "local mail goes to the host that keeps the mailboxes"
     return RouteChoice(
         f"lmtp {host}:{port}".lower(),
         host,
-        int(port),
+        port,
         direct=True,
         lmtp=True,
         reason=reason,

@@ -55,6 +55,10 @@ class Limits:
     idle: float = 5 * MINUTE
 
 
+PROTOCOLS = ("smtp", "pop3", "imap")
+WAYS = ("local-local", "local-external", "external-local", "external-external")
+
+
 @dataclass(frozen=True, slots=True)
 class IPRange:
     """What clients with these addresses may do (the words are hMailServer's).
@@ -73,13 +77,8 @@ class IPRange:
     last: str
     priority: int = 10
     expires: float = 0.0
-    protocols: tuple[str, ...] = ("smtp", "pop3", "imap")
-    relays: tuple[str, ...] = (
-        "local-local",
-        "local-external",
-        "external-local",
-        "external-external",
-    )
+    protocols: tuple[str, ...] = PROTOCOLS
+    relays: tuple[str, ...] = WAYS
     login_for: tuple[str, ...] = ()
 
 

@@ -9,14 +9,13 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 
 from maillab.agents.routing import literal_address
-from maillab.policy.settings import IPRange, Settings, SmartHost
+from maillab.policy.routes import lmtp_place
+from maillab.policy.settings import PROTOCOLS, WAYS, IPRange, Settings, SmartHost
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, MORE_EXTENSIONS
+from maillab.wire.sasl import MECHANISMS
 from maillab.wire.smtp_path import IS_DOMAIN, Address
 
 HIDEABLE = (*ALL_EXTENSIONS, *MORE_EXTENSIONS, "STARTTLS", "AUTH")
-MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
-WAYS = ("local-local", "local-external", "external-local", "external-external")
-PROTOCOLS = ("smtp", "pop3", "imap")
 
 Mistake = tuple[str, str]
 
@@ -181,12 +180,10 @@ def _delivery(settings: Settings) -> Iterator[Mistake]:
     for key, name in (("helo", delivery.helo), ("masquerade", delivery.masquerade)):
         if name and not _is_domain(name):
             yield f"delivery.{key}", f"{name!r} is not a domain; write alpha.example"
-    host, colon, port = delivery.lmtp.rpartition(":")
-    named = colon and "]" not in port
-    number = int(port) if named and port.isdecimal() else 24 if not named else 0
-    if delivery.lmtp and not (1 <= number <= 65535 and (host or not named)):
-        given = delivery.lmtp
-        yield "delivery.lmtp", f'{given!r}: write a host, or "store.alpha.example:24"'
+    try:
+        lmtp_place(delivery.lmtp)
+    except ValueError as error:
+        yield "delivery.lmtp", str(error)
 
 
 def _is_address(text: str) -> bool:

@@ -41,6 +41,13 @@ from maillab.world.topology import GatewayTable, Line, NetworkTable, TimelineTab
 Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "resolver"]
 
 
+# Keys of a host that are short for settings of its mail server; the long one counts.
+SHORT_KEYS = {
+    "plain_login": "access.plain_login",
+    "smart_host": "delivery.smart_host",
+}
+
+
 class SmartHostTable(Table):
     """`smart_host = { … }`: short for `mail.delivery.smart_host`, as relays want it.
 
@@ -79,8 +86,8 @@ class HostTable(Line):
             smart = SmartHost(**self.smart_host.model_dump(), tls="verify")
             delivery = replace(settings.delivery, smart_host=smart)
             settings = replace(settings, delivery=delivery)
-        if self.plain_login:
-            access = replace(settings.access, plain_login=True)
+        if "plain_login" in self.model_fields_set:
+            access = replace(settings.access, plain_login=self.plain_login)
             settings = replace(settings, access=access)
         return overlay(settings, self.mail)
 

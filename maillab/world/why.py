@@ -21,7 +21,7 @@ from maillab.world.personality import (
     unit_of,
 )
 from maillab.world.positions import line_of, step_into
-from maillab.world.scenario import LoadedScenario
+from maillab.world.scenario import SHORT_KEYS, LoadedScenario
 
 SECTIONS = "|".join(field.name for field in fields(Settings))
 WIDTH = 118  # of a terminal
@@ -157,8 +157,6 @@ def find_line(loaded: LoadedScenario, host: str, path: str) -> int | None:
     base = ("hosts", host, "mail")
     table = tomllib.loads(loaded.text)["hosts"].get(host, {})
     data: Any = table.get("mail")
-    if path == "access.plain_login" and "plain_login" in table:
-        return line_of(loaded.text, ("hosts", host, "plain_login"))  # it goes before
     keys: list[str] = []
     for part in path.split("."):
         key, data = step_into(data, part)
@@ -167,9 +165,12 @@ def find_line(loaded: LoadedScenario, host: str, path: str) -> int | None:
         keys.append(key)
     section = 1 if path.count(".") else 0
     missing = len(keys) < path.count(".") + 1
-    if len(keys) <= section or (missing and not re.search(r"\.\d", path)):
-        return None  # only a table above it is there; of a list, its entry is enough
-    return line_of(loaded.text, (*base, *keys))
+    if len(keys) > section and (not missing or re.search(r"\.\d", path)):
+        return line_of(loaded.text, (*base, *keys))  # of a list, its entry is enough
+    for short, long in SHORT_KEYS.items():
+        if f"{path}.".startswith(f"{long}.") and short in table:
+            return line_of(loaded.text, ("hosts", host, short))
+    return None
 
 
 def find_word(clothes: Personality, path: str) -> Word | None:

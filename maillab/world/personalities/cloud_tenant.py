@@ -14,6 +14,7 @@ from maillab.policy.settings import (
     Relay,
     Settings,
 )
+from maillab.world.personalities.microsoft import PHRASES as MICROSOFT
 from maillab.world.personality import Personality, Word, phrases
 
 SETTINGS = Settings(
@@ -76,19 +77,11 @@ WORDS = (
     Word(USERS, "POP3 and IMAP", note="995 and 993, TLS from the first octet"),
 )
 
-PHRASES = phrases(
-    ("banner", 220, "", "{hostname} Microsoft ESMTP MAIL Service ready at {date}"),
-    ("ehlo", 250, "", "{hostname} Hello [{client}]"),
-    ("helo", 250, "", "{hostname} Hello [{client}]"),
+PHRASES = MICROSOFT | phrases(
     ("sender-ok", 250, "2.1.0", "Sender OK"),
     ("recipient-ok", 250, "2.1.5", "Recipient OK"),
-    ("data", 354, "", "Start mail input; end with <CRLF>.<CRLF>"),
     ("queued", 250, "2.0.0", "OK {message} [Hostname={hostname}]"),
     ("quit", 221, "2.0.0", "Service closing transmission channel"),
-    ("rset", 250, "2.0.0", "Resetting"),
-    ("noop", 250, "2.0.0", "OK"),
-    ("unknown-command", 500, "5.3.3", "Unrecognized command"),
-    ("need-ehlo", 503, "5.5.2", "Send hello first"),
     ("need-mail", 503, "5.5.2", "Need mail command"),
     ("need-mail-rcpt", 503, "5.5.2", "Need rcpt command"),
     ("relaying-denied", 550, "5.7.64", "TenantAttribution; Relay Access Denied"),
@@ -100,10 +93,7 @@ PHRASES = phrases(
         "5.7.60",
         "SMTP; Client does not have permissions to send as this sender",
     ),
-    ("bad-credentials", 535, "5.7.3", "Authentication unsuccessful"),
-    ("too-big", 552, "5.3.4", "Message size exceeds fixed maximum message size"),
     ("too-many-hops", 554, "5.4.14", "Hop count exceeded - possible mail loop"),
-    ("ready-for-tls", 220, "2.0.0", "SMTP server ready"),
     (
         "listed-dnsbl",
         550,

@@ -13,6 +13,7 @@ from maillab.policy.settings import (
     Recipients,
     Settings,
 )
+from maillab.world.personalities.microsoft import PHRASES as MICROSOFT
 from maillab.world.personality import Personality, Word, phrases
 
 SETTINGS = Settings(
@@ -190,25 +191,16 @@ WORDS = (
     Word(DOMAINS, "Remote domain", "remote_domains", "RFC 5321 §5"),
 )
 
-PHRASES = phrases(
-    ("banner", 220, "", "{hostname} Microsoft ESMTP MAIL Service ready at {date}"),
-    ("ehlo", 250, "", "{hostname} Hello [{client}]"),
-    ("helo", 250, "", "{hostname} Hello [{client}]"),
+PHRASES = MICROSOFT | phrases(
     ("sender-ok", 250, "2.1.0", "{address}....Sender OK"),
     ("recipient-ok", 250, "2.1.5", "{address}"),
-    ("data", 354, "", "Start mail input; end with <CRLF>.<CRLF>"),
     ("queued", 250, "2.6.0", "{message} Queued mail for delivery"),
     ("quit", 221, "2.0.0", "{hostname} Service closing transmission channel"),
-    ("rset", 250, "2.0.0", "Resetting"),
-    ("noop", 250, "2.0.0", "OK"),
     ("help", 214, "2.0.0", "This server supports the following commands:\n{commands}"),
-    ("unknown-command", 500, "5.3.3", "Unrecognized command"),
-    ("need-ehlo", 503, "5.5.2", "Send hello first"),
     ("need-mail", 503, "5.5.2", "Need mail command."),
     ("need-mail-rcpt", 503, "5.5.2", "Need Rcpt command."),
     ("nested-mail", 503, "5.5.2", "Sender already specified"),
     ("relaying-denied", 550, "5.7.1", "Unable to relay for {address}"),
-    ("too-big", 552, "5.3.4", "Message size exceeds fixed maximum message size"),
     ("too-many-hops", 554, "5.4.6", "Hop count exceeded - possible mail loop"),
     (
         "cannot-verify",
@@ -216,9 +208,7 @@ PHRASES = phrases(
         "2.1.5",
         "Cannot VRFY user, but will take message for <{address}>",
     ),
-    ("bad-credentials", 535, "5.7.3", "Authentication unsuccessful"),
     ("login-required", 530, "5.7.3", "Client was not authenticated"),
-    ("ready-for-tls", 220, "2.0.0", "SMTP server ready"),
     ("timeout", 421, "4.4.1", "Connection timed out"),
 )
 
