@@ -7,7 +7,7 @@ from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
 from maillab.agents.serving import Security, answer
 from maillab.protocol.engine import Question, StartTLS
 from maillab.store.accounts import Login
-from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
+from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
 
 LETTER = b"""\
 From: Zoe <zoe@gamma.example>\r

@@ -4,19 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from maillab.store.mailboxes import (
-    STANDARD_FOLDERS,
-    Change,
-    Mailbox,
-    MailboxError,
-    MailboxTree,
-)
+from maillab.store.changes import KeptMailbox
+from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
+from maillab.store.mailboxes import Change, Mailbox
+from maillab.store.messages import MailboxError
 
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
 
 def filled(count: int = 3) -> Mailbox:
-    mailbox = Mailbox("INBOX", 1)
+    mailbox = Mailbox(KeptMailbox("INBOX", 1))
     for number in range(count):
         mailbox.append(b"%d" % number, NOW)
     return mailbox
@@ -42,10 +39,10 @@ def test_watchers_are_told_of_every_change_until_they_leave():
     unwatch()
     mailbox.append(b"y", NOW)
     assert seen == [
-        Change("added", 2, frozenset({"\\Seen"})),
-        Change("flags", 1, frozenset({"\\Flagged"})),
-        Change("removed", 1),
-        Change("removed", 2),
+        Change("added", 2, frozenset({"\\Seen"}), 3),
+        Change("flags", 1, frozenset({"\\Flagged"}), 4),
+        Change("removed", 1, modseq=5),
+        Change("removed", 2, modseq=5),
     ]
 
 

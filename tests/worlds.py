@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from maillab.net.stream import Stream
-from maillab.store.mailboxes import Mailbox, StoredMessage
+from maillab.store.mailboxes import Mailbox
+from maillab.store.messages import StoredMessage
 from maillab.world.files import LAB_FOLDERS, find_scenario, load
 from maillab.world.mail_tables import MailTable
 from maillab.world.scenario import LoadedScenario

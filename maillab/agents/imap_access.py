@@ -15,7 +15,8 @@ from maillab.protocol import imap_server_events as ask
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.imap_server import IMAPServer
 from maillab.store.accounts import Stop
-from maillab.store.mailboxes import Change, Mailbox, MailboxError
+from maillab.store.mailboxes import Change, Mailbox
+from maillab.store.messages import MailboxError
 from maillab.wire.imap import Status, no
 from maillab.wire.message import message_id
 from maillab.wire.sasl import Credentials

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta, timezone
 from maillab.protocol import imap_server_events as ask
 from maillab.protocol.engine import Question
 from maillab.protocol.imap_server_messages import changed
-from maillab.store.mailboxes import Mailbox, MailboxTree, StoredMessage
-from maillab.wire.imap_fetch import MessageData
+from maillab.store.mailbox_tree import MailboxTree
+from maillab.store.mailboxes import Mailbox
+from maillab.store.messages import StoredMessage
 from maillab.wire.imap_list import Folder
+from maillab.wire.imap_message import MessageData
 from maillab.wire.message import DateTime
 
 
@@ -89,12 +91,10 @@ class ImapDesk:
 
     def _copy(self, question: ask.CopyMessages, mailbox: Mailbox) -> ask.Added:
         target = self.tree.require(question.target)
-        messages = _existing(mailbox, question.uids)
-        uids = [target.append(m.content, m.internal_date, m.flags) for m in messages]
-        sources = tuple(message.uid for message in messages)
-        if question.move:
-            mailbox.expunge(sources)
-        return ask.Added(target.uid_validity, tuple(uids), sources)
+        transfer = self.tree.move if question.move else self.tree.copy
+        pairs = transfer(mailbox, question.uids, target, self.now())
+        new = tuple(uid for _, uid in pairs)
+        return ask.Added(target.uid_validity, new, tuple(uid for uid, _ in pairs))
 
 
 def as_message_data(message: StoredMessage) -> MessageData:

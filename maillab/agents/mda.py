@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from maillab.agents.machine import Machine
 from maillab.store.accounts import Account
-from maillab.store.mailboxes import INBOX, Mailbox, MailboxError, MailboxTree
+from maillab.store.mailbox_tree import MailboxTree
+from maillab.store.mailboxes import INBOX, Mailbox
+from maillab.store.messages import MailboxError
 from maillab.store.queue import QueueEntry
 from maillab.wire.message import field as header_field
 from maillab.wire.message import prepend

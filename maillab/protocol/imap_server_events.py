@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from maillab.protocol.engine import Event, Question
 from maillab.wire.imap import Status
-from maillab.wire.imap_fetch import MessageData
 from maillab.wire.imap_list import Folder
+from maillab.wire.imap_message import MessageData
 from maillab.wire.message import DateTime
 
 # Answers ------------------------------------------------------------------------------

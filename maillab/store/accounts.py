@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from maillab.errors import LabError
-from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
+from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
 from maillab.store.passwords import Hasher, Secret
 from maillab.wire.sasl_scram import ScramVerifier
 from maillab.wire.sasl_values import Credentials

@@ -1,85 +1,87 @@
-"""Mailboxes, in memory: what MDA, POP3 and IMAP share.
+"""A mailbox: messages in the order of their UIDs, and what happened to them.
 
-Goes in: messages, flags, names. Comes out: the same, and calls to all who watch.
+Goes in: messages and flags. Comes out: the same, and calls to all who watch.
 
-Rule 1: a message never changes; only its flags do. A UID is never used twice in a
-        mailbox, and grows (RFC 3501 §2.3.1.1).
-Rule 2: every change is told to all watchers, in the order of the changes.
-Rule 3: nothing depends on chance or on the real clock: UIDVALIDITY counts the mailboxes
-        that a tree has ever had.
+Rule 1: a UID is never used twice in a mailbox, and grows (RFC 3501 §2.3.1.1). Every
+        change has a modseq that is higher than all before (RFC 7162 §3.1).
+Rule 2: every change is kept first (`store.changes`), then told to all watchers, in the
+        order of the changes.
+Rule 3: nothing depends on chance or on the real clock.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-DELIMITER = "/"
+from maillab.store.changes import (
+    NOTHING_KEPT,
+    Added,
+    Claimed,
+    Deleted,
+    Flagged,
+    Keeper,
+    KeptMailbox,
+    Removed,
+    Step,
+)
+from maillab.store.messages import NewMessage, StoredMessage, limited, stored
+
 INBOX = "INBOX"
-MAX_NAME = 255  # characters
-MAX_MAILBOXES = 1000  # of one user
-MAX_FLAGS = 100  # of one message
+MAX_VANISHED = 10_000  # expunged messages that a mailbox remembers
 
-# What a new account usually has, with its use (RFC 6154 §2).
-STANDARD_FOLDERS: Mapping[str, str] = {
-    "Archive": "\\Archive",
-    "Drafts": "\\Drafts",
-    "Junk": "\\Junk",
-    "Sent": "\\Sent",
-    "Trash": "\\Trash",
-}
-
-
-class MailboxError(Exception):
-    """A mailbox cannot be made, found or changed so.
-
-    `code` is the response code of RFC 5530 §3 that says why.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A message in a mailbox. `internal_date` is aware: when it was delivered."""
-
-    uid: int
-    content: bytes
-    internal_date: datetime
-    flags: frozenset[str] = frozenset()
+Commit = Callable[[Sequence[Step]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to a message: "added", "flags" or "removed"."""
+    """What happened: "added", "flags", "removed", or "deleted" (the whole mailbox)."""
 
     what: str
-    uid: int
+    uid: int = 0
     flags: frozenset[str] = frozenset()
+    modseq: int = 0
 
 
 Watcher = Callable[[Change], None]
 
 
 class Mailbox:
-    """Messages in the order of their UIDs.
+    """Messages, ascending by UID.
 
     >>> from datetime import UTC
-    >>> inbox = Mailbox("INBOX", uid_validity=1)
+    >>> inbox = Mailbox(KeptMailbox("INBOX", uid_validity=1))
     >>> inbox.append(b"To: bob\\r\\n\\r\\nHi", datetime(2026, 1, 1, tzinfo=UTC))
     1
     >>> inbox.get(1).content, inbox.uid_next, sorted(inbox.recent)
     (b'To: bob\\r\\n\\r\\nHi', 2, [1])
     """
 
-    def __init__(self, name: str, uid_validity: int) -> None:
-        self.name = name
-        self.uid_validity = uid_validity
-        self.uid_next = 1
-        self._messages: dict[int, StoredMessage] = {}
-        self._recent: set[int] = set()
+    def __init__(
+        self,
+        kept: KeptMailbox,
+        keeper: Keeper = NOTHING_KEPT,
+        commit: Commit | None = None,
+    ) -> None:
+        self.name = kept.name
+        self.use = kept.use
+        self.uid_validity = kept.uid_validity
+        self.uid_next = kept.uid_next
+        self.highest_modseq = kept.highest_modseq
+        self._keeper = keeper
+        self._commit = commit or self._apply_all
+        self._loaded: dict[int, StoredMessage] | None = None
+        self._size = 0
+        self._recent = set(kept.recent)
+        self._vanished = list(kept.vanished)
+        self._floor = kept.floor
         self._watchers: list[Watcher] = []
+
+    # Asking ---------------------------------------------------------------------------
+
+    @property
+    def mailbox_id(self) -> str:
+        """Stays when the name changes (RFC 8474 §4)."""
+        return f"F{self.uid_validity}"
 
     @property
     def messages(self) -> tuple[StoredMessage, ...]:
@@ -87,42 +89,87 @@ class Mailbox:
         return tuple(self._messages.values())
 
     @property
+    def uids(self) -> tuple[int, ...]:
+        """The UIDs of all messages, ascending."""
+        return tuple(self._messages)
+
+    @property
     def size(self) -> int:
         """All octets of all messages."""
-        return sum(len(message.content) for message in self._messages.values())
+        self._load()
+        return self._size
+
+    @property
+    def count(self) -> int:
+        """How many messages."""
+        return len(self._messages)
 
     def get(self, uid: int) -> StoredMessage | None:
         """The message with this UID, or None when it is not (or no longer) here."""
         return self._messages.get(uid)
 
+    def existing(self, uids: Iterable[int]) -> list[StoredMessage]:
+        """Those of these messages that are (still) here."""
+        found = (self._messages.get(uid) for uid in uids)
+        return [message for message in found if message]
+
+    def vanished_since(self, modseq: int) -> tuple[int, ...]:
+        """The UIDs that were expunged after `modseq`, ascending (RFC 7162 §3.2.10).
+
+        What is too long ago to be remembered counts as expunged after it.
+        """
+        if modseq >= self._floor:
+            return tuple(sorted(uid for at, uid in self._vanished if at > modseq))
+        here = self._messages
+        return tuple(uid for uid in range(1, self.uid_next) if uid not in here)
+
+    # Changing -------------------------------------------------------------------------
+
     def append(self, content: bytes, date: datetime, flags: Iterable[str] = ()) -> int:
         """Add a message, and return its UID. `date` must know its time zone."""
-        if date.tzinfo is None:
-            raise ValueError("The internal date needs a time zone")
-        uid = self.uid_next
-        self.uid_next += 1
-        message = StoredMessage(uid, content, date, _limited(flags))
-        self._messages[uid] = message
-        self._recent.add(uid)
-        self._tell(Change("added", uid, message.flags))
-        return uid
+        return self.append_all([NewMessage(content, date, flags)])[0]
+
+    def append_all(self, new: Sequence[NewMessage]) -> list[int]:
+        """Add messages, all or none; return their UIDs."""
+        steps = self.steps_to_add(new)
+        self._commit(steps)
+        return [step.message.uid for step in steps]
+
+    def steps_to_add(self, new: Sequence[NewMessage]) -> list[Added]:
+        """What `append_all` would do."""
+        modseq = self.highest_modseq + 1
+        return [
+            Added(self.uid_validity, stored(one, self.uid_next + at, modseq))
+            for at, one in enumerate(new)
+        ]
 
     def set_flags(self, uid: int, flags: Iterable[str]) -> None:
         """Replace the flags of a message. Nothing happens if it is not here."""
-        message = self._messages.get(uid)
-        wanted = _limited(flags)
-        if message and message.flags != wanted:
-            self._messages[uid] = replace(message, flags=wanted)
-            self._tell(Change("flags", uid, wanted))
+        self.set_all_flags({uid: frozenset(flags)})
+
+    def set_all_flags(self, flags: Mapping[int, frozenset[str]]) -> None:
+        """Replace the flags of these messages; those that are not here are ignored."""
+        modseq = self.highest_modseq + 1
+        steps = [
+            Flagged(self.uid_validity, message.uid, wanted, modseq)
+            for message in self.existing(flags)
+            if (wanted := limited(flags[message.uid])) != message.flags
+        ]
+        if steps:
+            self._commit(steps)
 
     def expunge(self, uids: Iterable[int]) -> list[int]:
         """Remove messages for ever; return the UIDs that were there, ascending."""
+        steps = self.steps_to_remove(uids)
+        if steps:
+            self._commit(steps)
+        return [step.uid for step in steps]
+
+    def steps_to_remove(self, uids: Iterable[int]) -> list[Removed]:
+        """What `expunge` would do."""
+        modseq = self.highest_modseq + 1
         gone = sorted(uid for uid in set(uids) if uid in self._messages)
-        for uid in gone:
-            del self._messages[uid]
-            self._recent.discard(uid)
-            self._tell(Change("removed", uid))
-        return gone
+        return [Removed(self.uid_validity, uid, modseq) for uid in gone]
 
     @property
     def recent(self) -> frozenset[int]:
@@ -131,8 +178,12 @@ class Mailbox:
 
     def claim_recent(self) -> frozenset[int]:
         """Take the recent messages for one session; for the next they are old."""
-        recent, self._recent = self._recent, set()
-        return frozenset(recent)
+        recent = self.recent
+        if recent:
+            self._commit([Claimed(self.uid_validity, recent)])
+        return recent
+
+    # Telling --------------------------------------------------------------------------
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` on every change from now on; call the result to stop that."""
@@ -144,161 +195,59 @@ class Mailbox:
 
         return unwatch
 
+    def apply(self, step: Step) -> None:
+        """Do what was kept; for the tree."""
+        match step:
+            case Added(_, message):
+                self._add(message)
+            case Flagged(_, uid, flags, modseq):
+                old = self._messages[uid]
+                self._messages[uid] = replace(old, flags=flags, modseq=modseq)
+                self._tell(Change("flags", uid, flags, modseq))
+            case Removed(_, uid, modseq):
+                self._remove(uid, modseq)
+            case Claimed(_, uids):
+                self._recent -= uids
+            case Deleted():
+                self._tell(Change("deleted"))
+            case _:
+                raise AssertionError(f"no step of a mailbox: {step}")
+
+    def _apply_all(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.apply(step)
+
+    def _add(self, message: StoredMessage) -> None:
+        self._messages[message.uid] = message
+        self._size += message.size
+        self.uid_next = message.uid + 1
+        self._recent.add(message.uid)
+        self._tell(Change("added", message.uid, message.flags, message.modseq))
+
+    def _remove(self, uid: int, modseq: int) -> None:
+        self._size -= self._messages.pop(uid).size
+        self._recent.discard(uid)
+        self._vanished.append((modseq, uid))
+        if len(self._vanished) > MAX_VANISHED:
+            self._floor, _ = self._vanished[MAX_VANISHED // 2]
+            self._vanished = [one for one in self._vanished if one[0] > self._floor]
+        self._tell(Change("removed", uid, modseq=modseq))
+
     def _tell(self, change: Change) -> None:
+        self.highest_modseq = max(self.highest_modseq, change.modseq)
         for watcher in tuple(self._watchers):
             watcher(change)
 
-
-class MailboxTree:
-    """All mailboxes of one user; INBOX is always there.
-
-    >>> tree = MailboxTree(STANDARD_FOLDERS)
-    >>> tree.names
-    ('INBOX', 'Archive', 'Drafts', 'Junk', 'Sent', 'Trash')
-    >>> tree.create("lists/mail").name, tree.find("Inbox") is tree.inbox
-    ('lists/mail', True)
-    """
-
-    def __init__(self, folders: Mapping[str, str] | None = None) -> None:
-        self._validity = 0
-        self._mailboxes: dict[str, Mailbox] = {}
-        self._subscriptions: set[str] = set()
-        self._uses: dict[str, str] = {}
-        for name, use in {INBOX: "", **(folders or {})}.items():
-            self._add(name)
-            self.subscribe(name)
-            if use:
-                self._uses[name] = use
+    # Loading --------------------------------------------------------------------------
 
     @property
-    def inbox(self) -> Mailbox:
-        """Where new mail goes."""
-        return self._mailboxes[INBOX]
+    def _messages(self) -> dict[int, StoredMessage]:
+        return self._load()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All mailboxes, INBOX first, then by name."""
-        return tuple(sorted(self._mailboxes, key=lambda name: (name != INBOX, name)))
-
-    @property
-    def subscriptions(self) -> tuple[str, ...]:
-        """All subscribed names. A mailbox of that name need not exist."""
-        return tuple(sorted(self._subscriptions, key=lambda n: (n != INBOX, n)))
-
-    def find(self, name: str) -> Mailbox | None:
-        """The mailbox of this name, or None."""
-        return self._mailboxes.get(_canonical(name))
-
-    def require(self, name: str) -> Mailbox:
-        """The mailbox of this name. Raises MailboxError when there is none."""
-        found = self.find(name)
-        if found is None:
-            raise MailboxError("NONEXISTENT", "No such mailbox")
-        return found
-
-    def use_of(self, name: str) -> str:
-        """Its special use, such as "\\\\Sent", or ""."""
-        return self._uses.get(_canonical(name), "")
-
-    def special(self, use: str) -> Mailbox | None:
-        """The mailbox for a special use such as "\\\\Sent", or None."""
-        names = [name for name, its_use in self._uses.items() if its_use == use]
-        return self.find(names[0]) if names else None
-
-    def create(self, name: str) -> Mailbox:
-        """Make a mailbox, and the superior names it needs (RFC 3501 §6.3.3)."""
-        name = _valid(name.removesuffix(DELIMITER))
-        if name in self._mailboxes:
-            raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
-        superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
-        missing = [n for n in map(_canonical, superiors) if n not in self._mailboxes]
-        if len(self._mailboxes) + len(missing) >= MAX_MAILBOXES:
-            raise MailboxError("LIMIT", "Too many mailboxes")
-        for superior in missing:
-            self._add(superior)
-        return self._add(name)
-
-    def delete(self, name: str) -> None:
-        """Remove a mailbox with its messages. Inferior names stay (RFC 3501 §6.3.4)."""
-        name = _canonical(name)
-        if name == INBOX:
-            raise MailboxError("CANNOT", "INBOX cannot be deleted")
-        self.require(name)
-        del self._mailboxes[name]
-        self._uses.pop(name, None)
-
-    def rename(self, old: str, new: str) -> None:
-        """Give a mailbox, and all below it, another name (RFC 3501 §6.3.5)."""
-        old, new = _canonical(old), _valid(new.removesuffix(DELIMITER))
-        if old == INBOX:
-            return self._move_inbox(new)
-        below = f"{old}{DELIMITER}"
-        affected = [n for n in self.names if n == old or n.startswith(below)]
-        if not affected:
-            raise MailboxError("NONEXISTENT", "No such mailbox")
-        if new.startswith(below):
-            raise MailboxError("CANNOT", "A mailbox cannot be moved below itself")
-        renamed = {name: _valid(new + name[len(old) :]) for name in affected}
-        if any(name in self._mailboxes for name in renamed.values()):
-            raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
-        self._rename(renamed)
-        return None
-
-    def subscribe(self, name: str) -> None:
-        """Put a name on the list of LSUB."""
-        if len(self._subscriptions) >= MAX_MAILBOXES:
-            raise MailboxError("LIMIT", "Too many subscriptions")
-        self._subscriptions.add(_valid(name))
-
-    def unsubscribe(self, name: str) -> None:
-        """Take a name off the list of LSUB."""
-        name = _canonical(name)
-        if name not in self._subscriptions:
-            raise MailboxError("NONEXISTENT", "That name is not subscribed")
-        self._subscriptions.discard(name)
-
-    def _add(self, name: str) -> Mailbox:
-        self._validity += 1
-        self._mailboxes[name] = Mailbox(name, self._validity)
-        return self._mailboxes[name]
-
-    def _rename(self, renamed: Mapping[str, str]) -> None:
-        for old, new in renamed.items():
-            mailbox = self._mailboxes.pop(old)
-            mailbox.name = new
-            self._mailboxes[new] = mailbox
-            if old in self._uses:
-                self._uses[new] = self._uses.pop(old)
-
-    def _move_inbox(self, new: str) -> None:
-        # "It moves all messages in INBOX to a new mailbox with the given name, leaving
-        # INBOX empty. ... inferior hierarchical names of INBOX are unaffected"
-        target = self.create(new)
-        for message in self.inbox.messages:
-            target.append(message.content, message.internal_date, message.flags)
-        self.inbox.expunge(message.uid for message in self.inbox.messages)
-
-
-def _canonical(name: str) -> str:
-    first, *rest = name.split(DELIMITER)
-    if first.upper() == INBOX:  # also as superior, so that no second INBOX can exist
-        first = INBOX
-    return DELIMITER.join([first, *rest])
-
-
-def _valid(name: str) -> str:
-    """Raises MailboxError for a name that no mailbox may have (RFC 3501 §5.1)."""
-    if not 0 < len(name) <= MAX_NAME:
-        raise MailboxError("CANNOT", f"A name has 1 to {MAX_NAME} characters")
-    if any(part == "" for part in name.split(DELIMITER)):
-        raise MailboxError("CANNOT", "A level of the hierarchy needs a name")
-    if any(char in "*%" or not char.isprintable() for char in name):
-        raise MailboxError("CANNOT", "A name has no wildcard or control characters")
-    return _canonical(name)
-
-
-def _limited(flags: Iterable[str]) -> frozenset[str]:
-    limited = frozenset(flags)
-    if len(limited) > MAX_FLAGS:
-        raise MailboxError("LIMIT", "Too many flags on one message")
-    return limited
+    def _load(self) -> dict[int, StoredMessage]:
+        """A mailbox that nobody has asked for yet is only a name."""
+        if self._loaded is None:
+            found = self._keeper.messages(self.uid_validity)
+            self._loaded = {message.uid: message for message in found}
+            self._size = sum(message.size for message in self._loaded.values())
+        return self._loaded

@@ -36,7 +36,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from maillab.errors import LabError
 from maillab.store.accounts import Account, DirectoryBase, DirectoryUnavailable
-from maillab.store.mailboxes import STANDARD_FOLDERS, MailboxTree
+from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
 from maillab.store.passwords import Hasher, Secret, read_password
 from maillab.wire.sasl_scram import ScramVerifier
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from maillab.wire import imap, imap_structure, mime
 from maillab.wire.imap import BadSyntax, Scanner
 from maillab.wire.imap_dates import date_time
-from maillab.wire.message import DateTime, Header
+from maillab.wire.imap_message import MessageData
+from maillab.wire.message import Header
 from maillab.wire.mime import Part
 
 MACROS = {
@@ -30,16 +31,6 @@ MAX_ITEMS = 100
 _ITEM = re.compile(rb"[A-Z0-9.]+", re.IGNORECASE)
 _PATH = re.compile(rb"(?:[1-9]\d{0,8}\.)*[1-9]\d{0,8}")
 _PARTIAL = re.compile(rb"<(\d{1,10})\.([1-9]\d{0,9})>")
-
-
-@dataclass(frozen=True, slots=True)
-class MessageData:
-    """What a mailbox knows about a message."""
-
-    uid: int
-    flags: frozenset[str]
-    internal_date: DateTime
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +164,7 @@ class Renderer:
     def render(self, items: tuple[Item, ...]) -> bytes:
         """Write the list of items and values.
 
+        >>> from maillab.wire.message import DateTime
         >>> now = DateTime(2026, 1, 1)
         >>> data = MessageData(7, frozenset(), now, b"To: bob\\r\\n\\r\\nHi")
         >>> items = scan_items(Scanner(b"(UID BODY[TEXT]<0.1>)"))
@@ -201,7 +193,7 @@ class Renderer:
             case "INTERNALDATE":
                 return date_time(self._message.internal_date)
             case "RFC822.SIZE":
-                return b"%d" % len(self._message.content)
+                return b"%d" % self._message.size
             case "RFC822":
                 return imap.string(self._message.content)
             case "RFC822.HEADER":

@@ -20,7 +20,7 @@ from typing import Any
 from maillab.wire import mime
 from maillab.wire.imap import BadSyntax, Scanner
 from maillab.wire.imap_dates import scan_date
-from maillab.wire.imap_fetch import MessageData
+from maillab.wire.imap_message import MessageData
 from maillab.wire.imap_sets import SequenceSet
 from maillab.wire.message import Header, parse_date
 from maillab.wire.mime import Part, Value

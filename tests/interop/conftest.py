@@ -9,7 +9,7 @@ import pytest
 
 from maillab import open_world
 from maillab.gateway.live import Live
-from maillab.store.mailboxes import StoredMessage
+from maillab.store.messages import StoredMessage
 from maillab.world.files import find_scenario, load
 from maillab.world.mail_tables import MailTable
 from maillab.world.scenario import LoadedScenario
