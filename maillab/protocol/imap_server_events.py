@@ -5,12 +5,15 @@ answered with a `wire.imap.Status`: the refusal that the client gets.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from maillab.protocol.engine import Event, Question
 from maillab.wire.imap import Status
 from maillab.wire.imap_list import Folder
 from maillab.wire.imap_message import MessageData
 from maillab.wire.message import DateTime
+
+Need = Literal["facts", "header", "content"]
 
 # Answers ------------------------------------------------------------------------------
 
@@ -50,9 +53,13 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Those of the messages asked for that still exist."""
+    """Those of the messages asked for that still exist.
+
+    rest  UIDs that did not fit into this answer: ask for them again
+    """
 
     messages: tuple[MessageData, ...]
+    rest: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +159,13 @@ class AppendMessage(Question):
 class ReadMessages(Question):
     """Messages of the open mailbox. -> Messages
 
+    need       how much of them: "facts", their "header", or their whole "content"
     mark_seen  set their \\Seen flag first
     delivered  the client will get their text
     """
 
     uids: tuple[int, ...]
+    need: Need = "content"
     mark_seen: bool = False
     delivered: bool = False
 

@@ -8,26 +8,26 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from maillab.errors import Refused
+from maillab.protocol.imap_server_choosing import EXPUNGED, chosen, complete
 from maillab.protocol.imap_server_commands import Continue, Question, Steps, command
 from maillab.protocol.imap_server_events import (
     Added,
     CopyMessages,
     ExpungeMessages,
     Messages,
-    ReadMessages,
     StoreFlags,
 )
+from maillab.protocol.imap_server_fetching import fetch_messages, say_fetch
+from maillab.protocol.imap_server_searching import search_messages
 from maillab.protocol.imap_server_view import View
 from maillab.wire.imap import BadSyntax, Scanner, Status, no, ok
-from maillab.wire.imap_fetch import Item, Renderer, scan_items
-from maillab.wire.imap_search import BadCharset, Candidate, scan_search
-from maillab.wire.imap_sets import SequenceSet, compact
+from maillab.wire.imap_fetch import Item, Renderer
+from maillab.wire.imap_sets import compact
 
 if TYPE_CHECKING:
     from maillab.protocol.imap_server import IMAPServer
 
 READ_ONLY = no("The mailbox was opened by EXAMINE: nothing can be changed")
-EXPUNGED = no("Some of the messages no longer exist", "EXPUNGEISSUED")  # RFC 5530 §3
 
 
 @command("CHECK", rfc="RFC 3501 §6.4.1")
@@ -58,18 +58,6 @@ def expunge(server: "IMAPServer", words: Scanner) -> Steps:
     """Remove all messages that are marked \\Deleted."""
     words.end()
     return (yield from _expunge(server, server.selected.deleted))
-
-
-@command("SEARCH", rfc="RFC 3501 §6.4.4")
-def search(server: "IMAPServer", words: Scanner) -> Steps:
-    """Find messages by number."""
-    return (yield from _search(server, words, by_uid=False))
-
-
-@command("FETCH", rfc="RFC 3501 §6.4.5")
-def fetch(server: "IMAPServer", words: Scanner) -> Steps:
-    """Give data of messages."""
-    return (yield from _fetch(server, words, by_uid=False))
 
 
 @command("STORE", rfc="RFC 3501 §6.4.6")
@@ -103,55 +91,8 @@ def uid(server: "IMAPServer", words: Scanner) -> Steps:
 # Both forms ---------------------------------------------------------------------------
 
 
-def _search(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
-    words.space()
-    try:
-        key = scan_search(words)
-    except BadCharset as error:  # RFC 3501 §6.4.4: NO, not BAD
-        raise Refused(no(str(error), "BADCHARSET (US-ASCII UTF-8)")) from None
-    words.end()
-    view = server.selected
-    answer: Messages = yield ReadMessages(tuple(view.uids))
-    found: list[int] = []
-    for data in answer.messages:
-        candidate = Candidate(
-            data,
-            number=view.number(data.uid),
-            flags=view.flags(data.uid, data.flags),
-            count=view.count,
-            last_uid=view.uids[-1],
-        )
-        if candidate.matches(key):
-            found.append(data.uid if by_uid else candidate.number)
-    server.untagged(" ".join(["SEARCH", *map(str, found)]).encode())
-    return ok("Searched")
-
-
-def _fetch(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
-    view, uids = server.selected, _chosen(server.selected, words, by_uid=by_uid)
-    words.space()
-    items = scan_items(words)
-    words.end()
-    if by_uid and not any(item.name == "UID" for item in items):
-        items = (Item("UID"), *items)
-    seen = any(item.sets_seen for item in items) and not view.read_only
-    delivered = any(item.has_content for item in items)
-    answer: Messages = yield ReadMessages(uids, seen, delivered)
-    for data in answer.messages:
-        wanted = items
-        if data.flags != view.known(data.uid) and Item("FLAGS") not in items:
-            wanted = (
-                *items,
-                Item("FLAGS"),
-            )  # "flags SHOULD be included"
-        view.told(data.uid, data.flags)
-        flags = view.flags(data.uid, data.flags)
-        _say_fetch(server, data.uid, Renderer(data, flags).render(wanted))
-    return _complete(uids, answer, "Fetched", by_uid=by_uid)
-
-
 def _store(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
-    view, uids = server.selected, _chosen(server.selected, words, by_uid=by_uid)
+    view, uids = server.selected, chosen(server.selected, words, by_uid=by_uid)
     words.space()
     mode = next((sign for sign in "+-" if words.take(sign.encode())), "")
     words.expect(b"FLAGS")
@@ -168,8 +109,8 @@ def _store(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
         if not silent:
             name = Item("UID"), Item("FLAGS")
             shown = Renderer(data, view.flags(data.uid, data.flags))
-            _say_fetch(server, data.uid, shown.render(name if by_uid else name[1:]))
-    return _complete(uids, answer, "Stored", by_uid=by_uid)
+            say_fetch(server, data.uid, shown.render(name if by_uid else name[1:]))
+    return complete(uids, answer, "Stored", by_uid=by_uid)
 
 
 def _copy(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
@@ -192,16 +133,16 @@ def _move(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
 
 def _uid_expunge(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
     """RFC 4315 §2.1."""
-    chosen = set(_chosen(server.selected, words, by_uid=by_uid))
+    named = set(chosen(server.selected, words, by_uid=by_uid))
     words.end()
-    uids = (uid for uid in server.selected.deleted if uid in chosen)
+    uids = (uid for uid in server.selected.deleted if uid in named)
     return (yield from _expunge(server, tuple(uids)))
 
 
 UID_FORMS: dict[str, Callable[..., Steps]] = {
-    "FETCH": _fetch,
+    "FETCH": fetch_messages,
     "STORE": _store,
-    "SEARCH": _search,
+    "SEARCH": search_messages,
     "COPY": _copy,
     "MOVE": _move,
     "EXPUNGE": _uid_expunge,
@@ -239,25 +180,13 @@ def _expunge(
 def _what_and_where(
     view: View, words: Scanner, *, by_uid: bool
 ) -> tuple[tuple[int, ...], str]:
-    uids = _chosen(view, words, by_uid=by_uid)
+    uids = chosen(view, words, by_uid=by_uid)
     words.space()
     target = words.mailbox()
     words.end()
     if not all(view.exists(uid) for uid in uids) and not by_uid:
         raise Refused(EXPUNGED)
     return tuple(uid for uid in uids if view.exists(uid)), target
-
-
-def _chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
-    """The UIDs that a set means; "a non-existent unique identifier is ignored"."""
-    words.space()
-    some = SequenceSet.scan(words)
-    if by_uid:
-        return tuple(some.chosen(view.uids))
-    if some.exceeds(view.count):
-        raise BadSyntax(f"There are only {view.count} messages")
-    numbers = some.chosen(range(1, view.count + 1))
-    return tuple(view.uids[number - 1] for number in numbers)
 
 
 def _flags(words: Scanner) -> tuple[str, ...]:
@@ -273,18 +202,6 @@ def _flags(words: Scanner) -> tuple[str, ...]:
 def _must_write(view: View) -> None:
     if view.read_only:
         raise Refused(READ_ONLY)
-
-
-def _complete(
-    uids: tuple[int, ...], answer: Messages, text: str, *, by_uid: bool
-) -> Status:
-    """ "NO" if others removed some of them meanwhile (RFC 2180 §4.1.2, §4.2.2)."""
-    return ok(text) if by_uid or len(answer.messages) == len(uids) else EXPUNGED
-
-
-def _say_fetch(server: "IMAPServer", uid: int, items: bytes) -> None:
-    number = server.selected.number(uid)
-    server.say(b"* %d FETCH %b\r\n" % (number, items))
 
 
 def _copyuid(added: Added) -> str:

@@ -1,0 +1,31 @@
+"""Which messages a command means, and whether all of them were still there.
+
+Goes in: the set in the command, the session's view. Comes out: UIDs, ascending; at the
+end of the command OK, or NO when others have removed some of them.
+"""
+
+from maillab.protocol.imap_server_events import Messages
+from maillab.protocol.imap_server_view import View
+from maillab.wire.imap import BadSyntax, Scanner, Status, no, ok
+from maillab.wire.imap_sets import SequenceSet
+
+EXPUNGED = no("Some of the messages no longer exist", "EXPUNGEISSUED")  # RFC 5530 §3
+
+
+def chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
+    """The UIDs that a set means; "a non-existent unique identifier is ignored"."""
+    words.space()
+    some = SequenceSet.scan(words)
+    if by_uid:
+        return tuple(some.chosen(view.uids))
+    if some.exceeds(view.count):
+        raise BadSyntax(f"There are only {view.count} messages")
+    numbers = some.chosen(range(1, view.count + 1))
+    return tuple(view.uids[number - 1] for number in numbers)
+
+
+def complete(
+    uids: tuple[int, ...], answer: Messages, text: str, *, by_uid: bool
+) -> Status:
+    """ "NO" if others removed some of them meanwhile (RFC 2180 §4.1.2, §4.2.2)."""
+    return ok(text) if by_uid or len(answer.messages) == len(uids) else EXPUNGED
