@@ -75,7 +75,7 @@ class ImapDesk:
 
     def _open_one(self, question: Question, mailbox: Mailbox) -> ask.Answer:
         match question:
-            case ask.ReadMessages(uids, mark_seen):
+            case ask.ReadMessages(uids, _, mark_seen):
                 seen = frozenset({"\\Seen"} if mark_seen else ())
                 return _store(mailbox, uids, "+", seen)
             case ask.StoreFlags(uids, mode, flags):
