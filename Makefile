@@ -10,6 +10,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The instructor's executed notebooks, which `make test` runs again and compares.
 REFERENCE_NOTEBOOKS ?= $(sort $(wildcard notebooks/instructor/*.ipynb))
 
+# Files of tests run beside each other, on as many cores as there are, at most four.
+AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
+
 # Notebooks are run with the warnings of Jupyter allowed, and nothing else.
 NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
 
@@ -23,7 +26,7 @@ lab: $(VENV)/.lab ## install what is missing, check the world, start JupyterLab
 	@$(BIN)/maillab lab
 
 test: $(VENV)/.test ## every test that needs no extra system package
-	$(BIN)/python -m pytest -m "not interop and not browser"
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not interop and not browser"
 	@$(MAKE) --no-print-directory test-notebooks
 
 test-notebooks: $(VENV)/.test ## run the instructor's notebooks again, compare outputs
