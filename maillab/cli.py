@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maillab import __version__
+from maillab import __version__, cli_serve
 from maillab.errors import LabError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+cli_serve.register(app)
 
 
 def main() -> None:

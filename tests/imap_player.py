@@ -1,13 +1,17 @@
 """The stage for tests/transcripts/imap: clients, one user's mailboxes, no network."""
 
+import random
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from maillab.agents.conversation import Conversation
-from maillab.agents.imap_access import AUTOLOGOUT, ImapAccess, ImapSession
+from maillab.agents.imap_access import ImapAccess, ImapSession
 from maillab.agents.serving import Security, answer
 from maillab.protocol.engine import Question, StartTLS
 from maillab.store.accounts import Login
 from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
+from maillab.wire.sasl import ScramVerifier
 
 LETTER = b"""\
 From: Zoe <zoe@gamma.example>\r
@@ -29,6 +33,9 @@ class FakeMachine:
 
     def time(self):
         return float(self.seconds)
+
+    def random(self, use):
+        return random.Random(use)
 
     def now(self):
         return datetime(2026, 1, 1, 9, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -64,7 +71,15 @@ class Directory:
 
     def verify(self, credentials):
         right = (credentials.user, credentials.password) == ("ann", "wonderland")
+        right = right or (credentials.user == "ann" and credentials.proven)
         return Login(self.ann) if right else Login(None, "wrong password")
+
+    def secret_for(self, mechanism, user):
+        if user != "ann":
+            return None
+        if mechanism == "CRAM-MD5":
+            return "wonderland"
+        return ScramVerifier.from_password("wonderland", b"salt of ann")
 
     def watch(self, watcher):
         return lambda: None
@@ -80,17 +95,25 @@ def at_once(coroutine):
 
 
 class Session:
-    """Several connections to one service."""
+    """Several connections to one service. `words`: other settings of `--- WITH`."""
 
-    def __init__(self, letters: int, tls: bool, plain: bool) -> None:
+    def __init__(self, letters: int, tls: bool, plain: bool, **words: str) -> None:
         self.machine = FakeMachine()
         self.directory = Directory(letters)
         security = Security(object() if tls else None)
         self.service = ImapAccess(
             self.machine, self.directory, security, plain_login=plain
         )
+        self.service.manners = replace(
+            self.service.manners,
+            without=tuple(filter(None, words.get("without", "").split(","))),
+            literal_minus=words.get("literals") == "minus",
+            append_limit=int(words.get("append_limit", 25 * 1024 * 1024)),
+        )
+        self.service.limit_of = lambda account: int(words.get("quota", 0))
         self.sessions = {}
         self.last_heard = {}
+        self.zlib = {}  # of clients that compress
 
     def greeting(self, connection: int) -> bytes:
         stream = FakeStream(f"c{connection}")
@@ -98,7 +121,24 @@ class Session:
         self.last_heard[connection] = self.machine.seconds
         return self.hear(connection, b"")
 
+    def compress(self, connection: int) -> None:
+        """From here on this client speaks through zlib (RFC 4978)."""
+        raw = -zlib.MAX_WBITS
+        packer = zlib.compressobj(wbits=raw)
+        self.zlib[connection] = packer, zlib.decompressobj(raw)
+
     def hear(self, connection: int, data: bytes) -> bytes:
+        if data and connection in self.zlib:
+            packer = self.zlib[connection][0]
+            data = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+        said = self.hear_octets(connection, data)
+        if connection in self.zlib:
+            return self.zlib[connection][1].decompress(said)
+        if self.sessions[connection].engine.compressed:
+            self.compress(connection)
+        return said
+
+    def hear_octets(self, connection: int, data: bytes) -> bytes:
         session = self.sessions[connection]
         if data:
             self.last_heard[connection] = self.machine.seconds
@@ -118,12 +158,12 @@ class Session:
         self.machine.seconds += seconds
         for connection, session in self.sessions.items():
             silent = self.machine.seconds - self.last_heard[connection]
-            if silent >= AUTOLOGOUT and not session.engine.closed:
+            if silent >= session.timeout and not session.engine.closed:
                 session.engine.time_out()
 
     def closed(self, connection: int) -> bool:
         return self.sessions[connection].engine.closed
 
 
-def new_session(letters="0", tls="no", plain="yes") -> Session:
-    return Session(int(letters), tls == "yes", plain == "yes")
+def new_session(letters="0", tls="no", plain="yes", **words) -> Session:
+    return Session(int(letters), tls == "yes", plain == "yes", **words)

@@ -8,6 +8,7 @@ import pytest
 from maillab.errors import LocalProtocolError
 from maillab.protocol.engine import StartTLS
 from maillab.protocol.imap_client import IMAPClient
+from maillab.protocol.imap_client_commands import Letter, Resync
 from maillab.protocol.imap_client_events import (
     Completed,
     Garbled,
@@ -15,7 +16,27 @@ from maillab.protocol.imap_client_events import (
     Idling,
     News,
 )
-from maillab.wire.imap_response import Counted, Exists, Expunged, Fetched, Found, Listed
+from maillab.wire.imap import Status
+from maillab.wire.imap_response import (
+    Counted,
+    Exists,
+    Expunged,
+    Extended,
+    Fetched,
+    Found,
+    Listed,
+    Namespaces,
+    QuotaRoots,
+    ServerId,
+    Threads,
+    Vanished,
+)
+from maillab.wire.imap_response_codes import (
+    NumberSet,
+    appended,
+    code_number,
+    modified,
+)
 from maillab.wire.message import DateTime
 
 new_session = run_path(str(Path(__file__).with_name("imap_player.py")))["new_session"]
@@ -39,7 +60,7 @@ class Pair:
                     self.client.tls_started()
                     self.session.starttls(1)
             data = self.client.data_to_send()
-            answer = self.session.hear(1, data)
+            answer = self.session.hear_octets(1, data)  # `hear` unpacks by itself
             if not data and not answer:
                 return events
             self.client.receive(answer)
@@ -48,9 +69,11 @@ class Pair:
         return [event for event in self.run() if isinstance(event, Completed)][-1]
 
 
-def opened(**settings) -> Pair:
+def opened(*enabled: str, **settings) -> Pair:
     pair = Pair(**settings)
     pair.client.login("ann", "wonderland")
+    if enabled:  # before a mailbox is open (RFC 9051 §6.3.1)
+        pair.client.enable(*enabled)
     pair.client.select("INBOX")
     assert pair.last().ok
     return pair
@@ -182,3 +205,117 @@ def test_odd_responses_are_kept_as_they_are(odd):
     assert isinstance(client.next_event(), Greeting)
     news = client.next_event()
     assert news == News(type(news.data)(odd[2:]))
+
+
+# What came after IMAP4rev1, against our own server ------------------------------------
+
+
+def asked(pair: Pair, say) -> Completed:
+    say(pair.client)
+    done = pair.last()
+    assert done.ok, done
+    return done
+
+
+def only(done: Completed, kind):
+    return [one for one in done.data if isinstance(one, kind)]
+
+
+def test_names_and_ids_are_told():
+    pair = opened()
+    assert only(asked(pair, lambda c: c.identify({"name": "x"})), ServerId)
+    assert only(asked(pair, lambda c: c.namespace()), Namespaces)[0].personal
+
+
+def test_folders_come_with_their_numbers():
+    pair = opened(letters=2)
+    done = asked(pair, lambda c: c.list(tell="SPECIAL-USE STATUS (MESSAGES)"))
+    assert Counted("INBOX", {"MESSAGES": 2}) in done.data
+    done = asked(pair, lambda c: c.list("", ["INBOX", "Arch%"], only="SUBSCRIBED"))
+    assert {one.name for one in only(done, Listed)} >= {"INBOX"}
+
+
+def test_what_has_changed_is_asked_for_by_modseq():
+    pair = opened(letters=3)
+    done = asked(pair, lambda c: c.select("INBOX", condstore=True))
+    statuses = only(done, Status)
+    (modseq,) = [n for s in statuses if (n := code_number(s, "HIGHESTMODSEQ"))]
+    asked(pair, lambda c: c.store("2", "+FLAGS", {"\\Flagged"}))
+    done = asked(pair, lambda c: c.fetch("1:*", "(FLAGS)", changed_since=modseq))
+    (changed,) = only(done, Fetched)
+    assert changed.uid == 2
+    assert changed.modseq > modseq
+    pair.client.store("2", "+FLAGS", {"x"}, unchanged_since=modseq)
+    assert list(modified(pair.last().status)) == [2]
+
+
+def test_a_mailbox_is_resynchronized():
+    pair = opened("QRESYNC", letters=3)
+    assert "QRESYNC" in pair.client.enabled
+    done = asked(pair, lambda c: c.select("INBOX"))
+    numbers = [code_number(s, "UIDVALIDITY") for s in only(done, Status)]
+    (validity,) = [n for n in numbers if n]
+    asked(pair, lambda c: c.store("2", "+FLAGS.SILENT", {"\\Deleted"}))
+    done = asked(pair, lambda c: c.expunge())
+    assert only(done, Vanished) == [Vanished(NumberSet(((2, 2),)))]
+    resync = Resync(validity, 1, "1:3")
+    done = asked(pair, lambda c: c.select("INBOX", resync=resync))
+    assert only(done, Vanished) == [Vanished(NumberSet(((2, 2),)), True)]
+
+
+def test_searches_are_summed_up_sorted_and_threaded():
+    pair = opened(letters=3)
+    done = asked(pair, lambda c: c.search("ALL", tell="MIN MAX COUNT ALL"))
+    (found,) = only(done, Extended)
+    assert (found.items["COUNT"], list(found.all)) == (3, [1, 2, 3])
+    if pair.client.offers("SORT"):
+        done = asked(pair, lambda c: c.sort("REVERSE ARRIVAL"))
+        assert sorted(only(done, Found)[0].numbers) == [1, 2, 3]
+    if pair.client.offers("THREAD=REFERENCES"):
+        done = asked(pair, lambda c: c.thread("REFERENCES"))
+        assert len(only(done, Threads)[0].threads) == 3
+
+
+def test_several_messages_come_at_once_and_one_goes_for_another():
+    pair = opened()
+    letters = [Letter(b"Subject: a\r\n\r\n\0", ("\\Seen",)), Letter(b"b\r\n")]
+    done = asked(pair, lambda c: c.append_all("INBOX", letters))
+    assert list(appended(done.status)[1]) == [1, 2]
+    done = asked(pair, lambda c: c.fetch("1", "(BINARY.PEEK[])"))
+    assert only(done, Fetched)[0].items["BINARY[]"] == letters[0].content
+    done = asked(pair, lambda c: c.replace("2", "INBOX", Letter(b"c\r\n")))
+    done = asked(pair, lambda c: c.search("ALL"))
+    assert only(done, Found)[0].numbers == (1, 3)
+
+
+def test_quotas_are_told():
+    pair = opened()
+    if pair.client.offers("QUOTA"):
+        assert only(asked(pair, lambda c: c.get_quota_root("INBOX")), QuotaRoots)
+
+
+def test_after_compression_all_is_as_before():
+    pair = opened(letters=2)
+    asked(pair, lambda c: c.compress())
+    done = asked(pair, lambda c: c.fetch("1:2", "(ENVELOPE BODYSTRUCTURE)"))
+    assert [f.envelope.subject for f in only(done, Fetched)] == [
+        b"Letter 1",
+        b"Letter 2",
+    ]
+    assert {f.structure.kind for f in only(done, Fetched)} == {"text/plain"}
+
+
+def test_names_are_utf8_after_enable():
+    pair = opened("UTF8=ACCEPT")
+    asked(pair, lambda c: c.create("Entwürfe"))
+    names = {one.name for one in only(asked(pair, lambda c: c.list()), Listed)}
+    assert "Entwürfe" in names
+
+
+def test_scram_logs_in_where_it_is_offered():
+    pair = Pair()
+    pair.run()
+    if not pair.client.offers("AUTH=SCRAM-SHA-256"):
+        pytest.skip("this server has no SCRAM")
+    pair.client.authenticate("SCRAM-SHA-256", "ann", "wonderland", lambda: "c0ffee")
+    assert pair.last().ok

@@ -6,12 +6,18 @@ from runpy import run_path
 import pytest
 
 from maillab.errors import LocalProtocolError
-from maillab.protocol.engine import StartTLS
+from maillab.protocol.engine import Question, StartTLS
 from maillab.protocol.imap_server import IMAPServer
-from maillab.protocol.imap_server_commands import HANDLERS, LEGAL_STATES, RFC_OF
+from maillab.protocol.imap_server_commands import (
+    HANDLERS,
+    LEGAL_STATES,
+    RFC_OF,
+    UID_FORMS,
+)
 from maillab.protocol.imap_server_events import Done, LogIn
-from maillab.protocol.imap_server_input import LINE_BEFORE_LOGIN
-from maillab.protocol.imap_server_messages import UID_FORMS
+from maillab.protocol.imap_server_input import LINE_AFTER_LOGIN, LINE_BEFORE_LOGIN
+from maillab.protocol.imap_server_options import IMAPServerOptions
+from maillab.wire.sasl import Credentials
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("transcripts/imap/*.txt"))
 
@@ -19,12 +25,16 @@ TRANSCRIPTS = sorted(Path(__file__).parent.glob("transcripts/imap/*.txt"))
 new_session = run_path(str(Path(__file__).with_name("imap_player.py")))["new_session"]
 
 
+def engine_with(**options) -> IMAPServer:
+    return IMAPServer(IMAPServerOptions("mx.alpha.example", **options))
+
+
 def masked(data: bytes, *, plain_login=True) -> bytes:
     """What a view shows of what the client said."""
-    engine = IMAPServer("mx.alpha.example", plain_login=plain_login)
+    engine = engine_with(plain_login=plain_login)
     engine.receive(data)
     while event := engine.next_event():
-        if isinstance(event, LogIn):
+        if isinstance(event, Question):
             engine.answer(Done())
     shown = b""
     for spoken in engine.lines_spoken():
@@ -65,10 +75,10 @@ def test_the_user_and_the_announcement_of_a_literal_are_not_secret():
 
 def test_what_was_heard_stands_where_the_stream_had_it():
     data = b"a LOGIN {3+}\r\nann {2+}\r\nxx\r\nb NOOP\r\nc LOGIN x {99999+}\r\n"
-    engine = IMAPServer("mx.alpha.example", plain_login=True)
+    engine = engine_with(plain_login=True)
     engine.receive(data)
     while event := engine.next_event():
-        if isinstance(event, LogIn):
+        if isinstance(event, Question):
             engine.answer(Done())
     heard = [s for s in engine.lines_spoken() if s.speaker == "C"]
     assert [data[s.offset : s.offset + len(s.octets)] for s in heard] == [
@@ -108,10 +118,41 @@ def test_a_message_of_the_largest_size_is_taken_and_no_larger():
     assert session.hear(1, huge).startswith(b"d NO [TOOBIG]")
 
 
+def test_nobody_waits_for_a_literal_without_end():
+    session = new_session()
+    session.greeting(1)
+    session.hear(1, b"a LOGIN ann wonderland\r\n")
+    said = session.hear(1, b"b APPEND INBOX {9223372036854775807+}\r\nx")
+    assert said.startswith(b"b NO [TOOBIG]")
+    assert said.endswith(b"* BYE The literal is far too big\r\n")
+    assert session.closed(1)
+
+
 def test_endless_nonsense_ends_the_session():
     session = new_session()
     session.greeting(1)
     assert b"* BYE Too many bad commands" in session.hear(1, b"?\r\n" * 100)
+
+
+def test_a_command_of_many_lines_takes_no_memory():
+    session = new_session()
+    session.greeting(1)
+    session.hear(1, b"a LOGIN ann wonderland\r\n")
+    line = b" x {0+}\r\n".rjust(LINE_AFTER_LOGIN // 2)
+    answer = session.hear(1, b"b APPEND INBOX {0+}\r\n" + line * 9 + b"\r\nc NOOP\r\n")
+    assert answer == b"b BAD The command is too long\r\nc OK Nothing done\r\n"
+
+
+def test_all_messages_of_one_append_together_are_bounded():
+    session = new_session(append_limit="50000")
+    session.greeting(1)
+    session.hear(1, b"a LOGIN ann wonderland\r\n")
+    letter = b" {40000+}\r\n" + b"x" * 40_000
+    answer = session.hear(1, b"b APPEND INBOX" + letter * 4 + b"\r\nc NOOP\r\n")
+    assert answer.startswith(b"b NO [TOOBIG]")
+    assert session.hear(1, b"d STATUS INBOX (MESSAGES)\r\n").startswith(
+        b"* STATUS INBOX (MESSAGES 0)"
+    )
 
 
 @pytest.mark.parametrize("key", [b"(", b"NOT ", b"OR ALL "])
@@ -124,7 +165,7 @@ def test_deeply_nested_search_keys_are_refused(key):
 
 
 def test_nothing_is_read_between_starttls_and_the_handshake():
-    engine = IMAPServer("mx.alpha.example", starttls=True)
+    engine = engine_with(starttls=True)
     engine.receive(b"a STARTTLS\r\nb LOGIN x y\r\n")
     engine.next_event()
     assert engine.next_event() == StartTLS()
@@ -137,9 +178,9 @@ def test_nothing_is_read_between_starttls_and_the_handshake():
 
 
 def test_a_question_must_be_answered_first():
-    engine = IMAPServer("mx.alpha.example", plain_login=True)
+    engine = engine_with(plain_login=True)
     engine.receive(b"a LOGIN ann x\r\n")
-    assert engine.next_event() == LogIn("ann", "x")
+    assert engine.next_event() == LogIn(Credentials("", "ann", "x"))
     with pytest.raises(LocalProtocolError):
         engine.next_event()
 

@@ -7,7 +7,8 @@ from email.message import EmailMessage, Message
 import pytest
 
 from maillab.wire import imap_structure, mime
-from maillab.wire.imap_fetch import Section, section
+from maillab.wire.imap_fetch import Section
+from maillab.wire.imap_fetch_answer import section
 from maillab.wire.imap_response import values
 from maillab.wire.message import DateTime, Header, parse_date
 
@@ -165,7 +166,7 @@ def test_broken_messages_have_a_structure_all_the_same(content):
     for part in tree.walk():
         part.decoded()
     assert len(values(imap_structure.body(tree, extended=True))) == 1
-    assert len(values(imap_structure.envelope(tree.header))[0]) == 10
+    assert len(values(imap_structure.envelope(tree.header_octets))[0]) == 10
 
 
 def test_envelope_reads_groups_routes_comments_and_missing_domains():
@@ -175,7 +176,7 @@ def test_envelope_reads_groups_routes_comments_and_missing_domains():
         b"Cc: Joe <@hub.example,@b.example:joe@c.example>\r\n"
         b"Sender:\r\n\r\n"
     )
-    (found,) = values(imap_structure.envelope(Header.from_wire(raw)))
+    (found,) = values(imap_structure.envelope(raw))
     root = ((b"Charlie Root", None, b"root", b""),)
     assert found[2:5] == (root, root, root)
     assert found[5] == (

@@ -6,8 +6,9 @@ from maillab.errors import LocalProtocolError
 from maillab.protocol import pop3_server
 from maillab.protocol.engine import Event, StartTLS
 from maillab.protocol.pop3_client import Garbled, POP3Client
-from maillab.protocol.pop3_server_events import Login, Retrieved
-from maillab.wire.pop3 import Reply, parse_status, top_of
+from maillab.protocol.pop3_server_events import DropMessage, Login, Retrieved
+from maillab.wire.pop3 import Reply, parse_status, parse_unique_ids, top_of
+from maillab.wire.pop3_surrogate import surrogate
 from tests.pop3_player import LETTERS, new_session
 
 
@@ -60,13 +61,13 @@ class Line:
 def test_messages_arrive_octet_for_octet(pipelining, cut):
     talk = Line(pipelining=pipelining, cut=cut)
     talk.say("CAPA")
+    talk.say("UTF8")
     talk.client.login("ann", "secret")
     assert talk.run()[-1].reply.positive
     for number in range(1, 4):
         talk.client.command("RETR", str(number))
     bodies = [event.reply.body for event in talk.run()]
-    assert bodies[:2] == [letter.content for letter in LETTERS[:2]]
-    assert bodies[2] == LETTERS[2].content + b"\r\n"
+    assert bodies == [LETTERS["u1"], LETTERS["u2"], LETTERS["u3"] + b"\r\n"]
     assert (len(talk.flights[-1].split(b"\r\n")) == 4) == pipelining
 
 
@@ -77,13 +78,63 @@ def test_the_capabilities_are_kept():
     assert "TOP" in talk.client.capabilities
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
 def test_authenticate_logs_in(mechanism):
-    talk = Line()
-    talk.client.authenticate(mechanism, "ann", "secret")
+    talk = Line(mechanisms=mechanism)
+    talk.client.authenticate(mechanism, "ann", "secret", lambda: "c0ffee")
     [event] = talk.run()
     assert event.reply.positive
     assert talk.server.user == talk.client.user == "ann"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+def test_a_wrong_password_is_refused_by_every_mechanism(mechanism):
+    talk = Line(mechanisms=mechanism)
+    talk.client.authenticate(mechanism, "ann", "wrong", lambda: "c0ffee")
+    [event] = talk.run()
+    assert event.reply.code == "AUTH"
+    assert talk.client.user == ""
+
+
+def test_an_initial_response_leaves_with_the_command_if_it_fits():
+    short, long = Line(), Line()
+    short.client.authenticate("PLAIN", "ann", "secret")
+    long.client.authenticate("PLAIN", "ann", "x" * 300)
+    for talk in (short, long):
+        talk.run()
+    assert short.flights == [b"AUTH PLAIN AGFubgBzZWNyZXQ=\r\n"]
+    assert long.flights[0] == b"AUTH PLAIN\r\n"
+    assert len(long.flights[1]) > 400
+
+
+def test_a_server_that_does_not_prove_itself_is_not_believed():
+    client = POP3Client()
+    client.receive(b"+OK hello\r\n")
+    client.next_event()
+    client.authenticate("SCRAM-SHA-256", "ann", "secret", lambda: "c0ffee")
+    client.receive(b"+OK come in\r\n")
+    assert isinstance(client.next_event(), Garbled)
+    assert client.user == ""
+    assert "not proved" in client.ended
+
+
+def test_apop_proves_the_password_with_the_timestamp():
+    talk = Line(apop="yes")
+    talk.client.apop("ann", "secret")
+    [event] = talk.run()
+    assert (event.verb, event.reply.positive) == ("APOP", True)
+    assert b"secret" not in b"".join(talk.flights)
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"+OK hello", b"+OK <no at sign>", b"+OK <a\xff@b>", b"+OK <a b@c>"]
+)
+def test_apop_wants_a_timestamp_that_is_one(greeting):
+    client = POP3Client()
+    client.receive(greeting + b"\r\n")
+    client.next_event()
+    with pytest.raises(LocalProtocolError):
+        client.apop("ann", "secret")
 
 
 def test_a_password_is_marked_on_both_sides():
@@ -132,7 +183,8 @@ def test_the_agent_hears_what_was_retrieved():
     talk.client.login("ann", "secret")
     talk.run()
     talk.server.receive(b"RETR 2\r\n")
-    assert talk.server.next_event() == Retrieved(LETTERS[1])
+    talk.session.decide(talk.server, talk.server.next_event())
+    assert talk.server.next_event() == Retrieved("u2", LETTERS["u2"])
 
 
 @pytest.mark.parametrize(
@@ -194,5 +246,96 @@ def test_a_big_message_is_given_at_once():
     talk.client.login("ann", "secret")
     talk.run()
     big = b".line\r\n" * 1_500_000
-    talk.server._maildrop._messages = [pop3_server.DropMessage("big", big)]
-    assert talk.say("RETR", "1").body == big
+    talk.client.command("RETR", "1")
+    talk.server.receive(talk.client.data_to_send())
+    talk.server.next_event()
+    talk.server.give_message(big)
+    talk.client.receive(talk.server.data_to_send())
+    assert talk.client.next_event().reply.body == big
+
+
+def test_a_maildrop_is_a_list_of_sizes_and_nothing_is_read_before_it_is_wanted():
+    talk = Line()
+    talk.session.read = None
+    talk.session.maildrops["ann"] = ["u1"]
+    talk.client.login("ann", "secret")
+    assert talk.run()[-1].reply.positive
+    many = [DropMessage(f"1.{uid}", 7_000_000_000) for uid in range(1, 10_001)]
+    talk.server._maildrop._messages = many
+    assert talk.say("STAT").text == "10000 70000000000000"
+    ids = parse_unique_ids(talk.say("UIDL").body)
+    assert len(set(ids.values())) == 10_000
+    talk.say("DELE", "9")
+    assert talk.say("STAT").text == "9999 69993000000000"
+
+
+def test_the_size_that_is_told_is_the_size_that_comes():
+    talk = Line()
+    talk.client.login("ann", "secret")
+    talk.run()
+    for number in ("1", "2"):
+        size = int(talk.say("LIST", number).text.split()[1])
+        reply = talk.say("RETR", number)
+        assert int(reply.text.split()[0]) == size == len(reply.body)
+
+
+def test_languages_and_mechanisms_are_lists():
+    talk = Line()
+    assert talk.say("LANG").body.splitlines()[0] == b"en English"
+    assert talk.say("LANG", "*").text == "en Language changed"
+    assert talk.say("AUTH").body == b"PLAIN\r\nLOGIN\r\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("From: Zoë <zoe@b.org>", "From: =?utf-8?q?Zo=C3=AB?= <zoe@b.org>"),
+        (
+            "To: a@b.org, Jörg <jörg@b.org>",
+            "To: a@b.org,\r\n "
+            "=?utf-8?b?SsO2cmc=?= <invalid@internationalized-address.invalid>",
+        ),
+        ("X-Mood: größer", ""),
+        ("Subject: a\r\n é", "Subject: =?utf-8?q?a_=C3=A9?="),
+        ("Grüße: x", ""),
+    ],
+)
+def test_a_surrogate_says_in_ascii_what_can_be_said(header, said):
+    letter = f"A: b\r\n{header}\r\nC: d\r\n\r\nBödy\r\n".encode()
+    rest = "\r\n\r\nBödy\r\n".encode()
+    expected = f"A: b\r\n{said}\r\nC: d" if said else "A: b\r\nC: d"
+    assert surrogate(letter) == expected.encode() + rest
+
+
+def test_what_is_ascii_or_nothing_known_is_no_internationalized_message():
+    for letter in (b"Subject: x\r\n\r\n\xc3\xbc", b"Subject: \xff\r\n\r\n", b""):
+        assert surrogate(letter) == letter
+
+
+@pytest.mark.parametrize("body", [b"1\r\n", b"x y\r\n", b"1 \xff\r\n"])
+def test_a_listing_that_is_none_is_a_value_error(body):
+    with pytest.raises(ValueError, match=r"."):
+        parse_unique_ids(body)
+
+
+@pytest.mark.parametrize(("verb", "many"), [("LIST", 60), ("RETR", 160)])
+def test_a_body_without_end_is_not_taken(verb, many, monkeypatch):
+    monkeypatch.setattr("maillab.protocol.pop3_client.MAX_LISTING", 500)
+    monkeypatch.setattr("maillab.protocol.pop3_client.MAX_BODY", 1500)
+    client = POP3Client()
+    client.receive(b"+OK hi\r\n")
+    client.next_event()
+    client.command(verb, "1" if verb == "RETR" else "")
+    client.receive(b"+OK\r\n" + b"1 2345678\r\n" * (many // 2))
+    assert client.next_event() is None
+    client.receive(b"1 2345678\r\n" * many)
+    assert isinstance(client.next_event(), Garbled)
+    assert client.closed
+
+
+def test_what_is_pipelined_behind_stls_is_not_sent():
+    talk = Line(starttls="yes")
+    talk.say("CAPA")
+    talk.client.starttls()
+    talk.client.command("NOOP")
+    assert talk.client.data_to_send() == b"STLS\r\n"

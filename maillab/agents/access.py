@@ -5,15 +5,26 @@ Goes in: a directory, and what it tells; perhaps a doorkeeper, who knows of bans
 out: sessions that end when their account is disabled or removed, or has a new password.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from maillab.agents.faults import Faults
 from maillab.agents.machine import Machine, Stream
+from maillab.agents.reception_options import Secrets
 from maillab.agents.serving import Security, Session, serve, tell_verdict
+from maillab.policy import settings
 from maillab.policy.verdict import Verdict
-from maillab.store.accounts import Account, Directory, Event, Login, Stop
-from maillab.wire.sasl import Credentials
+from maillab.protocol.sasl_exchange import FindSecret
+from maillab.store.accounts import (
+    Account,
+    Directory,
+    DirectoryBase,
+    Event,
+    Login,
+    Stop,
+)
+from maillab.wire.sasl import Credentials, Secret, ServerSide
 
 FAREWELLS: dict[Event, str] = {
     "disabled": "Your account was disabled",
@@ -22,6 +33,7 @@ FAREWELLS: dict[Event, str] = {
 }
 BANNED = Login(None, "the client is banned: nobody looks at its password")
 TOO_OFTEN = "Too many wrong passwords"
+USUAL_MECHANISMS = settings.Access().mechanisms
 
 
 class Door(Protocol):
@@ -48,16 +60,27 @@ class Door(Protocol):
         ...
 
 
+def no_limit(_account: Account) -> int:
+    """The usual `limit_of`."""
+    return 0
+
+
 class Access:
     """Serves all accounts of a directory on one machine.
 
     plain_login    passwords may be sent without TLS; a function: asked at each session
     faults         what shall go wrong, if anything
     door           who may connect; None: everybody. Set it before the first session
+    wanted         the mechanisms that the settings of now name
+    limit_of       octets that an account may hold; 0: any number
+    secrets        of SASL: one for all ports of a server, so that a challenge of one
+                   port is never that of another
     """
 
     protocol = ""  # "pop3", "imap"
     door: Door | None = None
+    wanted: Callable[[], Sequence[str]] = staticmethod(lambda: USUAL_MECHANISMS)
+    limit_of: Callable[[Account], int] = staticmethod(no_limit)
 
     def __init__(
         self,
@@ -79,6 +102,39 @@ class Access:
         """Passwords may be sent without TLS, in a session that begins now."""
         plain = self._plain_login
         return plain() if callable(plain) else plain
+
+    # Passwords and proofs -------------------------------------------------------------
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """What makes nonces."""
+        return Secrets(self.machine.random(f"SASL {self.protocol}"))
+
+    @property
+    def keeps_passwords(self) -> bool:
+        """The directory has the passwords themselves: for CRAM-MD5 and APOP."""
+        directory = self.directory
+        return isinstance(directory, DirectoryBase) and directory.hasher.reversible
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What a session that begins now offers; nothing that nobody could use."""
+        needs_password = () if self.keeps_passwords else ("CRAM-MD5",)
+        return tuple(name for name in self.wanted() if name not in needs_password)
+
+    @property
+    def sasl_side(self) -> ServerSide:
+        """What SASL mechanisms need of the server."""
+        return ServerSide(self.machine.name, self.secrets.nonce, self.secrets.key)
+
+    def find_secret(self, question: FindSecret) -> Secret | None:
+        """The answer to a mechanism: what is stored; None for who is unknown.
+
+        Raises DirectoryUnavailable.
+        """
+        return self.directory.secret_for(question.mechanism, question.user)
+
+    # Sessions -------------------------------------------------------------------------
 
     async def hold(self, stream: Stream, session: Session, refusal: Any) -> None:
         """Hold one session, or refuse it when the door is closed to this client."""

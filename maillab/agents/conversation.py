@@ -12,6 +12,7 @@ from maillab.protocol.engine import Engine, Event
 from maillab.wire.lines import Spoken
 
 PROGRESS = 1000  # octets; a whole command is progress too, as it ends the wait
+MUCH = 1024 * 1024  # octets to say without looking whether the peer takes them
 
 
 class Conversation:
@@ -27,6 +28,7 @@ class Conversation:
         self.stream = stream
         self.engine = engine
         self.interrupted = False  # the last `next_event` ended by `stream.interrupt()`
+        self._unwatched = 0  # octets said since the last look at the peer
 
     async def next_event(self, timeout: float | None = None) -> Event | None:
         """The engine's next event, or None when the session is over.
@@ -40,6 +42,8 @@ class Conversation:
         self.interrupted = False
         patience = Patience(timeout)
         await self.speak()
+        if self._unwatched >= MUCH:
+            await self._drain()
         while True:
             event = self.engine.next_event()
             await self.speak()
@@ -62,7 +66,13 @@ class Conversation:
             else:
                 self.engine.receive_eof()
 
+    async def breathe(self) -> None:
+        """In the middle of a long answer: wait for a slow peer, give others a turn."""
+        await self._drain()
+        await asyncio.sleep(0)
+
     async def _drain(self) -> None:
+        self._unwatched = 0
         try:
             await self.stream.drain(self.send_patience)
         except TimeoutError:
@@ -86,10 +96,12 @@ class Conversation:
             self.tell(spoken)
         data = self.engine.data_to_send()
         if data:
+            self._unwatched += len(data)
             self.stream.write(data)
 
     def tell(self, spoken: Spoken) -> None:
         """Let the trace know what one side said."""
+        more = {"compressed": True} if spoken.compressed else {}
         self.machine.emit(
             "line",
             self.stream.id,
@@ -101,6 +113,7 @@ class Conversation:
             secure=spoken.secure,
             ref=spoken.ref,
             why=spoken.why,
+            **more,
         )
 
 

@@ -9,7 +9,8 @@ Rule 2: what goes on from here carries Delivered-To with the address that it was
         what comes with the address that it is for goes round in circles: 5.4.6.
 Rule 3: nothing happens before it is certain that the recipient can be served: a full
         mailbox is found out before copies leave.
-Rule 4: a directory that cannot answer is no reason to lose mail: it is tried again.
+Rule 4: a directory that cannot answer, or a disk that is full, is no reason to lose
+        mail: it is tried again.
 """
 
 import re
@@ -37,6 +38,7 @@ from maillab.policy.settings import Settings
 from maillab.policy.verdict import Verdict
 from maillab.store.accounts import Account, Directory, DirectoryUnavailable
 from maillab.store.mailboxes import INBOX
+from maillab.store.messages import StoreUnavailable
 from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.message import Header
 from maillab.wire.smtp_path import Address
@@ -129,7 +131,10 @@ class LocalDelivery:
         """
         found = self.resolve(address)
         account = self._account(found.single_account)
-        return self._room(account, size, self.settings()) if account else None
+        try:
+            return self._room(account, size, self.settings()) if account else None
+        except StoreUnavailable as error:
+            raise DirectoryUnavailable(str(error)) from error
 
     def _find_account(self, local_part: str, domain: str) -> str:
         account = self.directory.find_address(local_part, domain)
@@ -148,6 +153,8 @@ class LocalDelivery:
         except DirectoryUnavailable as error:
             reason = f"the directory cannot answer: {error}"
             return Outcome(recipient, "deferred", reason, "4.3.0")
+        except StoreUnavailable as error:  # RFC 3463 §3.4: "mail system full"
+            return Outcome(recipient, "deferred", str(error), "4.3.1")
 
     def _deliver(self, entry: QueueEntry, recipient: Recipient) -> Outcome:
         settings = self.settings_with_aliases()

@@ -8,27 +8,46 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
 Rule 3: who loses the account loses the session, at once.
 """
 
+from dataclasses import replace
+
 from maillab.agents.access import TOO_OFTEN, Access
-from maillab.agents.imap_access_mailboxes import ImapDesk
+from maillab.agents.imap_access_mailboxes import ImapDesk, expunge_deleted
 from maillab.agents.machine import Stream
 from maillab.protocol import imap_server_events as ask
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.imap_server import IMAPServer
-from maillab.store.accounts import Stop
+from maillab.protocol.imap_server_options import IMAPServerOptions
+from maillab.store.accounts import DirectoryUnavailable, Stop
 from maillab.store.mailboxes import Change, Mailbox
 from maillab.store.messages import MailboxError
 from maillab.wire.imap import Status, no
 from maillab.wire.message import message_id
-from maillab.wire.sasl import Credentials
 
 AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
 BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
 
 
 class ImapAccess(Access):
-    """IMAP for all accounts of a directory."""
+    """IMAP for all accounts of a directory.
+
+    manners  what sessions offer, apart from what the other settings say: LITERAL+ or
+             LITERAL-, the largest message, and what is left out. For sessions to come
+    """
 
     protocol = "imap"
+    manners = IMAPServerOptions()
+
+    @property
+    def options(self) -> IMAPServerOptions:
+        """The options of a session that begins now."""
+        return replace(
+            self.manners,
+            hostname=self.machine.name,
+            starttls=self.security.offers_upgrade,
+            plain_login=self.plain_login,
+            mechanisms=self.mechanisms,
+            sasl_side=self.sasl_side,
+        )
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
@@ -43,11 +62,7 @@ class ImapSession:
         self.service = service
         self.machine = service.machine
         self.stream = stream
-        self.engine = IMAPServer(
-            service.machine.name,
-            starttls=service.security.offers_upgrade,
-            plain_login=service.plain_login,
-        )
+        self.engine = IMAPServer(service.options)
         self.engine.tls_active = service.security.implicit
         self.address = ""
         self._desk: ImapDesk | None = None
@@ -75,14 +90,17 @@ class ImapSession:
 
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
-        if not self.engine.closed:  # ended while the question was on its way
-            self.engine.answer(self._answer(question))
+        if self.engine.closed:
+            return  # ended while the question was on its way
+        answer = self._answer(question)
+        if not self.engine.closed:  # or by the answer: the mailbox was deleted
+            self.engine.answer(answer)
         if self._banned:
             self.engine.hang_up(TOO_OFTEN)
 
     def fail(self) -> None:
         """Something of ours failed (RFC 5530 §3)."""
-        self.engine.answer(no("Internal error", "SERVERBUG"))
+        self.engine.fail(no("Internal error", "SERVERBUG"))
 
     def _answer(self, question: Question) -> ask.Answer:
         try:
@@ -90,11 +108,13 @@ class ImapSession:
         except MailboxError as error:
             code = error.code
             if code == "NONEXISTENT" and isinstance(question, _INTO_ANOTHER):
-                code = "TRYCREATE"  # RFC 3501 §6.3.11, §6.4.7
+                code = "TRYCREATE"  # RFC 3501 §6.3.11, §6.4.7, RFC 8508 §3.4
             return no(str(error), code)
 
     def _decide(self, question: Question) -> ask.Answer:
         match question:
+            case ask.FindSecret():
+                return self._find_secret(question)
             case ask.LogIn():
                 return self._log_in(question)
             case ask.OpenMailbox():
@@ -107,16 +127,26 @@ class ImapSession:
                 self._trace(question, answer)
                 return answer
 
+    def _find_secret(self, question: ask.FindSecret) -> ask.Answer:
+        try:
+            return ask.SecretFound(self.service.find_secret(question))
+        except DirectoryUnavailable as error:
+            reason = f"the directory cannot answer: {error}"
+            return refused_login(reason, temporary=True)
+
     def _log_in(self, question: ask.LogIn) -> ask.Answer:
-        credentials = Credentials(question.authzid, question.user, question.password)
-        login, self._banned = self.service.verify(self.stream, credentials)
+        login, self._banned = self.service.verify(self.stream, question.credentials)
         if login.account is None:
             self._emit_auth(question, login.reason)
             return refused_login(login.reason, temporary=login.temporary)
         account = login.account
         self._unmind = self.service.mind(account, self.stream.id, self._expel)
         self.address = account.address
-        self._desk = ImapDesk(account.mailboxes, self.machine.now)
+        self._desk = ImapDesk(
+            account.mailboxes,
+            self.machine.now,
+            lambda: self.service.limit_of(account),
+        )
         self._emit_auth(question, "")
         return ask.Done()
 
@@ -132,30 +162,33 @@ class ImapSession:
             self.stream.id,
             protocol="IMAP",
             mechanism=question.mechanism,
-            user=question.user,
+            user=question.credentials.user,
             ok=not reason,
             reason=reason,
         )
 
     def _open(self, question: ask.OpenMailbox) -> ask.Answer:
         assert self._desk
-        mailbox = self._desk.tree.require(question.name)
-        self._mailbox, self._read_only = mailbox, question.read_only
+        mailbox, folder = self._desk.open(question.name)
         recent = mailbox.recent if question.read_only else mailbox.claim_recent()
+        messages = mailbox.messages
+        self._mailbox, self._read_only = mailbox, question.read_only
         self._unwatch = mailbox.watch(self._pass_on)
         return ask.Opened(
             mailbox.uid_validity,
             mailbox.uid_next,
-            {message.uid: message.flags for message in mailbox.messages},
+            {message.uid: message.flags for message in messages},
             recent,
+            {message.uid: message.modseq for message in messages},
+            mailbox.highest_modseq,
+            mailbox.mailbox_id,
+            folder,
         )
 
     def _close(self, question: ask.CloseMailbox) -> ask.Answer:
-        mailbox = self._mailbox
-        self._leave()  # first: what is expunged now is not told to this client
-        if question.expunge and mailbox:
-            marked = (m.uid for m in mailbox.messages if "\\Deleted" in m.flags)
-            mailbox.expunge(marked)
+        if question.expunge and self._mailbox:
+            expunge_deleted(self._mailbox, self._mailbox.uids)
+        self._leave()
         return ask.Done()
 
     def _leave(self) -> None:
@@ -165,14 +198,19 @@ class ImapSession:
 
     def _pass_on(self, change: Change) -> None:
         """Tell the engine what happened to the open mailbox."""
-        if change.what == "added":
-            mine = self._claim(change.uid)
-            self.engine.message_added(change.uid, change.flags, recent=mine)
-        elif change.what == "flags":
-            self.engine.flags_changed(change.uid, change.flags)
-        else:
-            self.engine.message_removed(change.uid)
-        if self.engine.idling:
+        uid, modseq = change.uid, change.modseq
+        match change.what:
+            case "added":
+                mine = self._claim(uid)
+                self.engine.message_added(uid, change.flags, recent=mine, modseq=modseq)
+            case "flags":
+                self.engine.flags_changed(uid, change.flags, modseq)
+            case "removed":
+                self.engine.message_removed(uid, modseq)
+            case _:
+                self._leave()
+                self.engine.mailbox_deleted()
+        if self.engine.idling or self.engine.closed:
             self.stream.interrupt()
 
     def _claim(self, uid: int) -> bool:
@@ -205,4 +243,4 @@ def refused_login(reason: str, *, temporary: bool) -> Status:
     return no("User name or password is wrong", "AUTHENTICATIONFAILED", reason)
 
 
-_INTO_ANOTHER = (ask.AppendMessage, ask.CopyMessages)
+_INTO_ANOTHER = (ask.AppendMessages, ask.CopyMessages, ask.ReplaceMessage)

@@ -6,6 +6,7 @@ mailboxes of the account.
 Rule 1: final delivery puts Return-Path on top (RFC 5321 §4.4); and Delivered-To, when
         the message was for another address than the account's own.
 Rule 2: a folder that is not there is made; where that cannot be, the INBOX has it.
+        A disk that cannot take it now is no such reason: StoreUnavailable.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from maillab.agents.machine import Machine
 from maillab.store.accounts import Account
 from maillab.store.mailbox_tree import MailboxTree
 from maillab.store.mailboxes import INBOX, Mailbox
-from maillab.store.messages import MailboxError
+from maillab.store.messages import MailboxError, StoreUnavailable
 from maillab.store.queue import QueueEntry
 from maillab.wire.message import field as header_field
 from maillab.wire.message import prepend
@@ -45,7 +46,9 @@ class MDA:
         self.machine = machine
 
     def put(self, account: Account, parcel: Parcel) -> None:
-        """Final delivery. Raises MailboxError for flags that no mailbox takes."""
+        """Final delivery. Raises MailboxError for flags that no mailbox takes,
+        and StoreUnavailable.
+        """
         content = prepend(parcel.content, *delivery_fields(account, parcel))
         for name in dict.fromkeys(parcel.folders):
             mailbox = find_or_make(account.mailboxes, name)
@@ -73,5 +76,7 @@ def find_or_make(tree: MailboxTree, name: str) -> Mailbox:
     """The folder of a rule."""
     try:
         return tree.find(name) or tree.create(name)
+    except StoreUnavailable:
+        raise
     except MailboxError:
         return tree.inbox

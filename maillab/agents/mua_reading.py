@@ -19,10 +19,10 @@ from maillab.protocol import imap_client, pop3_client
 from maillab.protocol.engine import Event, StartTLS
 from maillab.protocol.imap_client import IMAPClient
 from maillab.protocol.pop3_client import POP3Client
-from maillab.wire.imap_response import Fetched
+from maillab.wire.imap_response import Data, Fetched
 
-POP3_PORT = 110
-IMAP_PORT = 143
+POP3_PORT, POP3S_PORT = 110, 995
+IMAP_PORT, IMAPS_PORT = 143, 993
 REPLY_TIMEOUT = 300.0  # seconds
 
 Wanted = TypeVar("Wanted", bound=Event)
@@ -42,12 +42,15 @@ class Reading:
         self.settings = settings
         self.engine = engine
         self._tls = tls
+        self.news: list[Data] = []  # what an IMAP server told unasked
         self._conversation: Conversation | None = None
 
     async def connect(self, port: int) -> None:
-        """Open the connection."""
+        """Open the connection. An engine that is inside TLS begins with a handshake."""
         stream = await self.machine.connect(self.settings.server, port)
         self._conversation = Conversation(self.machine, stream, self.engine)
+        if self.engine.tls_active:
+            await self._shake_hands()
 
     async def wait_for(self, kind: type[Wanted]) -> Wanted:
         """The next event of a kind.
@@ -55,9 +58,8 @@ class Reading:
         Raises LabError when the server refuses, RemoteProtocolError when the session
         ends, OSError.
         """
-        assert self._conversation is not None, "connect first"
         while True:
-            event = await self._conversation.next_event(REPLY_TIMEOUT)
+            event = await self.conversation.next_event(REPLY_TIMEOUT)
             if event is None:
                 why = self.engine.ended or "the server closed the connection"
                 raise RemoteProtocolError(f"{self.settings.server}: {why}")
@@ -66,9 +68,13 @@ class Reading:
                 raise LabError(f"{self.settings.server}: {refusal}")
             if isinstance(event, kind):
                 return event
+            if isinstance(event, imap_client.News):
+                self.news.append(event.data)
 
     async def start_tls(self, offered: bool, ask: Callable[[], None]) -> None:
         """Use TLS if both can. Raises LabError when the password would be readable."""
+        if self.engine.tls_active:
+            return
         if self._tls is None or not offered:
             if not self.settings.allow_plain:
                 raise LabError(
@@ -78,11 +84,21 @@ class Reading:
             return
         ask()
         await self.wait_for(StartTLS)
-        assert self._conversation is not None, "connect first"
-        await self._conversation.stream.start_tls(
+        await self._shake_hands()
+        self.engine.tls_started()
+
+    async def _shake_hands(self) -> None:
+        if self._tls is None:
+            raise LabError("this port speaks TLS only: give a TLS context")
+        await self.conversation.stream.start_tls(
             self._tls, server_side=False, server_name=self.settings.server
         )
-        self.engine.tls_started()
+
+    @property
+    def conversation(self) -> Conversation:
+        """What moves the octets."""
+        assert self._conversation is not None, "connect first"
+        return self._conversation
 
     async def leave(self, say_goodbye: Callable[[], None], kind: type[Event]) -> None:
         """Say goodbye, whatever the server makes of it: all has been read."""
@@ -97,14 +113,21 @@ class Reading:
 
 
 async def read_by_imap(
-    machine: Machine, settings: MailSettings, tls: ssl.SSLContext | None
+    machine: Machine,
+    settings: MailSettings,
+    tls: ssl.SSLContext | None,
+    *,
+    implicit: bool = False,
 ) -> list[bytes]:
-    """All messages of INBOX, oldest first. Raises LabError, OSError."""
-    client = IMAPClient()
+    """All messages of INBOX, oldest first. Raises LabError, OSError.
+
+    implicit  TLS from the first octet, at port 993
+    """
+    client = IMAPClient(implicit_tls=implicit)
     reading = Reading(machine, settings, tls, client)
-    await reading.connect(IMAP_PORT)
+    await reading.connect(IMAPS_PORT if implicit else IMAP_PORT)
     try:
-        await reading.wait_for(imap_client.Greeting)
+        await welcomed(reading)
         client.capability()
         await reading.wait_for(imap_client.Completed)
         await reading.start_tls(client.offers("STARTTLS"), client.starttls)
@@ -121,13 +144,30 @@ async def read_by_imap(
     return [data.items["BODY[]"] for data in found if "BODY[]" in data.items]
 
 
+async def welcomed(reading: Reading) -> None:
+    """Hear the greeting of IMAP. Raises LabError: PREAUTH where TLS has to come."""
+    greeting = await reading.wait_for(imap_client.Greeting)
+    if greeting.status.condition == "PREAUTH" and not reading.engine.tls_active:
+        raise LabError(
+            f"{reading.settings.server} says that somebody has logged in already, "
+            f"outside TLS: this may be an attacker, so nothing was said"
+        )
+
+
 async def read_by_pop3(
-    machine: Machine, settings: MailSettings, tls: ssl.SSLContext | None
+    machine: Machine,
+    settings: MailSettings,
+    tls: ssl.SSLContext | None,
+    *,
+    implicit: bool = False,
 ) -> list[bytes]:
-    """All messages of the maildrop, oldest first. Raises LabError, OSError."""
-    client = POP3Client()
+    """All messages of the maildrop, oldest first. Raises LabError, OSError.
+
+    implicit  TLS from the first octet, at port 995
+    """
+    client = POP3Client(implicit_tls=implicit)
     reading = Reading(machine, settings, tls, client)
-    await reading.connect(POP3_PORT)
+    await reading.connect(POP3S_PORT if implicit else POP3_PORT)
     try:
         await reading.wait_for(pop3_client.Greeting)
         await asked(reading, client, "CAPA")

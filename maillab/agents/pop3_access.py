@@ -3,50 +3,90 @@
 Goes in: connections. Comes out: messages, and an INBOX without those that were deleted.
 
 Rule 1: one session at a time has a maildrop (RFC 1939 §4: an exclusive-access lock).
-Rule 2: what is deleted goes when the client says QUIT, and only then (RFC 1939 §6).
+Rule 2: what is deleted goes when the client says QUIT, and only then (RFC 1939 §6): all
+        of it, or nothing.
 Rule 3: who loses the account loses the session, at once, and deletes nothing more.
+Rule 4: octets are read when they are asked for. The lock does not bind IMAP: what an
+        IMAP session has expunged meanwhile cannot be had any more. Its number stays,
+        and RETR says that it is gone. (To keep the octets until QUIT would hold files
+        that their owner has removed, and give them to him as if they were there.)
 """
 
-from functools import cached_property
+import hmac
+from collections.abc import Mapping
+from datetime import timedelta
+from math import ceil
+from types import MappingProxyType
 
 from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.machine import Stream
+from maillab.agents.pop3_locks import LOCKS
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
     DropMessage,
+    FindSecret,
     Login,
     POP3ServerOptions,
+    ProveLogin,
+    ReadMessage,
     Retrieved,
     Update,
 )
-from maillab.store.accounts import Account, Stop
+from maillab.store.accounts import Account, DirectoryUnavailable, Stop
 from maillab.store.mailboxes import Mailbox
+from maillab.store.messages import MailboxError, StoredMessage
 from maillab.wire.message import message_id
-from maillab.wire.pop3 import Reply
+from maillab.wire.pop3 import Reply, apop_digest
 from maillab.wire.sasl import Credentials
 
 AUTOLOGOUT = 10 * 60  # seconds: "at least 10 minutes' duration" (RFC 1939 §3)
+# deviation: RFC 1939 §3 knows one timer; strangers need not stay that long.
+BEFORE_LOGIN = 3 * 60
+
+UNAVAILABLE = "Logins fail at the moment, try again later"
+NOT_REMOVED = "some deleted messages not removed"  # RFC 1939 §6
 
 
 class Pop3Access(Access):
-    """POP3 for all accounts of a directory."""
+    """POP3 for all accounts of a directory.
+
+    expire        days after which mail is removed at QUIT; 0: what was retrieved;
+                  None: never (RFC 2449 §6.7)
+    login_delay   seconds between two logins of one user (RFC 2449 §6.5); 0: none
+    login_delays  the same for some addresses
+    """
 
     protocol = "pop3"
-
-    @cached_property
-    def locked(self) -> set[str]:
-        """The addresses whose maildrop is open."""
-        return set()
+    expire: int | None = None
+    login_delay: int = 0
+    login_delays: Mapping[str, int] = MappingProxyType({})
 
     @property
     def options(self) -> POP3ServerOptions:
-        """What an engine offers here."""
+        """What an engine offers here, in a session that begins now."""
+        delays = {self.login_delay, *self.login_delays.values()}
         return POP3ServerOptions(
             self.machine.name,
             starttls=self.security.offers_upgrade,
+            mechanisms=self.mechanisms,
             login_needs_tls=not self.plain_login,
+            timestamp=self._timestamp(),
+            sasl_side=self.sasl_side,
+            expire=self.expire,
+            login_delay=max(delays),
+            delay_differs=len(delays) > 1,
         )
+
+    def _timestamp(self) -> str:
+        """Only who has the passwords themselves can check APOP (RFC 1939 §13)."""
+        if not self.keeps_passwords:
+            return ""
+        return f"<{self.secrets.nonce()}@{self.machine.name}>"
+
+    def delay_of(self, account: Account) -> int:
+        """Seconds between two logins of this user."""
+        return self.login_delays.get(account.address, self.login_delay)
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
@@ -56,8 +96,6 @@ class Pop3Access(Access):
 
 class Pop3Session:
     """One connection, and who is at its other end."""
-
-    timeout = AUTOLOGOUT
 
     def __init__(self, service: Pop3Access, stream: Stream) -> None:
         self.service = service
@@ -69,15 +107,26 @@ class Pop3Session:
         self._inbox: Mailbox | None = None
         self._unmind: Stop | None = None
 
+    @property
+    def timeout(self) -> float:
+        """How long to wait for the client, in seconds."""
+        return AUTOLOGOUT if self.address else BEFORE_LOGIN
+
     async def decide(self, question: Question) -> None:
         """Answer one question of the engine."""
         if self.engine.closed:
             return  # the session was ended while the question was on its way
         match question:
-            case Login():
-                self._log_in(question)
-            case Update(deleted):
-                self._update(deleted)
+            case Login(mechanism, credentials):
+                self._log_in(mechanism, credentials)
+            case ProveLogin():
+                self._prove(question)
+            case FindSecret():
+                self._give_secret(question)
+            case ReadMessage():
+                self._read(question)
+            case Update():
+                self._update(question)
             case _:
                 raise TypeError(f"no answer to {question}")
 
@@ -88,79 +137,165 @@ class Pop3Session:
     def notice(self, event: Event) -> None:
         """Tell the trace what was fetched."""
         if isinstance(event, Retrieved):
-            self._note_fetched(event.message)
+            self._note_fetched(event)
 
     def end(self) -> None:
         """Let others open the maildrop."""
         if self._unmind:
             self._unmind()
-        self.service.locked.discard(self.address)
-        self.address = ""
+        if self._inbox is not None:
+            LOCKS.release(self._inbox)
+        self._inbox, self.address = None, ""
 
-    def _log_in(self, question: Login) -> None:
-        credentials = Credentials(question.authzid, question.user, question.password)
+    # Logging in -----------------------------------------------------------------------
+
+    def _give_secret(self, question: FindSecret) -> None:
+        try:
+            self.engine.give_secret(self.service.find_secret(question))
+        except DirectoryUnavailable as error:
+            self._refuse_now(question.mechanism, question.user, str(error))
+
+    def _prove(self, question: ProveLogin) -> None:
+        """APOP (RFC 1939 §7): CRAM-MD5 needs the same secret."""
+        try:
+            secret = self.service.directory.secret_for("CRAM-MD5", question.user)
+        except DirectoryUnavailable as error:
+            self._refuse_now("APOP", question.user, str(error))
+            return
+        known = isinstance(secret, str)
+        digest = apop_digest(question.timestamp, secret if known else "")
+        proven = hmac.compare_digest(digest, question.digest) and known
+        self._log_in("APOP", Credentials("", question.user, proven=proven))
+
+    def _log_in(self, mechanism: str, credentials: Credentials) -> None:
         login, banned = self.service.verify(self.stream, credentials)
-        account = login.account
-        if login.temporary:  # RFC 3206 §4
-            text = "Logins fail at the moment, try again later"
-            self._refuse(question, Reply(False, text, "SYS/TEMP", why=login.reason))
+        account, user = login.account, credentials.user
+        if login.temporary:
+            self._refuse_now(mechanism, user, login.reason)
         elif account is None:
             refusal = Reply(False, "Wrong login", "AUTH", why=login.reason)
-            self._refuse(question, refusal)
+            self._refuse(mechanism, user, refusal)
             if banned:
                 self.engine.hang_up(Reply(False, TOO_OFTEN, "SYS/PERM"))
-        elif account.address in self.service.locked:
-            why = "another session has the lock (RFC 1939 §4)"
-            locked = Reply(False, "Maildrop is in use", "IN-USE", why=why)
-            self._refuse(question, locked)
+        elif refused := self._open(account):
+            self._refuse(mechanism, user, refused)
         else:
-            self._note_login(question, "")
-            self._open(account)
+            self._note_login(mechanism, user, "")
+            self.engine.open_maildrop(self._snapshot(), self.service.delay_of(account))
 
-    def _refuse(self, question: Login, reply: Reply) -> None:
-        self._note_login(question, reply.why)
+    def _refuse_now(self, mechanism: str, user: str, reason: str) -> None:
+        """The directory is out of reach (RFC 3206 §4)."""
+        refusal = Reply(False, UNAVAILABLE, "SYS/TEMP", why=reason)
+        self._refuse(mechanism, user, refusal)
+
+    def _refuse(self, mechanism: str, user: str, reply: Reply) -> None:
+        self._note_login(mechanism, user, reply.why)
         self.engine.answer(reply)
 
-    def _open(self, account: Account) -> None:
-        inbox = self._inbox = account.mailboxes.inbox
-        self.address = account.address
-        self.service.locked.add(self.address)
+    def _open(self, account: Account) -> Reply | None:
+        """Lock the maildrop, or say why not."""
+        try:
+            account.mailboxes.refresh()
+            inbox = account.mailboxes.inbox
+            inbox.size  # noqa: B018  (a damaged one must not stay locked)
+        except MailboxError as error:
+            why = str(error)
+            return Reply(False, "The maildrop cannot be read", "SYS/TEMP", why=why)
+        delay, now = self.service.delay_of(account), self.machine.time()
+        wait = LOCKS.wait(inbox, now, delay)
+        if wait:
+            why = "this user has logged in just now (RFC 2449 §8.1.1)"
+            return Reply(False, f"Wait {ceil(wait)} s", "LOGIN-DELAY", why=why)
+        if not LOCKS.take(inbox):
+            why = "another session has the lock (RFC 1939 §4)"
+            return Reply(False, "Maildrop is in use", "IN-USE", why=why)
+        LOCKS.note_login(inbox, now)
+        self._inbox, self.address = inbox, account.address
         self._unmind = self.service.mind(account, self.stream.id, self._expel)
-        unique = f"{inbox.uid_validity}.{{}}"  # as long as the message is there
-        self.engine.open_maildrop(
-            [DropMessage(unique.format(m.uid), m.content) for m in inbox.messages]
-        )
+        return None
 
     def _expel(self, text: str) -> None:
         """The account is gone for this user: so is the session (RFC 3206 §4)."""
         self.engine.hang_up(Reply(False, text, "SYS/PERM"))
         self.stream.interrupt()
 
-    def _update(self, deleted: tuple[str, ...]) -> None:
-        if self._inbox is not None:
-            self._inbox.expunge(int(name.partition(".")[2]) for name in deleted)
+    # Messages -------------------------------------------------------------------------
+
+    def _snapshot(self) -> list[DropMessage]:
+        assert self._inbox is not None, "it is locked"
+        messages = self._inbox.messages
+        return [DropMessage(self._name(one), one.size) for one in messages]
+
+    def _name(self, message: StoredMessage) -> str:
+        """The same as long as the message is there (RFC 1939 §7, UIDL)."""
+        assert self._inbox is not None, "it is locked"
+        return f"{self._inbox.uid_validity}.{message.uid}"
+
+    def _read(self, question: ReadMessage) -> None:
+        assert self._inbox is not None, "it is locked"
+        message = self._inbox.get(uid_of(question.unique_id))
+        if message is None:
+            self.engine.answer(Reply(False, "Another program has removed it"))
+            return
+        blob = message.blob
+        try:
+            octets = blob.read_header() if question.need == "header" else blob.read()
+        except MailboxError as error:
+            text = "The message cannot be read now"
+            self.engine.answer(Reply(False, text, "SYS/TEMP", why=str(error)))
+        else:
+            self.engine.give_message(octets)
+
+    def _update(self, question: Update) -> None:
+        assert self._inbox is not None, "it is locked"
+        uids = {uid_of(name) for name in question.deleted}
+        try:
+            self._inbox.expunge(uids | self._expired(self._inbox, question.retrieved))
+        except MailboxError as error:
+            self.engine.answer(Reply(False, NOT_REMOVED, "SYS/TEMP", why=str(error)))
+        else:
+            text = f"{self.machine.name} signing off, {len(uids)} messages deleted"
+            self.engine.answer(Reply(True, text))
         self.end()
-        text = f"{self.machine.name} signing off, {len(deleted)} messages deleted"
-        self.engine.answer(Reply(True, text))
+
+    def _expired(self, inbox: Mailbox, retrieved: frozenset[str]) -> set[int]:
+        """What nobody has deleted, and does not stay (RFC 2449 §6.7)."""
+        days = self.service.expire
+        if days is None:
+            return set()
+        if days == 0:
+            return {uid_of(name) for name in retrieved}
+        oldest = self.machine.now() - timedelta(days=days)
+        ages = ((one.save_date or one.internal_date, one.uid) for one in inbox.messages)
+        return {uid for since, uid in ages if since < oldest}
 
     # For the trace --------------------------------------------------------------------
 
-    def _note_login(self, question: Login, reason: str) -> None:
+    def _note_login(self, mechanism: str, user: str, reason: str) -> None:
         self.machine.emit(
             "auth",
             self.stream.id,
             protocol="POP3",
-            mechanism=question.mechanism or "USER/PASS",
-            user=question.user,
+            mechanism=mechanism,
+            user=user,
             ok=not reason,
             reason=reason,
         )
 
-    def _note_fetched(self, message: DropMessage) -> None:
+    def _note_fetched(self, retrieved: Retrieved) -> None:
         self.machine.emit(
             "fetched",
             self.stream.id,
-            message=message_id(message.content),
+            message=message_id(retrieved.content),
             mailbox=self.address,
             protocol="POP3",
         )
+
+
+def uid_of(unique_id: str) -> int:
+    """The UID of a message, from its unique-id.
+
+    >>> uid_of("1.27")
+    27
+    """
+    return int(unique_id.rpartition(".")[2])

@@ -72,8 +72,12 @@ class SMTPReception:
         engine = SMTPServer(options, implicit_tls=security.implicit)
         engine.phrases.facts["client"] = stream.peer[0]
         session = SMTPSession(self, engine, stream)
-        if not await session.admit():
-            return
+        if await session.admit():
+            await self.hold(stream, session)
+
+    async def hold(self, stream: Stream, session: "SMTPSession") -> None:
+        """Hold a session that has begun; one that is refused hears so in it."""
+        security = self.entrance.security
         await serve(self.mta.machine, stream, session, security, self.faults)
 
 

@@ -16,7 +16,7 @@ from maillab.agents.conversation import Conversation
 from maillab.agents.faults import Faults, FaultyConversation
 from maillab.agents.machine import Machine, Stream
 from maillab.policy.verdict import Verdict
-from maillab.protocol.engine import Event, Question, StartTLS
+from maillab.protocol.engine import Event, Pause, Question, StartTLS
 from maillab.protocol.server import Server
 
 
@@ -113,6 +113,8 @@ async def answer_all(
                 assert security.context is not None, "it was offered"
                 await conversation.start_tls(security.context)
                 session.engine.tls_started()
+            case Pause():
+                await conversation.breathe()
             case Question():
                 await answer(conversation, session, event)
             case _:

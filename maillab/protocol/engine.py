@@ -30,12 +30,24 @@ class Question(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause(Event):
+    """A long answer goes on at the next `next_event`. Before that: send what was said,
+    wait for a peer that reads slowly, and let other sessions have a turn.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class StartTLS(Event):
     """Both sides agreed on TLS: do the handshake, then call `engine.tls_started()`."""
 
 
 class Engine:
-    """The buffers and the record of one side of one session."""
+    """The buffers and the record of one side of one session.
+
+    compressed  what is said now looks otherwise on the wire (RFC 4978)
+    """
+
+    compressed = False
 
     def __init__(self, side: Side, line_limit: int) -> None:
         self.side: Side = side
@@ -105,9 +117,9 @@ class Engine:
         at = self._sent
         self._out += octets
         self._sent += len(octets)
-        secure = self.tls_active
+        secure, packed = self.tls_active, self.compressed
         self._spoken.append(
-            Spoken(self.side, at, octets, what, secret, secure, ref, why)
+            Spoken(self.side, at, octets, what, secret, secure, ref, why, packed)
         )
 
     def _heard(
@@ -121,6 +133,7 @@ class Engine:
         """Note that the peer said `octets`, which end where the buffer now stands."""
         peer: Side = "S" if self.side == "C" else "C"
         at = self._lines.offset - len(octets)
+        secure, packed = self.tls_active, self.compressed
         self._spoken.append(
-            Spoken(peer, at, octets, what, secret, self.tls_active, ref)
+            Spoken(peer, at, octets, what, secret, secure, ref, compressed=packed)
         )

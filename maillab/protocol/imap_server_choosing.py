@@ -2,6 +2,9 @@
 
 Goes in: the set in the command, the session's view. Comes out: UIDs, ascending; at the
 end of the command OK, or NO when others have removed some of them.
+
+Rule: `$` is the result of the last SEARCH that saved it (RFC 5182 §2.1). What is no
+      longer there is left out of it, without a word.
 """
 
 from maillab.protocol.imap_server_events import Messages
@@ -15,6 +18,8 @@ EXPUNGED = no("Some of the messages no longer exist", "EXPUNGEISSUED")  # RFC 55
 def chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
     """The UIDs that a set means; "a non-existent unique identifier is ignored"."""
     words.space()
+    if words.take(b"$"):
+        return saved(view)
     some = SequenceSet.scan(words)
     if by_uid:
         return tuple(some.chosen(view.uids))
@@ -24,8 +29,14 @@ def chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
     return tuple(view.uids[number - 1] for number in numbers)
 
 
+def saved(view: View) -> tuple[int, ...]:
+    """The UIDs of `$` that the session still has."""
+    return tuple(uid for uid in view.saved if view.exists(uid))
+
+
 def complete(
-    uids: tuple[int, ...], answer: Messages, text: str, *, by_uid: bool
+    uids: tuple[int, ...], answer: Messages | int, text: str, *, by_uid: bool
 ) -> Status:
     """ "NO" if others removed some of them meanwhile (RFC 2180 §4.1.2, §4.2.2)."""
-    return ok(text) if by_uid or len(answer.messages) == len(uids) else EXPUNGED
+    count = answer if isinstance(answer, int) else len(answer.messages)
+    return ok(text) if by_uid or count == len(uids) else EXPUNGED

@@ -2,16 +2,21 @@
 
 Goes in: bytes. Comes out: whole commands for `IMAPServer`, in one piece.
 
-Rule 1: memory is bounded: by the length of a line, and by that of all literals of a
-        command. What is refused is not kept.
+Rule 1: memory is bounded: by the length of a line, of all lines of a command, and of
+        all its literals. What is refused is not kept, and what is compressed comes out
+        a piece at a time.
 Rule 2: a literal that was refused is never read as commands: it is skipped if the
         client did not wait for our word (RFC 7888 §4), and not sent if it did.
 Rule 3: passwords are marked as secret when they are heard, not later.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 
+from maillab.protocol.engine import Event, Pause
 from maillab.protocol.imap_server_commands import RFC_OF, Continue, State, Steps
+from maillab.protocol.imap_server_compression import BrokenStream, Deflate
+from maillab.protocol.imap_server_options import IMAPServerOptions
 from maillab.protocol.imap_server_secrets import Spans, secret_spans
 from maillab.protocol.server import Server
 from maillab.wire.imap import (
@@ -29,7 +34,10 @@ LINE_BEFORE_LOGIN = 12_290  # octets with CRLF: a SASL response (RFC 4954 §4.4)
 LINE_AFTER_LOGIN = 65_536  # RFC 2683 §3.2.1.5 asks for at least 8000
 LITERALS_BEFORE_LOGIN = 8_192  # octets of all literals of one command
 LITERALS_AFTER_LOGIN = 65_536
-APPEND_LIMIT = 25 * 1024 * 1024  # octets of a message (RFC 7889)
+SHORT_LITERAL = 4_096  # octets of one that does not wait, with LITERAL- (RFC 7888 §5)
+SKIPPED = 100 * 1024 * 1024  # octets of a refused literal; for more there is BYE
+INFLATED_AT_ONCE = 1024 * 1024  # octets; then others have a turn
+WITH_MESSAGES = frozenset({"APPEND", "REPLACE"})
 
 
 @dataclass(slots=True)
@@ -40,6 +48,7 @@ class Command:
     tag: str = "*"
     verb: str = ""
     literals: int = 0  # octets of literals announced so far
+    lines: int = 0  # octets of lines so far
     refusal: Status | None = None  # why the rest of it is skipped
     steps: Steps | None = None
 
@@ -55,9 +64,14 @@ class Command:
 class CommandReader(Server):
     """The half of the engine that listens."""
 
-    def __init__(self, append_limit: int) -> None:
+    def __init__(self, options: IMAPServerOptions) -> None:
         super().__init__(LINE_BEFORE_LOGIN)
-        self.append_limit = append_limit
+        self.options = options
+        self.append_limit = options.append_limit
+        self._deflate: Deflate | None = None  # COMPRESS is active
+        self._uncompressed = b""  # what was said before, and has not left yet
+        self._inflated = 0  # octets since others had a turn
+        self._events: deque[Event] = deque()  # that the agent has not seen yet
         self.state = State.NOT_AUTHENTICATED
         self._command = Command(bytearray())
         self._asked: Continue | None = None  # the client owes us a line
@@ -78,6 +92,57 @@ class CommandReader(Server):
     def _line_for_command(self, line: bytes, asked: Continue) -> None:
         """The line that the command asked for has come."""
         raise NotImplementedError
+
+    # Compression (RFC 4978) -----------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the network."""
+        if self._deflate is None:
+            super().receive(data)
+        elif not self.closed:
+            self._deflate.receive(data)
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes that wait for the network."""
+        data = super().data_to_send()
+        if self._deflate is None:
+            return data
+        before, self._uncompressed = self._uncompressed, b""
+        return before + self._deflate.compressed(data) if data else before
+
+    @property
+    def has_to_say(self) -> bool:
+        """Bytes wait for the network."""
+        return bool(self._out or self._uncompressed)
+
+    def _compress(self) -> None:
+        """What comes from here on is compressed, and so is what we say."""
+        self._uncompressed = super().data_to_send()
+        self._deflate, self.compressed = Deflate(), True
+        rest = self._lines.clear()  # the client did not wait, and compressed it already
+        self._lines.offset -= len(rest)
+        self._deflate.receive(rest)
+
+    def _inflate(self) -> bool:
+        """Unpack one more piece; False: nothing is there."""
+        if self._deflate is None:
+            return False
+        try:
+            piece = self._deflate.next_piece()
+        except BrokenStream as error:
+            self._hang_up(str(error))
+            return True
+        self._lines.feed(piece)
+        self._inflated += len(piece)
+        if self._inflated >= INFLATED_AT_ONCE:
+            self._inflated = 0
+            self._events.append(Pause())
+        return bool(piece)
+
+    @property
+    def tag(self) -> str:
+        """The client's name for the command that is being carried out."""
+        return self._command.tag
 
     # Saying ---------------------------------------------------------------------------
 
@@ -152,6 +217,10 @@ class CommandReader(Server):
             self._begin(line)
         self._hear(line + CRLF, "command")
         announced = announced_literal(line)
+        self._command.lines += len(line)
+        if self._command.lines > self._lines.limit:
+            self._command.refusal = bad("The command is too long")
+            self._command.raw.clear()
         if self._command.refusal:
             self._refuse_rest(announced)
         elif announced:
@@ -181,6 +250,9 @@ class CommandReader(Server):
         command.literals += size
         if command.literals > self._literal_limit:
             command.refusal = self._too_big()
+        elif not synchronizing:
+            command.refusal = self._judge_impatient(size)
+        if command.refusal:
             command.raw.clear()
             self._refuse_rest((size, synchronizing))
             return
@@ -194,7 +266,10 @@ class CommandReader(Server):
         """Skip what a client that did not wait has sent already (RFC 7888 §4)."""
         refusal = self._command.refusal
         assert refusal
-        if announced and not announced[1]:
+        if announced and not announced[1] and announced[0] > SKIPPED:
+            self._finish(refusal)
+            self._hang_up("The literal is far too big")
+        elif announced and not announced[1]:
             self._skipping = announced[0]
         else:
             self._finish(refusal)
@@ -203,13 +278,23 @@ class CommandReader(Server):
     def _literal_limit(self) -> int:
         if self.state is State.NOT_AUTHENTICATED:
             return LITERALS_BEFORE_LOGIN
-        if self._command.verb == "APPEND":
+        if self._command.stage in WITH_MESSAGES:  # all of a MULTIAPPEND together
             return self.append_limit + LITERALS_AFTER_LOGIN
         return LITERALS_AFTER_LOGIN
 
+    def _judge_impatient(self, size: int) -> Status | None:
+        """Is a literal that does not wait for our word all right?"""
+        kind = self.options.literals
+        if not kind:
+            return bad("Literals without waiting are not taken here")
+        if kind == "LITERAL-" and size > SHORT_LITERAL:  # RFC 7888 §5
+            return bad(f"Literals of more than {SHORT_LITERAL} octets must wait")
+        return None
+
     def _too_big(self) -> Status:
         why = f"{self._command.literals} octets of literals"
-        if self._command.verb == "APPEND" and self.state is not State.NOT_AUTHENTICATED:
+        after = self.state is not State.NOT_AUTHENTICATED
+        if after and self._command.stage in WITH_MESSAGES:
             return replace(too_big(self.append_limit), why=why)
         return bad("The literal is too big", why)
 

@@ -1,24 +1,30 @@
-"""IMAP commands that are about the session: who is there, and what is spoken.
+"""IMAP commands about the session: who is there, and what is spoken (RFC 3501 §6.1).
 
-Any state (RFC 3501 §6.1) and not authenticated (RFC 3501 §6.2), with ID and IDLE.
+With ID (RFC 2971), ENABLE (RFC 5161), IDLE (RFC 2177) and COMPRESS (RFC 4978).
 """
 
 from typing import TYPE_CHECKING
 
 from maillab.errors import Refused
 from maillab.protocol.imap_server_commands import Continue, State, Steps, command
-from maillab.protocol.imap_server_events import LogIn
-from maillab.wire import sasl
-from maillab.wire.imap import BadSyntax, Scanner, Status, bad, no, ok
+from maillab.protocol.imap_server_events import Refresh
+from maillab.wire.imap import BadSyntax, Scanner, Status, no, ok
 
 if TYPE_CHECKING:
     from maillab.protocol.imap_server import IMAPServer
 
-PRIVACY = no(
-    "Log in after STARTTLS: passwords are not taken in plain text",
-    "PRIVACYREQUIRED",  # RFC 5530 §3
-)
 MAX_ID_FIELDS = 30  # RFC 2971 §3.3
+MAX_ENABLE = 50  # words of one command
+
+# What ENABLE knows, and which other extensions each brings with it: "ENABLE QRESYNC" is
+# a CONDSTORE enabling command (RFC 7162 §3.2.3).
+ENABLES = {
+    "CONDSTORE": ("CONDSTORE",),
+    "QRESYNC": ("QRESYNC", "CONDSTORE"),
+    "UTF8=ACCEPT": ("UTF8=ACCEPT",),
+    "IMAP4REV2": ("IMAP4REV2",),
+}
+_SPELLING = {"IMAP4REV2": "IMAP4rev2"}
 
 
 @command("CAPABILITY", rfc="RFC 3501 §6.1.1")
@@ -30,9 +36,11 @@ def capability(server: "IMAPServer", words: Scanner) -> Status:
 
 
 @command("NOOP", rfc="RFC 3501 §6.1.2")
-def noop(_server: "IMAPServer", words: Scanner) -> Status:
+def noop(server: "IMAPServer", words: Scanner) -> Steps:
     """Do nothing, but tell the news."""
     words.end()
+    if server.state is not State.NOT_AUTHENTICATED:
+        yield Refresh()
     return ok("Nothing done")
 
 
@@ -46,60 +54,6 @@ def logout(server: "IMAPServer", words: Scanner) -> Steps:
     return ok("Logged out")
 
 
-@command("STARTTLS", rfc="RFC 3501 §6.2.1")
-def starttls(server: "IMAPServer", words: Scanner) -> Status:
-    """Agree on TLS."""
-    words.end()
-    if not server.can_start_tls:
-        raise Refused(bad("TLS is not available, or active already"))
-    return ok("Begin TLS now")
-
-
-@command("AUTHENTICATE", rfc="RFC 3501 §6.2.2")
-def authenticate(server: "IMAPServer", words: Scanner) -> Steps:
-    """Log in by a SASL mechanism, with or without initial response (RFC 4959 §3)."""
-    words.space()
-    name = words.keyword()
-    initial: bytes | None = None
-    if not words.at_end:
-        words.space()
-        initial = _decoded(words.rest())
-    if not server.may_log_in:
-        raise Refused(PRIVACY)
-    if name not in server.mechanisms:
-        raise Refused(no(f"Mechanisms here: {' '.join(server.mechanisms)}"))
-    mechanism = sasl.server_mechanism(name)
-    challenge = mechanism.first_challenge
-    while True:
-        if initial is None:
-            line = yield Continue(sasl.encode(challenge), secret=True)
-            initial = _decoded(line)
-        try:
-            result = mechanism.respond(initial)
-        except ValueError as error:
-            raise BadSyntax(f"Wrong response: {error}") from None
-        if isinstance(result, sasl.Credentials):
-            break
-        assert isinstance(result, bytes), "PLAIN and LOGIN need no secret"
-        challenge, initial = result, None
-    yield LogIn(result.user, result.password, name, result.authzid)
-    return server.logged_in()
-
-
-@command("LOGIN", rfc="RFC 3501 §6.2.3")
-def login(server: "IMAPServer", words: Scanner) -> Steps:
-    """Log in with a name and a password as they are."""
-    words.space()
-    user = words.text()
-    words.space()
-    password = words.text()
-    words.end()
-    if not server.may_log_in:
-        raise Refused(PRIVACY)
-    yield LogIn(user, password)
-    return server.logged_in()
-
-
 @command("ID", rfc="RFC 2971 §3.1")
 def identify(server: "IMAPServer", words: Scanner) -> Status:
     """Tell each other the names of the programs."""
@@ -111,10 +65,29 @@ def identify(server: "IMAPServer", words: Scanner) -> Status:
     return ok("Nice to meet you")
 
 
+@command("ENABLE", rfc="RFC 5161 §3.1")
+def enable(server: "IMAPServer", words: Scanner) -> Status:
+    """Switch extensions on. "The server MUST ignore" what it does not know."""
+    asked: list[str] = []
+    while not asked or not words.at_end:
+        words.space()
+        asked.append(words.keyword())
+        if len(asked) > MAX_ENABLE:
+            raise BadSyntax("Too many capabilities")
+    known = [word for word in asked if word in ENABLES and server.options.offers(word)]
+    new = [word for word in dict.fromkeys(known) if word not in server.enabled]
+    for word in new:
+        server.enable(*ENABLES[word])
+    named = (_SPELLING.get(word, word) for word in new)
+    server.untagged(" ".join(["ENABLED", *named]).encode())
+    return ok("Enabled")
+
+
 @command("IDLE", rfc="RFC 2177 §3")
 def idle(server: "IMAPServer", words: Scanner) -> Steps:
     """Tell the news as they come, until the client says DONE."""
     words.end()
+    yield Refresh()
     server.idling = True
     line = yield Continue(b"idling")
     server.idling = False
@@ -123,14 +96,16 @@ def idle(server: "IMAPServer", words: Scanner) -> Steps:
     return ok("No longer idle")
 
 
-def _decoded(text: bytes) -> bytes:
-    """A line of a SASL exchange: base64, "=" for nothing, "*" to cancel."""
-    if text == b"*":
-        raise BadSyntax("Cancelled")
-    try:
-        return b"" if text == b"=" else sasl.decode(text)
-    except ValueError as error:
-        raise BadSyntax(f"Wrong response: {error}") from None
+@command("COMPRESS", rfc="RFC 4978 §3")
+def compress(server: "IMAPServer", words: Scanner) -> Status:
+    """Compress both directions from here on."""
+    words.space()
+    if words.keyword() != "DEFLATE":
+        raise BadSyntax("The only mechanism here is DEFLATE")
+    words.end()
+    if server.compressed:
+        raise Refused(no("The session is compressed already", "COMPRESSIONACTIVE"))
+    return ok("Compressed from here on")
 
 
 def _read_id(words: Scanner) -> None:

@@ -6,35 +6,59 @@ Comes out: message numbers, and the untagged responses that keep the client in s
 Rule 1: the client's numbers change only by what it is told: a message that others
         removed keeps its number until EXPUNGE is sent (RFC 3501 §7.4.1).
 Rule 2: nothing is told twice, and not what the client knows because it asked for it.
+Rule 3: in which words is for the client to say (`enabled`): with MODSEQ (RFC 7162
+        §3.1), VANISHED instead of EXPUNGE (RFC 7162 §3.2.10), without \\Recent
+        (RFC 9051 App. E).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from maillab.protocol.imap_server_events import Opened
 from maillab.wire.imap import RECENT, flag_list
+from maillab.wire.imap_sets import compact
 
 NO_FLAGS: frozenset[str] = frozenset()
 
 
 class View:
-    """The numbers, flags and news of one session."""
+    """The numbers, flags and news of one session.
 
-    def __init__(self, name: str, opened: Opened, *, read_only: bool) -> None:
+    saved           UIDs of `$`, the result of the last SEARCH (RFC 5182 §2.1)
+    highest_modseq  of the mailbox (RFC 7162 §3.1.2.1)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opened: Opened,
+        enabled: Set[str] = frozenset(),
+        *,
+        read_only: bool,
+    ) -> None:
         self.name = name
         self.read_only = read_only
         self.uids: list[int] = list(opened.messages)  # number n is uids[n - 1]
-        self.recent: set[int] = set(opened.recent)
+        self.saved: tuple[int, ...] = ()
+        self.highest_modseq = opened.highest_modseq
+        self._enabled = enabled
+        self._recent: set[int] = set(opened.recent)
         self._known = dict(opened.messages)  # flags as the client knows them
         self._flags = dict(opened.messages)  # flags as they are
+        self._modseqs = dict(opened.modseqs)
         self._changed: set[int] = set()
-        self._arrived: list[int] = []
+        self._arrived: dict[int, None] = {}  # in the order of their UIDs
         self._gone: set[int] = set()
 
     @property
     def count(self) -> int:
         """How many messages the client knows."""
         return len(self.uids)
+
+    @property
+    def recent(self) -> Set[int]:
+        """The UIDs that are \\Recent in this session; in IMAP4rev2 none are."""
+        return set[int]() if "IMAP4REV2" in self._enabled else self._recent
 
     def number(self, uid: int) -> int:
         """The message number of a UID that the client knows."""
@@ -47,6 +71,10 @@ class View:
     def exists(self, uid: int) -> bool:
         """Is the message still in the mailbox?"""
         return uid not in self._gone
+
+    def modseq(self, uid: int) -> int:
+        """The modseq of a message (RFC 7162 §3.1), as far as the session knows."""
+        return self._modseqs.get(uid, 1)
 
     @property
     def deleted(self) -> tuple[int, ...]:
@@ -69,25 +97,35 @@ class View:
 
     # Changes --------------------------------------------------------------------------
 
-    def added(self, uid: int, flags: frozenset[str], *, recent: bool) -> None:
+    def added(
+        self, uid: int, flags: frozenset[str], *, recent: bool, modseq: int = 0
+    ) -> None:
         """A message arrived."""
-        self._arrived.append(uid)
+        self._arrived[uid] = None
         self._flags[uid] = flags
+        self._note(uid, modseq)
         if recent:
-            self.recent.add(uid)
+            self._recent.add(uid)
 
-    def flagged(self, uid: int, flags: frozenset[str]) -> None:
+    def flagged(self, uid: int, flags: frozenset[str], modseq: int = 0) -> None:
         """The flags of a message changed."""
         self._flags[uid] = flags
+        self._note(uid, modseq)
         self._changed.add(uid)
 
-    def removed(self, uid: int) -> None:
+    def removed(self, uid: int, modseq: int = 0) -> None:
         """A message was expunged."""
         self._gone.add(uid)
+        self.highest_modseq = max(self.highest_modseq, modseq)
 
-    def told(self, uid: int, flags: frozenset[str]) -> None:
-        """The client knows these flags: they were sent, or it set them itself."""
+    def told(self, uid: int, flags: frozenset[str], modseq: int = 0) -> None:
+        """The client knows these flags: they were sent, or it set them itself.
+
+        `modseq`: it knows this too. 0: it does not.
+        """
         self._known[uid] = flags
+        if flags == self._flags.get(uid) and modseq >= self.modseq(uid):
+            self._changed.discard(uid)
 
     def known(self, uid: int) -> frozenset[str]:
         """The flags of a message as the client was last told."""
@@ -97,39 +135,75 @@ class View:
 
     def news(self, *, expunge: bool) -> Iterator[bytes]:
         """The untagged responses that are due. `expunge`: EXPUNGE may be sent now."""
+        self._forget_unheard()
         yield from self._fetches()
-        if expunge:
+        if expunge and self._gone:
             yield from self._expunges()
         if self._arrived:
             self.uids += self._arrived
             for uid in self._arrived:
                 self._known[uid] = self._flags.get(uid, NO_FLAGS)
-            self._arrived = []
+            self._arrived.clear()
             yield b"* %d EXISTS\r\n" % len(self.uids)
-            yield b"* %d RECENT\r\n" % len(self.recent)
+            if "IMAP4REV2" not in self._enabled:
+                yield b"* %d RECENT\r\n" % len(self._recent)
+
+    def flags_response(self, uid: int, *, modseq: bool = True) -> bytes:
+        """An untagged FETCH with the flags of a message, as they are.
+
+        With the UID: "All unsolicited FETCH updates are required to include UID" (RFC
+        9051 App. E), and for clients that want modseqs too (RFC 7162 §3.2.4).
+        """
+        flags = self._flags.get(uid, NO_FLAGS)
+        items = [b"FLAGS %b" % flag_list(self.flags(uid, flags))]
+        modseq = modseq and "CONDSTORE" in self._enabled
+        if modseq or "IMAP4REV2" in self._enabled:
+            items.insert(0, b"UID %d" % uid)
+        if modseq:
+            items.append(b"MODSEQ (%d)" % self.modseq(uid))
+        self.told(uid, flags, self.modseq(uid) if modseq else 0)
+        return b"* %d FETCH (%b)\r\n" % (self.number(uid), b" ".join(items))
 
     def _fetches(self) -> Iterator[bytes]:
         changed, self._changed = sorted(self._changed), set[int]()
+        modseqs = "CONDSTORE" in self._enabled
         for uid in changed:
-            flags = self._flags[uid]
-            if uid in self._gone or uid in self._arrived or self.known(uid) == flags:
-                continue
-            self._known[uid] = flags
-            shown = flag_list(self.flags(uid, flags))
-            yield b"* %d FETCH (FLAGS %b)\r\n" % (self.number(uid), shown)
+            told = self.known(uid) == self._flags.get(uid) and not modseqs
+            if not (told or uid in self._gone or uid in self._arrived):
+                yield self.flags_response(uid)
 
     def _expunges(self) -> Iterator[bytes]:
-        gone, self._gone = sorted(self._gone), set[int]()
+        gone = sorted(self._gone)
         for uid in gone:
             self._forget(uid)
-            if uid in self._arrived:  # came and went before the client heard of it
-                self._arrived.remove(uid)
-                continue
-            number = self.number(uid)
-            del self.uids[number - 1]
-            yield b"* %d EXPUNGE\r\n" % number
+        if "QRESYNC" in self._enabled:
+            if gone:
+                yield b"* VANISHED %b\r\n" % compact(gone).encode()
+        else:
+            for before, uid in enumerate(gone):  # each makes the later ones one less
+                yield b"* %d EXPUNGE\r\n" % (self.number(uid) - before)
+        self.uids = _without(self.uids, self._gone)
+        # "the server MUST remove it" from the result of the last SEARCH (RFC 5182 §2.1)
+        self.saved = tuple(_without(self.saved, self._gone))
+        self._gone = set()
+
+    def _forget_unheard(self) -> None:
+        """What came and went before the client heard of it never had a number."""
+        for uid in self._gone & self._arrived.keys():
+            del self._arrived[uid]
+            self._forget(uid)
+            self._gone.discard(uid)
+
+    def _note(self, uid: int, modseq: int) -> None:
+        self._modseqs[uid] = max(modseq, self.modseq(uid))
+        self.highest_modseq = max(self.highest_modseq, modseq)
 
     def _forget(self, uid: int) -> None:
-        self.recent.discard(uid)
-        self._flags.pop(uid, None)
-        self._known.pop(uid, None)
+        self._recent.discard(uid)
+        self._changed.discard(uid)
+        for facts in (self._flags, self._known, self._modseqs):
+            facts.pop(uid, None)
+
+
+def _without(uids: Iterable[int], gone: Set[int]) -> list[int]:
+    return [uid for uid in uids if uid not in gone]

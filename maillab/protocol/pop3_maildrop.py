@@ -2,7 +2,8 @@
 
 Goes in: messages, and the numbers that clients give. Comes out: messages and listings.
 
-Rule: numbers count from 1 and stay as they are until the end, whatever is deleted.
+Rule 1: numbers count from 1 and stay as they are until the end, whatever is deleted.
+Rule 2: only sizes and unique-ids are here: ten thousand messages are a short list.
 """
 
 import re
@@ -19,6 +20,7 @@ class Maildrop:
     def __init__(self, messages: Sequence[DropMessage] = ()) -> None:
         self._messages = messages
         self._deleted: set[int] = set()
+        self.retrieved: set[str] = set()  # unique-ids
 
     def find(self, number: str) -> DropMessage:
         """The message with this number. Raises Refused."""
@@ -46,12 +48,13 @@ class Maildrop:
     @property
     def sizes(self) -> list[int]:
         """The octets of each message that is not marked."""
-        return [len(message.content) for _, message in self._present()]
+        return [message.size for _, message in self._present()]
 
     @property
     def totals(self) -> str:
         """How much there is, for people."""
-        return f"{len(self.sizes)} messages ({sum(self.sizes)} octets)"
+        sizes = self.sizes
+        return f"{len(sizes)} messages ({sum(sizes)} octets)"
 
     def listed(self, argument: str, show: Callable[[DropMessage], str]) -> Reply:
         """The answer to LIST and UIDL, for one message or for all."""

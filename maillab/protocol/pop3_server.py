@@ -1,87 +1,62 @@
-"""The server side of POP3 (RFC 1939, with RFC 2449, 2595, 3206 and 5034).
+"""The server side of POP3 (RFC 1939, with RFC 2449, 2595, 3206, 5034 and 6856).
 
 Goes in: bytes, and the agent's answers. Comes out: questions, events, bytes.
 
-Rule 1: every change of `state` happens in this file.
-Rule 2: the maildrop is a snapshot: the agent gives it at login, and gets back at QUIT
-        what is to be deleted. A session that ends otherwise deletes nothing.
-Rule 3: whose password is right, and whether the maildrop is free, is for the agent to
+Rule 1: the maildrop is a snapshot of sizes and unique-ids: the agent gives it at login,
+        is asked for octets when they are wanted, and gets back at QUIT what is to be
+        deleted. A session that ends otherwise deletes nothing.
+Rule 2: whose password is right, and whether the maildrop is free, is for the agent to
         say.
+Rule 3: logging in and what CAPA lists have files of their own; their handlers are in
+        the same table.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum, auto
 
 from maillab.errors import LocalProtocolError, Refused
-from maillab.protocol.commands import Commands
+from maillab.protocol import (
+    pop3_server_extensions as pop3_server_extensions,  # its handlers
+)
 from maillab.protocol.engine import Event, Question, StartTLS
 from maillab.protocol.pop3_maildrop import Maildrop
+from maillab.protocol.pop3_server_commands import HANDLERS as HANDLERS
+from maillab.protocol.pop3_server_commands import LEGAL_STATES as LEGAL_STATES
+from maillab.protocol.pop3_server_commands import NO_ARGUMENT, State, command
+from maillab.protocol.pop3_server_commands import RFC_OF as RFC_OF
 from maillab.protocol.pop3_server_events import (
     Answered,
     DropMessage,
+    FindSecret,
     Login,
     POP3ServerOptions,
+    ProveLogin,
+    ReadMessage,
     Retrieved,
     Update,
 )
+from maillab.protocol.pop3_server_login import told
+from maillab.protocol.sasl_exchange import SaslExchange
 from maillab.protocol.server import Server
-from maillab.wire import sasl
 from maillab.wire.lines import CRLF, LineTooLong
-from maillab.wire.pop3 import (
-    AUTH_LINE_LIMIT,
-    Reply,
-    challenge,
-    listing,
-    parse_command,
-    top_of,
-)
+from maillab.wire.pop3 import AUTH_LINE_LIMIT, Reply, parse_command, top_of
+from maillab.wire.pop3_surrogate import surrogate
+from maillab.wire.sasl import Secret
 
-
-class State(Enum):
-    """Where a session stands (RFC 1939 §3)."""
-
-    AUTHORIZATION = auto()  # nobody has logged in
-    SASL = auto()  # a line is a SASL response, not a command
-    TLS = auto()  # +OK to STLS said, handshake not done
-    TRANSACTION = auto()  # the maildrop is open and locked
-    UPDATE = auto()  # QUIT after login
-    CLOSED = auto()
-
-
-# Which command is legal in which state (RFC 1939 §9). A command that is not here is
-# legal in all of them.
-LEGAL_STATES: dict[str, set[State]] = {
-    "USER": {State.AUTHORIZATION},
-    "PASS": {State.AUTHORIZATION},
-    "AUTH": {State.AUTHORIZATION},  # RFC 5034 §4
-    "STLS": {State.AUTHORIZATION},  # RFC 2595 §4
-    "STAT": {State.TRANSACTION},
-    "LIST": {State.TRANSACTION},
-    "RETR": {State.TRANSACTION},
-    "DELE": {State.TRANSACTION},
-    "NOOP": {State.TRANSACTION},
-    "RSET": {State.TRANSACTION},
-    "TOP": {State.TRANSACTION},
-    "UIDL": {State.TRANSACTION},
-}
-NO_ARGUMENT = {"QUIT", "STAT", "NOOP", "RSET", "CAPA", "STLS"}
-SECRET = re.compile(rb"(pass +|auth +[^ ]+ +)", re.IGNORECASE)
-
-
-Handler = Callable[["POP3Server", str], Reply | Question]
-
-command: Commands[Handler] = Commands()
-HANDLERS = command.handlers
-RFC_OF = command.rfc_of
-
-TLS_REQUIRED = Reply(False, "No passwords in plain text: use STLS")
+SECRET = re.compile(rb"(pass +|auth +[^ ]+ +|apop +[^ ]+ +)", re.IGNORECASE)
 TOO_LONG = Reply(False, "Line too long")
+LOGINS = (Login, ProveLogin)
 
 
 class POP3Server(Server):
-    """One session, seen from the server; `user` is who has logged in, or ""."""
+    """One session, seen from the server.
+
+    user          who has logged in, or ""
+    login_delay   seconds until this user may log in again (RFC 2449 §6.5)
+    utf8          the client takes headers in UTF-8 (RFC 6856 §2.1)
+    language_tag  in which replies are (RFC 6856 §3)
+    """
 
     language = "pop3"
 
@@ -93,32 +68,70 @@ class POP3Server(Server):
         self.tls_active = implicit_tls
         self.state = State.AUTHORIZATION
         self.user = ""
+        self.login_delay = 0
+        self.utf8 = False
+        self.language_tag = "i-default"
         self.bad_commands = 0
-        self._named = ""  # by USER, until the next command
-        self._mechanism: tuple[str, sasl.ServerMechanism]  # of AUTH, in state SASL
+        self.named = ""  # by USER, until the next command
+        self.exchange: SaslExchange | None = None  # in state SASL
         self._maildrop = Maildrop()
-        self._retrieved = DropMessage("", b"")
+        self._lines_of_top: int | None = None  # what TOP wants; None: it was RETR
+        self._next: Event | None = None  # to be told before anything is read
         self._ref = "RFC 1939 §4"  # of what is being answered
 
     # For the agent --------------------------------------------------------------------
 
-    def open_maildrop(self, messages: Sequence[DropMessage]) -> None:
-        """The answer to a right `Login`. The maildrop must be locked (RFC 1939 §4)."""
+    def open_maildrop(
+        self, messages: Sequence[DropMessage], login_delay: int = 0
+    ) -> None:
+        """The answer to a right login. The maildrop must be locked (RFC 1939 §4)."""
         question = self._take_question()
-        if not isinstance(question, Login):
-            raise LocalProtocolError("only a login opens a maildrop")
-        self.user = question.user
+        match question:
+            case Login():
+                self.user = question.credentials.user
+            case ProveLogin():
+                self.user = question.user
+            case _:
+                raise LocalProtocolError("only a login opens a maildrop")
+        self.login_delay = login_delay
         self._maildrop = Maildrop(messages)
         self.state = State.TRANSACTION
         self._reply(Reply(True, f"Maildrop has {self._maildrop.totals}"))
 
-    def answer(self, reply: Reply) -> None:
-        """Answer `Update`, or refuse a `Login`."""
+    def give_secret(self, secret: Secret | None) -> None:
+        """Answer `FindSecret`; None: there is no such user."""
+        if not isinstance(self._take_question(), FindSecret):
+            raise LocalProtocolError("nobody has asked for a secret")
+        assert self.exchange is not None, "it has asked"
+        outcome = told(self, self.exchange.give_secret(secret))
+        if isinstance(outcome, Question):
+            self._next = outcome
+        else:
+            self._reply(outcome)
+
+    def give_message(self, octets: bytes) -> None:
+        """Answer `ReadMessage`."""
         question = self._take_question()
-        if isinstance(question, Login) and reply.positive:
-            raise LocalProtocolError("a right login is answered by open_maildrop")
+        if not isinstance(question, ReadMessage):
+            raise LocalProtocolError("nobody has asked for a message")
+        content = octets if self.utf8 else surrogate(octets)
+        if self._lines_of_top is not None:
+            top = top_of(content, self._lines_of_top)
+            self._reply(Reply(True, "Top of message", body=top))
+            return
+        self._maildrop.retrieved.add(question.unique_id)
+        self._next = Retrieved(question.unique_id, octets)
+        self._reply(Reply(True, f"{len(content)} octets", body=content))
+
+    def answer(self, reply: Reply) -> None:
+        """Answer `Update`, or refuse anything else."""
+        question = self._take_question()
         if isinstance(question, Update):
             self.state = State.CLOSED
+        elif reply.positive and question is not None:
+            raise LocalProtocolError("say open_maildrop, give_secret or give_message")
+        elif isinstance(question, FindSecret):
+            self.state = State.AUTHORIZATION  # the exchange has failed
         self._reply(reply)
 
     def time_out(self) -> None:
@@ -141,7 +154,7 @@ class POP3Server(Server):
         """Begin anew (RFC 2595 §4)."""
         super().tls_started()
         self.state = State.AUTHORIZATION
-        self._named = ""
+        self.named = ""
 
     # Commands, in the order of RFC 1939 -----------------------------------------------
 
@@ -149,7 +162,8 @@ class POP3Server(Server):
     def _quit(self, _argument: str) -> Reply | Question:
         if self.state is State.TRANSACTION:
             self.state = State.UPDATE
-            return Update(self._maildrop.deleted)
+            drop = self._maildrop
+            return Update(drop.deleted, frozenset(drop.retrieved))
         self.state = State.CLOSED
         return Reply(True, f"{self.options.hostname} signing off")
 
@@ -160,15 +174,12 @@ class POP3Server(Server):
 
     @command("LIST", rfc="RFC 1939 §5")
     def _list(self, argument: str) -> Reply:
-        return self._maildrop.listed(
-            argument, lambda message: str(len(message.content))
-        )
+        return self._maildrop.listed(argument, lambda message: str(message.size))
 
     @command("RETR", rfc="RFC 1939 §5")
-    def _retr(self, argument: str) -> Reply:
-        self._retrieved = self._maildrop.find(argument)
-        content = self._retrieved.content
-        return Reply(True, f"{len(content)} octets", body=content)
+    def _retr(self, argument: str) -> Question:
+        self._lines_of_top = None
+        return ReadMessage(self._maildrop.find(argument).unique_id)
 
     @command("DELE", rfc="RFC 1939 §5")
     def _dele(self, argument: str) -> Reply:
@@ -185,85 +196,33 @@ class POP3Server(Server):
         return Reply(True, f"Maildrop has {self._maildrop.totals}")
 
     @command("TOP", rfc="RFC 1939 §7")
-    def _top(self, argument: str) -> Reply:
+    def _top(self, argument: str) -> Question:
         number, _, count = argument.partition(" ")
         if not re.fullmatch(r"[0-9]{1,9}", count):
             raise Refused(Reply(False, "Syntax: TOP <message> <lines>"))
-        content = self._maildrop.find(number).content
-        return Reply(True, "Top of message", body=top_of(content, int(count)))
+        unique_id = self._maildrop.find(number).unique_id
+        self._lines_of_top = int(count)
+        return ReadMessage(unique_id, "content" if int(count) else "header")
 
     @command("UIDL", rfc="RFC 1939 §7")
     def _uidl(self, argument: str) -> Reply:
         return self._maildrop.listed(argument, lambda message: message.unique_id)
-
-    @command("USER", rfc="RFC 1939 §7")
-    def _user(self, argument: str) -> Reply:
-        self._check_tls()
-        if not argument:
-            raise Refused(Reply(False, "Syntax: USER <name>"))
-        self._named = argument
-        return Reply(True, "Now the password")  # said to strangers too (RFC 1939 §13)
-
-    @command("PASS", rfc="RFC 1939 §7")
-    def _pass(self, argument: str) -> Question:
-        self._check_tls()
-        if not self._named:
-            raise Refused(Reply(False, "Need USER before PASS"))
-        return Login(self._named, argument)
-
-    @command("CAPA", rfc="RFC 2449 §5")
-    def _capa(self, _argument: str) -> Reply:
-        words = self.options.capabilities(self.tls_active)
-        return Reply(True, "Capabilities follow", body=listing(words))
-
-    @command("STLS", rfc="RFC 2595 §4")
-    def _stls(self, _argument: str) -> Reply:
-        if self.tls_active or not self.options.starttls:
-            active = "TLS is active already" if self.tls_active else "No TLS here"
-            raise Refused(Reply(False, active))
-        self.state = State.TLS
-        return Reply(True, "Begin TLS negotiation")
-
-    @command("AUTH", rfc="RFC 5034 §4")
-    def _auth(self, argument: str) -> Reply | Question:
-        self._check_tls()
-        name, _, initial = argument.strip().partition(" ")
-        if name.upper() not in self.options.mechanisms:
-            raise Refused(Reply(False, "Mechanism not offered"))
-        self._mechanism = name.upper(), sasl.server_mechanism(name)
-        self.state = State.SASL
-        if initial:
-            return self._respond(b"" if initial == "=" else initial.strip().encode())
-        return challenge(self._mechanism[1].first_challenge)
-
-    # What the commands share ----------------------------------------------------------
-
-    def _check_tls(self) -> None:
-        if self.options.login_needs_tls and not self.tls_active:
-            raise Refused(TLS_REQUIRED)
-
-    def _respond(self, response: bytes) -> Reply | Question:
-        """Take a SASL response: the next challenge, or the question at the end."""
-        name, mechanism = self._mechanism
-        try:
-            outcome = mechanism.respond(sasl.decode(response))
-        except ValueError as error:
-            raise Refused(Reply(False, str(error))) from error
-        if isinstance(outcome, bytes):
-            return challenge(outcome)
-        assert isinstance(outcome, sasl.Credentials), "PLAIN and LOGIN need no secret"
-        self.state = State.AUTHORIZATION
-        return Login(outcome.user, outcome.password, name, outcome.authzid)
 
     # Lines ----------------------------------------------------------------------------
 
     def _say_greeting(self, refusal: Reply | None) -> None:
         if refusal:
             self.state = State.CLOSED
-        self._reply(refusal or Reply(True, f"{self.options.hostname} POP3 maillab"))
+        words = (self.options.hostname, "POP3 maillab", self.options.timestamp)
+        self._reply(refusal or Reply(True, " ".join(filter(None, words))))
 
     def _go_on_reading(self) -> Event | None:
-        return None if self.closed or self.state is State.TLS else self._next_line()
+        if self.closed or self.state is State.TLS:
+            return None
+        event, self._next = self._next, None
+        if isinstance(event, Question):
+            self._question = event
+        return event or self._next_line()
 
     def _next_line(self) -> Event | None:
         try:
@@ -285,28 +244,30 @@ class POP3Server(Server):
             self._question = outcome
             return outcome
         self._reply(outcome)
-        if self.state is State.TLS:
-            return StartTLS()
-        if verb == "RETR" and outcome.positive:
-            return Retrieved(self._retrieved)
-        return Answered(verb, outcome)
+        return StartTLS() if self.state is State.TLS else Answered(verb, outcome)
 
     def _hear(self, verb: str, line: bytes) -> Reply | Question:
         self._ref = RFC_OF.get(verb, "RFC 1939 §3")
         if self.state is State.SASL:
             span = (0, len(line))
             self._heard(line + CRLF, "continuation", secret=(span,), ref=self._ref)
-            if line == b"*":
-                raise Refused(Reply(False, "Authentication cancelled"))
             return self._respond(line)
         secret = SECRET.match(line)
         spans = ((secret.end(), len(line)),) if secret else ()
         self._heard(line + CRLF, "command", secret=spans, ref=self._ref)
         return self._handle(*parse_command(line))
 
+    def _respond(self, response: bytes) -> Reply | Question:
+        """Take a SASL response: the next challenge, or the question at the end."""
+        assert self.exchange is not None, "in state SASL"
+        try:
+            return told(self, self.exchange.respond(response))
+        except ValueError as error:
+            raise Refused(Reply(False, str(error))) from error
+
     def _handle(self, verb: str, argument: str) -> Reply | Question:
         if verb != "PASS":
-            self._named = ""  # "immediately after a successful USER" (RFC 1939 §7)
+            self.named = ""  # "immediately after a successful USER" (RFC 1939 §7)
         handler = HANDLERS.get(verb)
         if handler is None:
             raise Refused(Reply(False, "Command not recognized"))

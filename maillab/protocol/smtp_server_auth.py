@@ -4,18 +4,27 @@ Goes in: responses in base64. Comes out: challenges, `FindSecret`, then `Login`.
 """
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from maillab.errors import Refused
 from maillab.protocol.engine import Question
+from maillab.protocol.sasl_exchange import (
+    Cancelled,
+    FindSecret,
+    Outcome,
+    SaslExchange,
+)
 from maillab.protocol.smtp_phrases import Phrases
 from maillab.protocol.smtp_server_commands import State, command
-from maillab.protocol.smtp_server_events import FindSecret, Login
+from maillab.protocol.smtp_server_events import Login
 from maillab.wire import sasl
 from maillab.wire.smtp import Reply
 
 if TYPE_CHECKING:
     from maillab.protocol.smtp_server import SMTPServer
+
+Given = TypeVar("Given")
 
 INITIAL_RESPONSE = re.compile(rb"auth +[^ ]+ +", re.IGNORECASE)
 
@@ -72,44 +81,38 @@ def secrets_of(line: bytes, known: bool, last_verb: str) -> tuple[tuple[int, int
 
 
 class AuthExchange:
-    """From the command AUTH to the credentials."""
+    """From the command AUTH to the credentials, in replies of SMTP (RFC 4954 §4)."""
 
     def __init__(self, name: str, side: sasl.ServerSide, phrases: Phrases) -> None:
-        self._name = name
         self._phrases = phrases
-        self._mechanism = sasl.server_mechanism(name, side)
+        self._exchange = SaslExchange(name, side)
 
     def begin(self, initial: str) -> Reply | Question:
-        """Go on after `AUTH name [initial]`; `=` is an empty response."""
-        if not initial:
-            return self._after(self._mechanism.first_challenge)
-        if not self._mechanism.client_first:  # RFC 4954 §4
-            detail = f"{self._name} has no initial response"
-            raise Refused(self._phrases.reply("bad-response", detail=detail))
-        return self.respond(b"" if initial == "=" else initial.encode())
+        """Go on after `AUTH name [initial]`. Raises Refused."""
+        return self._told(self._exchange.begin, initial.encode() or None)
 
     def respond(self, line: bytes) -> Reply | Question:
         """Take a line of the client. Raises Refused, which ends the exchange."""
-        if line == b"*":
-            raise Refused(self._phrases.reply("login-cancelled"))
-        try:
-            return self._after(self._mechanism.respond(sasl.decode(line)))
-        except ValueError as error:
-            refusal = self._phrases.reply("bad-response", detail=error)
-            raise Refused(refusal) from error
+        return self._told(self._exchange.respond, line)
 
     def give_secret(self, secret: sasl.Secret | None) -> Reply | Question:
         """After `FindSecret`."""
-        return self._after(self._mechanism.give_secret(secret))
+        return self._told(self._exchange.give_secret, secret)
 
-    def _after(
-        self, outcome: bytes | sasl.NeedSecret | sasl.Credentials
+    def _told(
+        self, go_on: Callable[[Given], Outcome], given: Given
     ) -> Reply | Question:
+        try:
+            outcome = go_on(given)
+        except Cancelled as error:
+            raise Refused(self._phrases.reply("login-cancelled")) from error
+        except ValueError as error:
+            refusal = self._phrases.reply("bad-response", detail=error)
+            raise Refused(refusal) from error
         match outcome:
             case bytes():
-                text = sasl.encode(outcome).decode()
-                return self._phrases.reply("challenge", challenge=text)
-            case sasl.NeedSecret(user):
-                return FindSecret(self._name, user)
+                return self._phrases.reply("challenge", challenge=outcome.decode())
+            case FindSecret():
+                return outcome
             case sasl.Credentials():
-                return Login(self._name, outcome)
+                return Login(self._exchange.name, outcome)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from maillab.protocol.engine import Event, Question
+from maillab.protocol.sasl_exchange import FindSecret as FindSecret
 from maillab.wire.sasl import Credentials
 from maillab.wire.smtp import Envelope, Parameters, Reply
 from maillab.wire.smtp_path import Address
@@ -66,18 +67,6 @@ class Message(Question):
 
     envelope: Envelope
     content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FindSecret(Question):
-    """What is stored about this user? For CRAM-MD5 a password, else a ScramVerifier.
-
-    `server.give_secret(None)`: there is no such user; the exchange goes on all the
-    same. `server.answer(refusal)` ends it.
-    """
-
-    mechanism: str
-    user: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,16 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from maillab.errors import LabError
-from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
+from maillab.store.account_changes import (
+    DirectoryUnavailable,
+    Event,
+    Mailboxes,
+    mailboxes_in_memory,
+)
+from maillab.store.mailbox_tree import MailboxTree
 from maillab.store.passwords import Hasher, Secret
 from maillab.wire.sasl_scram import ScramVerifier
 from maillab.wire.sasl_values import Credentials
@@ -33,16 +39,6 @@ LOCKED = "the account is locked after too many wrong passwords"
 OTHER_USER = "authzid is another user"  # nobody acts for somebody else (RFC 4616 §2)
 
 POSTMASTER = "postmaster"
-
-Event = Literal["disabled", "removed", "password"]
-
-
-class DirectoryUnavailable(Exception):
-    """The directory cannot answer now: its database or its host is gone.
-
-    Servers say "later": 454 4.7.0 (RFC 4954 §4), [SYS/TEMP] (RFC 3206 §4),
-    [UNAVAILABLE] (RFC 5530 §3), and 451 4.3.0 for recipients.
-    """
 
 
 @dataclass(slots=True, eq=False)
@@ -131,14 +127,15 @@ class Directory(Protocol):
 class DirectoryBase(ABC):
     """A directory and its administration, but not where things are kept.
 
-    `hasher` makes what is kept of passwords.
+    `hasher` makes what is kept of passwords, `mailboxes` those of an address.
     """
 
-    def __init__(self, hasher: Hasher) -> None:
+    def __init__(
+        self, hasher: Hasher, mailboxes: Mailboxes = mailboxes_in_memory
+    ) -> None:
         self.hasher = hasher
+        self.mailboxes = mailboxes
         self._watchers: list[Watcher] = []
-
-    # Asking ---------------------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -164,8 +161,8 @@ class DirectoryBase(ABC):
     def find_address(self, local_part: str, domain: str) -> Account | None:
         """The account that gets mail for an address; postmaster of a local domain too.
 
-        RFC 5321 §4.5.1: every domain accepts mail for postmaster; the first account of
-        the server gets it when nobody has that name.
+        RFC 5321 §4.5.1: the first account of the server gets it when nobody has that
+        name.
         """
         plain = local_part.strip('"').replace("\\", "")
         domain = domain.lower() if domain else min(self.domains, default="")
@@ -242,6 +239,9 @@ class DirectoryBase(ABC):
     def aliases(self) -> dict[str, tuple[str, ...]]:
         """For whom mail for an address is; only databases keep this beside accounts."""
         return {}
+
+    def refresh(self) -> None:  # noqa: B027  (most have nothing to look for)
+        """Look for what others changed; who watches is told (rule 3)."""
 
     def close(self) -> None:
         """The end: nobody is told anything any more."""
@@ -342,9 +342,12 @@ class MemoryDirectory(DirectoryBase):
     """The domains and the accounts of one mail server, in memory."""
 
     def __init__(
-        self, domains: Iterable[str] = (), hasher: Hasher | None = None
+        self,
+        domains: Iterable[str] = (),
+        hasher: Hasher | None = None,
+        mailboxes: Mailboxes = mailboxes_in_memory,
     ) -> None:
-        super().__init__(hasher or Hasher(random.SystemRandom()))
+        super().__init__(hasher or Hasher(random.SystemRandom()), mailboxes)
         self._domains = frozenset(domain.lower() for domain in domains)
         self._accounts: dict[str, Account] = {}  # by address in lower case
         self._secrets: dict[str, Secret] = {}
@@ -363,8 +366,7 @@ class MemoryDirectory(DirectoryBase):
         """Create an account with an empty INBOX. Raises LabError."""
         self._check_new(address)
         secret = self._new_secret(password)
-        account = Account(address, MailboxTree(STANDARD_FOLDERS))
-        account.full_name = full_name
+        account = Account(address, self.mailboxes(address), full_name=full_name)
         account.login_names = self._logins_of(account)
         self._accounts[address.lower()] = account
         self._keep(account, secret)

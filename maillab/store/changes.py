@@ -96,6 +96,7 @@ class KeptMailbox:
 
     vanished  (modseq, UID) of messages that are gone, ascending
     floor     what vanished at this modseq or before is not in `vanished`
+    size      octets of all messages; None: ask the messages
     """
 
     name: str
@@ -106,6 +107,7 @@ class KeptMailbox:
     vanished: tuple[tuple[int, int], ...] = ()
     floor: int = 0
     recent: frozenset[int] = frozenset()
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class MailboxTree:
 
         `use`: what it is for (RFC 6154 §3).
         """
-        name = _valid(name.removesuffix(DELIMITER))
+        name = valid_name(name.removesuffix(DELIMITER))
         if name in self._mailboxes:
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
         superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
@@ -135,7 +135,7 @@ class MailboxTree:
 
     def rename(self, old: str, new: str) -> None:
         """Give a mailbox, and all below it, another name (RFC 3501 §6.3.5)."""
-        old, new = _canonical(old), _valid(new.removesuffix(DELIMITER))
+        old, new = _canonical(old), valid_name(new.removesuffix(DELIMITER))
         if old == INBOX:
             return self._move_inbox(new)
         below = f"{old}{DELIMITER}"
@@ -144,7 +144,7 @@ class MailboxTree:
             raise MailboxError("NONEXISTENT", "No such mailbox")
         if new.startswith(below):
             raise MailboxError("CANNOT", "A mailbox cannot be moved below itself")
-        renamed = {name: _valid(new + name[len(old) :]) for name in affected}
+        renamed = {name: valid_name(new + name[len(old) :]) for name in affected}
         if any(name in self._mailboxes for name in renamed.values()):
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
         self._commit(
@@ -156,7 +156,7 @@ class MailboxTree:
         """Put a name on the list of LSUB."""
         if len(self._subscriptions) >= MAX_MAILBOXES:
             raise MailboxError("LIMIT", "Too many subscriptions")
-        self._commit([Subscribed(_valid(name), True)])
+        self._commit([Subscribed(valid_name(name), True)])
 
     def unsubscribe(self, name: str) -> None:
         """Take a name off the list of LSUB."""
@@ -249,7 +249,7 @@ class MailboxTree:
             match step:
                 case Made(validity, name, use):
                     self._validity = max(self._validity, validity)
-                    self._open(KeptMailbox(name, validity, use=use))
+                    self._open(KeptMailbox(name, validity, use=use, size=0))
                 case Renamed(validity, name):
                     self._rename(self._by_validity[validity], name)
                 case Subscribed(name, wanted):
@@ -298,7 +298,7 @@ def _canonical(name: str) -> str:
     return DELIMITER.join([first, *rest])
 
 
-def _valid(name: str) -> str:
+def valid_name(name: str) -> str:
     """Raises MailboxError for a name that no mailbox may have (RFC 3501 §5.1)."""
     if not 0 < len(name) <= MAX_NAME:
         raise MailboxError("CANNOT", f"A name has 1 to {MAX_NAME} characters")

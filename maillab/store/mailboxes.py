@@ -70,7 +70,9 @@ class Mailbox:
         self._keeper = keeper
         self._commit = commit or self._apply_all
         self._loaded: dict[int, StoredMessage] | None = None
-        self._size = 0
+        if keeper is NOTHING_KEPT:
+            self._loaded = {}
+        self._size = kept.size
         self._recent = set(kept.recent)
         self._vanished = list(kept.vanished)
         self._floor = kept.floor
@@ -96,7 +98,8 @@ class Mailbox:
     @property
     def size(self) -> int:
         """All octets of all messages."""
-        self._load()
+        if self._size is None:
+            self._size = sum(message.size for message in self._messages.values())
         return self._size
 
     @property
@@ -201,8 +204,9 @@ class Mailbox:
             case Added(_, message):
                 self._add(message)
             case Flagged(_, uid, flags, modseq):
-                old = self._messages[uid]
-                self._messages[uid] = replace(old, flags=flags, modseq=modseq)
+                if self._loaded is not None and uid in self._loaded:
+                    old = self._loaded[uid]
+                    self._loaded[uid] = replace(old, flags=flags, modseq=modseq)
                 self._tell(Change("flags", uid, flags, modseq))
             case Removed(_, uid, modseq):
                 self._remove(uid, modseq)
@@ -217,15 +221,23 @@ class Mailbox:
         for step in steps:
             self.apply(step)
 
+    # What is not loaded yet is kept already: it will be loaded with the change.
+
     def _add(self, message: StoredMessage) -> None:
-        self._messages[message.uid] = message
-        self._size += message.size
+        if self._loaded is not None:
+            self._loaded[message.uid] = message
+        if self._size is not None:
+            self._size += message.size
         self.uid_next = message.uid + 1
         self._recent.add(message.uid)
         self._tell(Change("added", message.uid, message.flags, message.modseq))
 
     def _remove(self, uid: int, modseq: int) -> None:
-        self._size -= self._messages.pop(uid).size
+        gone = self._loaded.pop(uid, None) if self._loaded is not None else None
+        if gone is None or self._size is None:
+            self._size = None
+        else:
+            self._size -= gone.size
         self._recent.discard(uid)
         self._vanished.append((modseq, uid))
         if len(self._vanished) > MAX_VANISHED:
@@ -249,5 +261,4 @@ class Mailbox:
         if self._loaded is None:
             found = self._keeper.messages(self.uid_validity)
             self._loaded = {message.uid: message for message in found}
-            self._size = sum(message.size for message in self._loaded.values())
         return self._loaded

@@ -1,4 +1,4 @@
-"""Only one process may have a spool open.
+"""Only one process may have a store (of queued or kept mail) open.
 
 Goes in: a directory. Comes out: a lock that ends with the process, however that ends;
 or a LabError that names the other process.
@@ -45,7 +45,7 @@ class SpoolLock:
 
     def _taken(self) -> LabError:
         return LabError(
-            f"the spool {self.file.parent} is open in another process (pid "
+            f"the store {self.file.parent} is open in another process (pid "
             f"{self._owner()}): stop that one, or give this one another directory"
         )
 

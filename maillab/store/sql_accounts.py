@@ -35,8 +35,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import NullPool, StaticPool
 
 from maillab.errors import LabError
+from maillab.store.account_changes import Mailboxes, State, changes, mailboxes_in_memory
 from maillab.store.accounts import Account, DirectoryBase, DirectoryUnavailable
-from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
 from maillab.store.passwords import Hasher, Secret, read_password
 from maillab.wire.sasl_scram import ScramVerifier
 
@@ -103,13 +103,15 @@ class SqlDirectory(DirectoryBase):
         *,
         domains: Iterable[str] = (),
         created: datetime | None = None,
+        mailboxes: Mailboxes = mailboxes_in_memory,
     ) -> None:
-        super().__init__(hasher or Hasher(random.SystemRandom()))
+        super().__init__(hasher or Hasher(random.SystemRandom()), mailboxes)
         self.engine = url if isinstance(url, Engine) else open_engine(url)
         self._created = created
         self._is_ready = False
         self._mine = tuple(domain.lower() for domain in domains)
         self._mailboxes: dict[str, Account] = {}  # by address in lower case
+        self._seen: dict[str, State] = {}  # ... at the last `refresh`
 
     # Asking ---------------------------------------------------------------------------
 
@@ -135,6 +137,22 @@ class SqlDirectory(DirectoryBase):
             known = found.get(row.source, ())
             found[row.source] = (*known, *filter(None, names))
         return {source: to for source, to in found.items() if to}
+
+    def refresh(self) -> None:
+        """Look for what others changed; who watches is told. Raises as a query does."""
+        now = {
+            row.email.lower(): State(row.enabled is not False, _mark(row.password))
+            for row in self._rows(sql.select(USERS))
+        }
+        before, self._seen = self._seen, now
+        for address, what in changes(before, now):
+            account = self._mailboxes.get(address)
+            if account is None:
+                continue  # nobody has logged in by it
+            account.enabled = account.enabled and what == "password"
+            if what == "removed":
+                del self._mailboxes[address]
+            self._tell(account, what)
 
     def close(self) -> None:
         """The end: the connections to the database are closed."""
@@ -220,7 +238,7 @@ class SqlDirectory(DirectoryBase):
         key = row.email.lower()
         if key not in self._mailboxes:
             names = (row.email, row.email.rpartition("@")[0])
-            tree = MailboxTree(STANDARD_FOLDERS)
+            tree = self.mailboxes(row.email)
             self._mailboxes[key] = Account(row.email, tree, login_names=names)
         account = self._mailboxes[key]
         account.enabled = row.enabled is not False

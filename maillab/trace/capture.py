@@ -117,7 +117,7 @@ def _comments(session: Session) -> dict[tuple[Side, int], str]:
 
 
 def _offset_on_the_wire(session: Session, line: Line) -> int:
-    if not line.secure:
+    if not line.is_disguised:
         return line.offset
     burst = session.find_burst(line.speaker, line.sent_ns)
     return burst.offset if burst else -1

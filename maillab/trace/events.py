@@ -102,7 +102,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         # The meaning: what hosts understood
         "line": _meaning(
             "one side said something",
-            "speaker offset octets what secret secure ref why",
+            "speaker offset octets what secret secure ref why compressed",
         ),
         "auth": _meaning("somebody logged in", "protocol mechanism user ok reason"),
         "policy": _meaning(

@@ -29,6 +29,7 @@ class Line:
     sent_ns     when its first octet left
     arrived_ns  when its last octet arrived; None when it never did
     number      of the event that tells of it
+    compressed  other octets were on the wire: `offset` counts what was meant
     """
 
     speaker: Side
@@ -43,6 +44,12 @@ class Line:
     arrived_ns: int | None
     number: int
     protocol: str = ""
+    compressed: bool = False
+
+    @property
+    def is_disguised(self) -> bool:
+        """On the wire there were other octets: `offset` says nothing about them."""
+        return self.secure or self.compressed
 
     @property
     def rows(self) -> list[str]:

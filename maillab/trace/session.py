@@ -289,7 +289,7 @@ class Session:
         ends = {self.side_of(e): e for e in (event, other) if e}
         said = ends.get(speaker)
         heard = ends.get("S" if speaker == "C" else "C")
-        if event["secure"]:
+        if event["secure"] or event.get("compressed"):
             sent, arrived = self._times_inside(speaker, said, heard)
         else:
             sent, arrived = self._times_outside(event)
@@ -307,6 +307,7 @@ class Session:
             arrived_ns=arrived,
             number=(said or event).number,
             protocol=self.protocol,
+            compressed=bool(event.get("compressed")),
         )
 
     def _times_outside(self, event: Event) -> tuple[int, int | None]:
@@ -319,7 +320,7 @@ class Session:
     def _times_inside(
         self, speaker: Side, said: Event | None, heard: Event | None
     ) -> tuple[int, int | None]:
-        """The same inside TLS, where only the engines can tell."""
+        """The same inside TLS, or compressed: only the engines can tell."""
         if said is None:
             arrived = heard.time_ns if heard else self.began_ns
             return arrived - self.latency_ns, arrived

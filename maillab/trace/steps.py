@@ -172,8 +172,9 @@ def _hidden(s: Session) -> Iterator[Item]:
     """Octets that no line explains: TLS handshakes, and TLS nobody could look into."""
     for side, bursts in s.bursts.items():
         lines = [line for line in s.lines if line.speaker == side]
-        told = max((n.offset + len(n.octets) for n in lines if not n.secure), default=0)
-        inside = {line.sent_ns for line in lines if line.secure}
+        plain = [line for line in lines if not line.is_disguised]
+        told = max((line.offset + len(line.octets) for line in plain), default=0)
+        inside = {line.sent_ns for line in lines if line.is_disguised}
         for burst in bursts:
             if burst.is_again:
                 continue

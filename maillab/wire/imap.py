@@ -1,31 +1,37 @@
-"""IMAP4rev1 on the wire: the tokens of RFC 3501 §9, read and written.
+"""IMAP on the wire: the tokens of RFC 3501 §9 and RFC 9051 §9, read and written.
 
 Goes in: one whole command or response, its literals where they stood. Comes out: words,
 numbers, strings, lists, one after the other. And back.
 
 Rule 1: a `Scanner` raises `BadSyntax` and nothing else, whatever it is given.
-Rule 2: strings are octets. Only mailbox names (modified UTF-7) and flags become text.
+Rule 2: strings are octets. Only mailbox names and flags become text.
 Rule 3: a string is written quoted when it can be, and as a literal when it must be.
+Rule 4: `utf8` says what the client has enabled: UTF-8 in quoted strings and in mailbox
+        names (RFC 6855 §3, RFC 9051 §5.1). Without it names are modified UTF-7.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from maillab.wire import mutf7
 
-_NUMBER = re.compile(rb"\d{1,10}")
+_NUMBER = re.compile(rb"\d{1,19}")
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")  # ATOM-CHAR
 _ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")  # ATOM-CHAR or "]"
 _LIST_CHARS = re.compile(rb"[^\x00-\x20\x7f-\xff(){\"\\]+")  # with "%" and "*"
 _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]+")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
-_LITERAL = re.compile(rb"\{(\d{1,10})\+?\}\r\n")
-_ANNOUNCED = re.compile(rb"\{(\d{1,10})(\+?)\}$")
+_LITERAL = re.compile(rb"~?\{(\d{1,19})\+?\}\r\n")
+_ANNOUNCED = re.compile(rb"\{0*(\d+)(\+?)\}")
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # RFC 9051 §5.1
 _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7e]{0,1000}")
+_QUOTABLE_UTF8 = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7e\x80-\xff]{0,1000}")
 
 LARGEST = 2**32 - 1  # number, nz-number: "(0 <= n < 4,294,967,296)" (RFC 3501 §9)
+LARGEST64 = 2**63 - 1  # number64: "unsigned 63-bit integer" (RFC 9051 §9)
 
 SYSTEM_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 RECENT = "\\Recent"
@@ -79,13 +85,18 @@ def bad(text: str, why: str = "") -> Status:
 def announced_literal(line: bytes) -> tuple[int, bool] | None:
     """Which literal a line says will follow: its size, and whether it must not wait.
 
-    >>> announced_literal(b"a LOGIN {3}"), announced_literal(b"a LOGIN bob {5+}")
+    >>> announced_literal(b"a LOGIN {3}"), announced_literal(b"a APPEND x ~{5+}")
     ((3, True), (5, False))
 
-    The second value is True for a synchronizing literal; `{5+}` is RFC 7888 §3.
+    The second value is True for a synchronizing literal; `{5+}` is RFC 7888 §3, `~{5}`
+    the literal8 of RFC 3516. A size of any length is an announcement: what follows it
+    must not be read as a command.
     """
-    found = _ANNOUNCED.search(line[-13:])
-    return (int(found[1]), not found[2]) if found else None
+    found = _ANNOUNCED.fullmatch(line, max(0, line.rfind(b"{")))
+    if not found:
+        return None
+    size = int(found[1]) if len(found[1]) <= 19 else LARGEST64
+    return min(size, LARGEST64), not found[2]
 
 
 def split_literals(octets: bytes) -> Iterator[tuple[str, bytes]]:
@@ -113,8 +124,9 @@ class Scanner:
     (None, ('\\\\Seen', '$Work'))
     """
 
-    def __init__(self, octets: bytes) -> None:
+    def __init__(self, octets: bytes, utf8: bool = False) -> None:
         self._octets = octets
+        self.utf8 = utf8
         self.at = 0
 
     # Punctuation ----------------------------------------------------------------------
@@ -157,6 +169,10 @@ class Scanner:
         self.at = len(self._octets)
         return rest
 
+    def read_from(self, start: int) -> bytes:
+        """What was read since `start`, an earlier value of `at`."""
+        return self._octets[start : self.at]
+
     # Words ----------------------------------------------------------------------------
 
     def tag(self) -> str:
@@ -173,20 +189,28 @@ class Scanner:
 
     def number(self) -> int:
         """A number of 32 bits."""
-        number = int(self.word(_NUMBER, "a number"))
-        if number > LARGEST:
-            raise BadSyntax("Number too large")
-        return number
+        return self._number(LARGEST)
+
+    def number64(self) -> int:
+        """A number of 63 bits: sizes (RFC 9051 §9) and modseqs (RFC 7162 §7)."""
+        return self._number(LARGEST64)
 
     def string(self) -> bytes:
         """A quoted string or a literal."""
-        if self.peek(b'"'):
-            found = _QUOTED.match(self._octets, self.at)
-            if not found:
-                raise BadSyntax("A quoted string does not end, or has a wrong escape")
-            self.at = found.end()
-            return re.sub(rb"\\(.)", rb"\1", found[1])
-        return self._literal()
+        if not self.peek(b'"'):
+            return self._literal("a quoted string or a literal")
+        found = _QUOTED.match(self._octets, self.at)
+        if not found:
+            raise BadSyntax("A quoted string does not end, or has a wrong escape")
+        self.at = found.end()
+        if self.utf8:  # deviation: without it 8-bit octets are taken as they are
+            _decoded(found[1])
+        return re.sub(rb"\\(.)", rb"\1", found[1])
+
+    def literal(self) -> bytes:
+        """A literal, which may be a literal8: `~{3}` (RFC 3516 §7)."""
+        self.take(b"~")
+        return self._literal("a literal")
 
     def astring(self) -> bytes:
         """An atom (that may have "]") or a string."""
@@ -196,20 +220,17 @@ class Scanner:
 
     def text(self) -> str:
         """An astring that people read, such as a user name."""
-        try:
-            return self.astring().decode("utf-8")  # deviation: 8-bit only if UTF-8
-        except UnicodeDecodeError:
-            raise BadSyntax("A string is not valid UTF-8") from None
+        return _decoded(self.astring())  # deviation: 8-bit without `utf8`, if UTF-8
 
     def mailbox(self) -> str:
         """A mailbox name. INBOX in any case is INBOX (RFC 3501 §5.1)."""
-        return _mailbox_name(self.astring())
+        return self._mailbox_name(self.astring())
 
     def list_mailbox(self) -> str:
         """A mailbox name with wildcards (RFC 3501 §6.3.8)."""
         quoted = self.peek(b'"') or self.peek(b"{")
         octets = self.string() if quoted else self.word(_LIST_CHARS, "a mailbox name")
-        return _mailbox_name(octets)
+        return self._mailbox_name(octets)
 
     def flag(self) -> str:
         """A flag, the system's in their usual spelling (RFC 3501 §2.3.2)."""
@@ -236,55 +257,104 @@ class Scanner:
         self.at = found.end()
         return found[0]
 
-    def _literal(self) -> bytes:
+    def _number(self, largest: int) -> int:
+        number = int(self.word(_NUMBER, "a number"))
+        if number > largest:
+            raise BadSyntax("Number too large")
+        return number
+
+    def _literal(self, expected: str) -> bytes:
         found = _LITERAL.match(self._octets, self.at)
-        if not found or found.end() + int(found[1]) > len(self._octets):
-            raise BadSyntax("Expected a quoted string or a literal")
+        if not found or self.peek(b"~"):
+            raise BadSyntax(f"Expected {expected}")
         self.at = found.end() + int(found[1])
+        if self.at > len(self._octets):
+            raise BadSyntax("A literal is shorter than announced")
         return self._octets[found.end() : self.at]
 
+    def _mailbox_name(self, octets: bytes) -> str:
+        """Names are Net-Unicode (RFC 5198 §2): composed, without control characters.
 
-def _mailbox_name(octets: bytes) -> str:
+        "Mailbox names MUST NOT contain control characters ..., a line separator, or a
+        paragraph separator" (RFC 6855 §3).
+        """
+        try:
+            name = _decoded(octets) if self.utf8 else mutf7.from_wire(octets)
+        except BadSyntax:
+            raise
+        except ValueError as error:
+            raise BadSyntax(str(error)) from None
+        if _NO_NAME.search(name):
+            raise BadSyntax("A mailbox name has no control characters")
+        if name.isascii() and name.upper() == "INBOX":
+            return "INBOX"
+        return unicodedata.normalize("NFC", name)
+
+
+def _decoded(octets: bytes) -> str:
     try:
-        name = mutf7.from_wire(octets)
-    except ValueError as error:
-        raise BadSyntax(str(error)) from None
-    return "INBOX" if name.upper() == "INBOX" else name
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadSyntax("A string is not valid UTF-8") from None
 
 
 # Writing ------------------------------------------------------------------------------
 
 
-def string(octets: bytes) -> bytes:
+def string(octets: bytes, utf8: bool = False) -> bytes:
     """Write a string: quoted if it can be, else as a literal.
 
     >>> string(b'say "hi"'), string(b"two\\r\\nlines")
     (b'"say \\\\"hi\\\\""', b'{10}\\r\\ntwo\\r\\nlines')
     """
-    if _QUOTABLE.fullmatch(octets):
+    if _QUOTABLE.fullmatch(octets) or (utf8 and _is_quotable_utf8(octets)):
         return b'"' + re.sub(rb'(["\\])', rb"\\\1", octets) + b'"'
     return literal(octets)
 
 
 def literal(octets: bytes) -> bytes:
-    """Write a literal: octets as they are, after their count."""
-    return b"{%d}\r\n%b" % (len(octets), octets)
+    """Write a literal: octets as they are, after their count.
+
+    "A 'binary string' is any string with NUL characters", and not permitted here (RFC
+    3501 §4.3.1): NUL becomes 0x80, so that counts and offsets stay true.
+
+    >>> literal(b"a\\0")
+    b'{2}\\r\\na\\x80'
+    """
+    return b"{%d}\r\n%b" % (len(octets), octets.replace(b"\0", b"\x80"))
 
 
-def nstring(octets: bytes | None) -> bytes:
+def literal8(octets: bytes) -> bytes:
+    """Write octets of any kind, NUL too (RFC 3516 §7, RFC 9051 §4.3)."""
+    return b"~{%d}\r\n%b" % (len(octets), octets)
+
+
+def nstring(octets: bytes | None, utf8: bool = False) -> bytes:
     """Write a string, or NIL for nothing."""
-    return b"NIL" if octets is None else string(octets)
+    return b"NIL" if octets is None else string(octets, utf8)
 
 
-def astring(octets: bytes) -> bytes:
+def astring(octets: bytes, utf8: bool = False) -> bytes:
     """Write a word as it is when it is an atom, else as a string."""
     plain = _ATOM.fullmatch(octets) and octets.upper() != b"NIL"
-    return octets if plain else string(octets)
+    return octets if plain else string(octets, utf8)
 
 
-def mailbox(name: str) -> bytes:
-    """Write a mailbox name."""
-    return astring(mutf7.to_wire(name))
+def mailbox(name: str, utf8: bool = False) -> bytes:
+    """Write a mailbox name: as UTF-8, or as modified UTF-7.
+
+    >>> mailbox("Entwürfe"), mailbox("Entwürfe", utf8=True).decode()
+    (b'Entw&APw-rfe', '"Entwürfe"')
+    """
+    return astring(name.encode() if utf8 else mutf7.to_wire(name), utf8)
+
+
+def _is_quotable_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return bool(_QUOTABLE_UTF8.fullmatch(octets))
 
 
 def flag_list(flags: frozenset[str] | tuple[str, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""What an IMAP server says, read by a client (RFC 3501 §7).
+"""What an IMAP server says, read by a client (RFC 9051 §7, RFC 3501 §7).
 
 Goes in: one whole response, its literals where they stood. Comes out: a value.
 
@@ -7,108 +7,44 @@ Rule 2: strings stay octets; atoms become text; NIL is None; lists are tuples.
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
 from maillab.wire import mutf7
-from maillab.wire.imap import BadSyntax, Scanner, Status
-
-MAX_DEPTH = 100
+from maillab.wire.imap import Status
+from maillab.wire.imap_response_codes import NumberSet
+from maillab.wire.imap_response_data import Capability as Capability
+from maillab.wire.imap_response_data import Counted as Counted
+from maillab.wire.imap_response_data import Data as Data
+from maillab.wire.imap_response_data import Enabled as Enabled
+from maillab.wire.imap_response_data import Exists as Exists
+from maillab.wire.imap_response_data import Expunged as Expunged
+from maillab.wire.imap_response_data import Extended as Extended
+from maillab.wire.imap_response_data import Fetched as Fetched
+from maillab.wire.imap_response_data import Flags as Flags
+from maillab.wire.imap_response_data import Found as Found
+from maillab.wire.imap_response_data import Listed as Listed
+from maillab.wire.imap_response_data import Namespaces as Namespaces
+from maillab.wire.imap_response_data import Other as Other
+from maillab.wire.imap_response_data import Quota as Quota
+from maillab.wire.imap_response_data import QuotaRoots as QuotaRoots
+from maillab.wire.imap_response_data import Recent as Recent
+from maillab.wire.imap_response_data import ServerId as ServerId
+from maillab.wire.imap_response_data import Threads as Threads
+from maillab.wire.imap_response_data import Vanished as Vanished
+from maillab.wire.imap_response_tokens import (
+    BadResponse,
+    list_of,
+    number_of,
+    pairs_of,
+    text_of,
+)
+from maillab.wire.imap_response_tokens import values as values
 
 _STATUS = re.compile(
     rb"(OK|NO|BAD|BYE|PREAUTH)(?: (?:\[([^\]\r\n]*)\] ?)?([^\r\n]*))?", re.IGNORECASE
 )
-_ATOM = re.compile(rb'(?:[^\x00-\x20\x7f"()\[\]{]|\[[^\]\r\n]*\])+')
-_NUMBERED = re.compile(rb"(\d{1,10}) (EXISTS|RECENT|EXPUNGE|FETCH)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """The mailbox has so many messages."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """So many of them are recent."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Expunged:
-    """This message is gone, and those behind it have moved up."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Data of one message, such as {"UID": 7, "BODY[]": b"…"}."""
-
-    number: int
-    items: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A mailbox. `verb`: "LIST" or "LSUB"."""
-
-    verb: str
-    attributes: tuple[str, ...]
-    delimiter: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What SEARCH found: numbers or UIDs."""
-
-    numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What STATUS tells, such as {"MESSAGES": 3}."""
-
-    name: str
-    items: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """The flags that the mailbox knows."""
-
-    flags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """What the server can do."""
-
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """Anything else, as it was."""
-
-    octets: bytes
-
-
-Data = (
-    Exists
-    | Recent
-    | Expunged
-    | Fetched
-    | Listed
-    | Found
-    | Counted
-    | Flags
-    | Capability
-    | Status
-    | Other
+_NUMBERED = re.compile(
+    rb"(\d{1,10}) (EXISTS|RECENT|EXPUNGE|FETCH)(?= |\Z)", re.IGNORECASE
 )
 
 
@@ -126,102 +62,222 @@ def parse_status(octets: bytes) -> Status | None:
     return Status(condition.decode().upper(), *words)
 
 
-def parse_untagged(octets: bytes) -> Data:
+def parse_untagged(octets: bytes, utf8: bool = False) -> Data:
     """Read an untagged response, without "* " and without its last CRLF.
+
+    `utf8`: names are UTF-8 (RFC 6855 §3, RFC 9051 §5.1), not modified UTF-7.
 
     >>> parse_untagged(b'3 FETCH (UID 9 FLAGS (\\\\Seen) BODY[TEXT] {2}\\r\\nHi)')
     Fetched(number=3, items={'UID': 9, 'FLAGS': ('\\\\Seen',), 'BODY[TEXT]': b'Hi'})
-    >>> parse_untagged(b'LIST (\\\\Noselect) "/" Entw&APw-rfe')
-    Listed(verb='LIST', attributes=('\\\\Noselect',), delimiter='/', name='Entwürfe')
+    >>> parse_untagged(b'LIST (\\\\Noselect) "/" Entw&APw-rfe').name
+    'Entwürfe'
     """
     try:
-        return parse_status(octets) or _data(octets)
-    except (BadSyntax, TypeError, ValueError, IndexError):  # not what the RFC says
+        return parse_status(octets) or _data(octets, utf8)
+    except BadResponse:  # not what the RFC says
         return Other(octets)
 
 
-def _data(octets: bytes) -> Data:
+def _data(octets: bytes, utf8: bool) -> Data:
     numbered = _NUMBERED.match(octets)
     if numbered:
-        kind = numbered[2].upper()
+        kind = numbered[2].decode().upper()
         return _numbered(int(numbered[1]), kind, octets[numbered.end() :])
     verb, _, rest = octets.partition(b" ")
-    match verb.upper():
-        case b"LIST" | b"LSUB":
-            return _listed(verb.decode().upper(), rest)
-        case b"SEARCH":
-            return Found(tuple(map(int, rest.split())))
-        case b"STATUS":
-            name, items = values(rest)
-            counts = {str(key).upper(): int(n) for key, n in _pairs(items).items()}
-            return Counted(_name(name), counts)
-        case b"FLAGS":
-            return Flags(tuple(values(rest)[0]))
-        case b"CAPABILITY":
-            return Capability(tuple(rest.decode("ascii").upper().split()))
-        case _:
-            return Other(octets)
+    read = _READERS.get(verb.upper())
+    if read is None:
+        return Other(octets)
+    return read(verb.decode().upper(), values(rest), utf8)
 
 
-def _numbered(number: int, kind: bytes, rest: bytes) -> Data:
+def _numbered(number: int, kind: str, rest: bytes) -> Data:
     match kind:
-        case b"EXISTS":
+        case "EXISTS":
             return Exists(number)
-        case b"RECENT":
+        case "RECENT":
             return Recent(number)
-        case b"EXPUNGE":
+        case "EXPUNGE":
             return Expunged(number)
         case _:
-            pairs = _pairs(values(rest.removeprefix(b" "))[0])
-            return Fetched(number, {str(key).upper(): v for key, v in pairs.items()})
+            pairs = pairs_of(_only(values(rest)))
+            items = ((text_of(key).upper(), value) for key, value in pairs)
+            return Fetched(number, {key: _item(key, value) for key, value in items})
 
 
-def _listed(verb: str, rest: bytes) -> Listed:
-    attributes, delimiter, name = values(rest)
-    mark = b"" if delimiter is None else bytes(delimiter)
-    return Listed(verb, tuple(attributes), mark.decode("ascii"), _name(name))
+def _item(key: str, value: Any) -> Any:
+    """One value in parentheses stands for itself: `MODSEQ (12)`, `EMAILID (M1)`."""
+    if key in ("MODSEQ", "EMAILID", "THREADID") and value is not None:
+        return _only(list_of(value))
+    return value
 
 
-def _name(value: Any) -> str:
-    octets = value if isinstance(value, bytes) else str(value).encode("utf-8")
+def _only(found: tuple[Any, ...]) -> Any:
+    if len(found) != 1:
+        raise BadResponse("one value was expected")
+    return found[0]
+
+
+def _listed(verb: str, found: tuple[Any, ...], utf8: bool) -> Data:
+    if len(found) not in (3, 4):
+        raise BadResponse("LIST has attributes, a delimiter and a name")
+    extended = {
+        text_of(key).upper(): word for key, word in pairs_of(found[3:] and found[3])
+    }
+    attributes = tuple(map(text_of, list_of(found[0])))
+    name = _name(found[2], utf8)
+    return Listed(verb, attributes, text_of(found[1]), name, extended)
+
+
+def _found(verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    """Numbers, perhaps with `(MODSEQ n)` behind them (RFC 7162 §3.1.5)."""
+    modseq = 0
+    if found and isinstance(found[-1], tuple):
+        pairs = pairs_of(found[-1])
+        modseq = number_of(pairs[0][1]) if pairs else 0
+        found = found[:-1]
+    return Found(tuple(map(_id, found)), verb, modseq)
+
+
+def _id(value: Any) -> int:
+    if not isinstance(value, int):
+        raise BadResponse("a message number or UID was expected")
+    return value
+
+
+def _extended(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    tag, uid = "", False
+    if found and isinstance(found[0], tuple):
+        correlator = {text_of(key).upper(): word for key, word in pairs_of(found[0])}
+        tag, found = text_of(correlator.get("TAG")), found[1:]
+    if found and text_of(found[0]).upper() == "UID":
+        uid, found = True, found[1:]
+    items: dict[str, Any] = {}
+    for key, value in pairs_of(found):
+        name = text_of(key).upper()
+        items[name] = _search_item(name, value)
+    return Extended(tag, uid, items)
+
+
+def _search_item(name: str, value: Any) -> Any:
+    match name:
+        case "ALL":
+            return NumberSet.from_text(text_of(value))
+        case "PARTIAL":  # RFC 9394 §3.1
+            pair = list_of(value)
+            if len(pair) != 2:
+                raise BadResponse("PARTIAL has a range and a set")
+            return text_of(pair[0]), NumberSet.from_text(text_of(pair[1]))
+        case _:
+            return value
+
+
+def _threads(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    return Threads(tuple(map(_thread, found)))
+
+
+def _thread(value: Any) -> Any:
+    return (
+        tuple(map(_thread, list_of(value))) if isinstance(value, tuple) else _id(value)
+    )
+
+
+def _vanished(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    earlier = len(found) == 2 and found[0] == ("EARLIER",)
+    if len(found) != 1 + earlier:
+        raise BadResponse("VANISHED has a set")
+    return Vanished(NumberSet.from_text(text_of(found[-1])), earlier)
+
+
+def _counted(_verb: str, found: tuple[Any, ...], utf8: bool) -> Data:
+    if len(found) != 2:
+        raise BadResponse("STATUS has a name and a list")
+    items = {text_of(key).upper(): _count(value) for key, value in pairs_of(found[1])}
+    return Counted(_name(found[0], utf8), items)
+
+
+def _count(value: Any) -> Any:
+    """A number; NIL (APPENDLIMIT); an identity in parentheses (MAILBOXID)."""
+    if isinstance(value, tuple):
+        return text_of(_only(list_of(value)))
+    if value is None or isinstance(value, int):
+        return value
+    raise BadResponse("a number was expected")
+
+
+def _flags(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    return Flags(tuple(map(text_of, list_of(_only(found)))))
+
+
+def _capability(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    return Capability(tuple(text_of(word).upper() for word in found))
+
+
+def _enabled(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    return Enabled(tuple(text_of(word).upper() for word in found))
+
+
+def _server_id(_verb: str, found: tuple[Any, ...], _utf8: bool) -> Data:
+    pairs = pairs_of(_only(found))
+    return ServerId({text_of(key).lower(): text_of(word) for key, word in pairs})
+
+
+def _namespaces(_verb: str, found: tuple[Any, ...], utf8: bool) -> Data:
+    if len(found) != 3:
+        raise BadResponse("there are three kinds of namespaces")
+    return Namespaces(*(tuple(_prefix(one, utf8) for one in list_of(k)) for k in found))
+
+
+def _prefix(value: Any, utf8: bool) -> tuple[str, str]:
+    items = list_of(value)
+    if len(items) < 2:
+        raise BadResponse("a namespace has a prefix and a delimiter")
+    return _name(items[0], utf8), text_of(items[1])
+
+
+def _quota(_verb: str, found: tuple[Any, ...], utf8: bool) -> Data:
+    if len(found) != 2 or len(list_of(found[1])) % 3:
+        raise BadResponse("QUOTA has a root, and triples")
+    words = iter(list_of(found[1]))
+    triples = zip(words, words, words, strict=True)
+    resources = {
+        text_of(a).upper(): (number_of(b), number_of(c)) for a, b, c in triples
+    }
+    return Quota(_name(found[0], utf8), resources)
+
+
+def _quota_roots(_verb: str, found: tuple[Any, ...], utf8: bool) -> Data:
+    if not found:
+        raise BadResponse("QUOTAROOT has a mailbox")
+    mailbox, *roots = (_name(one, utf8) for one in found)
+    return QuotaRoots(mailbox, tuple(roots))
+
+
+def _name(value: Any, utf8: bool) -> str:
+    octets = value if isinstance(value, bytes) else text_of(value).encode("utf-8")
+    if value is None:
+        octets = b"NIL"  # an atom that only looks so
+    if utf8:
+        return octets.decode("utf-8", "replace")
     try:
         return mutf7.from_wire(octets)
     except ValueError:  # a server that knows no modified UTF-7
         return octets.decode("utf-8", "replace")
 
 
-def _pairs(items: tuple[Any, ...]) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
-
-
-def values(octets: bytes) -> tuple[Any, ...]:
-    """Read values with spaces between them.
-
-    >>> values(b'(\\\\Seen) NIL 12 "a b"')
-    (('\\\\Seen',), None, 12, b'a b')
-    """
-    words = Scanner(octets)
-    return _values(words, 0)
-
-
-def _values(words: Scanner, depth: int) -> tuple[Any, ...]:
-    if depth > MAX_DEPTH:
-        raise BadSyntax("Lists are nested too deeply")
-    found: list[Any] = []
-    while not words.at_end and not words.peek(b")"):
-        if not words.take(b" "):  # "((a)(b))" has no spaces
-            found.append(_value(words, depth))
-    return tuple(found)
-
-
-def _value(words: Scanner, depth: int) -> Any:
-    if words.take(b"("):
-        inside = _values(words, depth + 1)
-        words.expect(b")")
-        return inside
-    if words.peek(b'"') or words.peek(b"{"):
-        return words.string()
-    atom = words.word(_ATOM, "a value").decode("utf-8", "replace")
-    if atom.upper() == "NIL":
-        return None
-    return int(atom) if atom.isascii() and atom.isdigit() else atom
+_READERS = {
+    b"LIST": _listed,
+    b"LSUB": _listed,
+    b"SEARCH": _found,
+    b"SORT": _found,
+    b"ESEARCH": _extended,
+    b"THREAD": _threads,
+    b"VANISHED": _vanished,
+    b"STATUS": _counted,
+    b"FLAGS": _flags,
+    b"CAPABILITY": _capability,
+    b"ENABLED": _enabled,
+    b"ID": _server_id,
+    b"NAMESPACE": _namespaces,
+    b"QUOTA": _quota,
+    b"QUOTAROOT": _quota_roots,
+}

@@ -1,40 +1,39 @@
-"""SEARCH: the language of its keys, and which messages they find (RFC 3501 §6.4.4).
+"""SEARCH: the language of its keys (RFC 3501 §6.4.4, RFC 9051 §6.4.4).
 
-Goes in: the words of the command, then message after message. Comes out: yes or no.
+Goes in: the words of the command. Comes out: a key, which may hold other keys. Which
+messages it finds, `imap_matching` says.
 
-Rule 1: keys are values; asking a message changes nothing.
-Rule 2: text is looked for without regard to case, in decoded text: transfer encodings
-        and encoded words are undone first.
-Rule 3: keys nest at most `MAX_DEPTH` deep, so no command can exhaust the stack.
+Rule 1: keys are values; text in them is mapped for comparison when it is read.
+Rule 2: keys nest at most `MAX_DEPTH` deep, and are at most `MAX_KEYS`, so no command
+        can exhaust the stack, nor very much time.
 """
 
-import operator
 import re
-from base64 import b64decode
-from binascii import a2b_qp
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from maillab.wire import mime
 from maillab.wire.imap import BadSyntax, Scanner
 from maillab.wire.imap_dates import scan_date
-from maillab.wire.imap_message import MessageData
 from maillab.wire.imap_sets import SequenceSet
-from maillab.wire.message import Header, parse_date
-from maillab.wire.mime import Part, Value
+from maillab.wire.unicode_casemap import casemap
+from maillab.wire.unicode_text import find_codec
 
 MAX_DEPTH = 50
-CHARSETS = ("US-ASCII", "UTF-8")
+MAX_KEYS = 1000
 
 _KEY = re.compile(rb"[A-Z0-9]+", re.IGNORECASE)
 _SET_BEGINS = tuple(bytes([octet]) for octet in b"0123456789*")
-_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([BbQq])\?([^?\s]*)\?=(\s+(?==\?))?")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")  # RFC 8474 §7
+_ENTRY_TYPES = ("all", "priv", "shared")  # RFC 7162 §7
 
 
 class BadCharset(BadSyntax):
     """A charset that this server cannot search in (RFC 3501 §7.1, BADCHARSET)."""
+
+
+class TooManyKeys(BadSyntax):
+    """More than a server wants to look for (RFC 9051 §7.1, LIMIT)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,229 +47,141 @@ class Key:
     name: str
     arguments: tuple[Any, ...] = ()
 
-
-class Candidate:
-    """A message as SEARCH looks at it: its number and flags are the session's view."""
-
-    def __init__(
-        self,
-        data: MessageData,
-        *,
-        number: int,
-        flags: frozenset[str],
-        count: int,
-        last_uid: int,
-    ) -> None:
-        self.data = data
-        self.number = number
-        self.flags = frozenset(flag.lower() for flag in flags)
-        self.count = count
-        self.last_uid = last_uid
-
-    @cached_property
-    def tree(self) -> Part:
-        """The message, taken apart."""
-        return mime.parse(self.data.content)
-
-    @cached_property
-    def header(self) -> Header:
-        """Its header."""
-        return Header.from_wire(self.data.content)
-
-    @cached_property
-    def header_text(self) -> str:
-        """Its header fields as a person reads them, folded for comparison."""
-        lines = (f"{field.name}: {decode_words(field.value)}" for field in self.header)
-        return "\n".join(lines).casefold()
-
-    @cached_property
-    def body_text(self) -> str:
-        """All its text, folded for comparison."""
-        parts = list(self.tree.walk())
-        headers = [part.header for part in parts[1:]]
-        names = (decode_words(f.value) for header in headers for f in header)
-        texts = (_text_of(part) for part in parts if not part.children)
-        return "\n".join([*texts, *names]).casefold()
-
-    def matches(self, key: Key) -> bool:
-        """Is this message found?"""
-        return TESTS[key.name](self, key.arguments)
+    def names(self) -> set[str]:
+        """The names of this key and of all inside it."""
+        found: set[str] = set()
+        waiting: list[Key] = [self]
+        while waiting:
+            key = waiting.pop()
+            found.add(key.name)
+            waiting.extend(a for a in key.arguments if isinstance(a, Key))
+        return found
 
 
-# Reading keys -------------------------------------------------------------------------
+def scan_charset(words: Scanner) -> str:
+    """Read a charset, as SORT and THREAD have it. Raises BadCharset."""
+    charset = words.text()
+    codec = find_codec(charset)
+    if not codec:
+        raise BadCharset(f"Charset {charset[:40].upper()!a} is not known here")
+    return codec
 
 
 def scan_search(words: Scanner) -> Key:
-    """Read the whole command: an optional CHARSET, then keys. Raises BadCharset."""
+    """Read the keys of SEARCH with an optional CHARSET. Raises BadCharset."""
+    codec = "utf-8"
     if words.take(b"CHARSET "):
-        charset = words.text().upper()
-        if charset not in CHARSETS:
-            raise BadCharset(f"Charset {charset[:40]!a} is not known here")
+        codec = scan_charset(words)
         words.space()
-    return scan_keys(words)
+    return scan_keys(words, codec)
 
 
-def scan_keys(words: Scanner, depth: int = 0) -> Key:
+def scan_keys(words: Scanner, codec: str = "utf-8") -> Key:
     """Read one or more keys, all of which a message must match."""
-    keys = [_key(words, depth)]
-    while not words.at_end and not words.peek(b")"):
-        words.space()
-        keys.append(_key(words, depth))
-    return keys[0] if len(keys) == 1 else Key("AND", tuple(keys))
+    return _KeyReader(words, codec).all(0)
 
 
-def _key(words: Scanner, depth: int) -> Key:
-    if depth > MAX_DEPTH:
-        raise BadSyntax("Search keys are nested too deeply")
-    if words.take(b"("):
-        key = scan_keys(words, depth + 1)
-        words.expect(b")")
-        return key
-    if any(words.peek(digit) for digit in _SET_BEGINS):
-        return Key("NUMBERS", (SequenceSet.scan(words),))
-    name = words.word(_KEY, "a search key").decode().upper()
-    if name not in ARGUMENTS:
-        raise BadSyntax(f"Unknown search key {name[:40]}")
-    arguments: list[Any] = []
-    for read in ARGUMENTS[name]:
-        words.space()
-        arguments.append(_key(words, depth + 1) if read is _key else read(words))
-    return Key(name, tuple(arguments))
+class _KeyReader:
+    def __init__(self, words: Scanner, codec: str) -> None:
+        self._words = words
+        self._codec = codec
+        self._count = 0
+
+    def all(self, depth: int) -> Key:
+        keys = [self.one(depth)]
+        while not self._words.at_end and not self._words.peek(b")"):
+            self._words.space()
+            keys.append(self.one(depth))
+        return keys[0] if len(keys) == 1 else Key("AND", tuple(keys))
+
+    def one(self, depth: int) -> Key:
+        words = self._words
+        self._limit(depth)
+        if words.take(b"("):
+            key = self.all(depth + 1)
+            words.expect(b")")
+            return key
+        if words.take(b"$"):
+            return Key("SAVED")  # RFC 5182 §2.1
+        if any(words.peek(digit) for digit in _SET_BEGINS):
+            return Key("NUMBERS", (SequenceSet.scan(words),))
+        name = words.word(_KEY, "a search key").decode().upper()
+        if name in INSIDE:
+            return Key(name, tuple(self._inside(depth) for _ in range(INSIDE[name])))
+        if name not in ARGUMENTS:
+            raise BadSyntax(f"Unknown search key {name[:40]}")
+        if name == "UID" and words.take(b" $"):
+            return Key("SAVED")
+        return Key(name, tuple(self._argument(read) for read in ARGUMENTS[name]))
+
+    def _inside(self, depth: int) -> Key:
+        self._words.space()
+        return self.one(depth + 1)
+
+    def _argument(self, read: Callable[..., Any]) -> Any:
+        self._words.space()
+        return read(self._words, self._codec) if read is _text else read(self._words)
+
+    def _limit(self, depth: int) -> None:
+        self._count += 1
+        if depth > MAX_DEPTH:
+            raise BadSyntax("Search keys are nested too deeply")
+        if self._count > MAX_KEYS:
+            raise TooManyKeys("Too many search keys")
 
 
-def _text(words: Scanner) -> str:
-    return words.text().casefold()
+def _text(words: Scanner, codec: str) -> str:
+    try:
+        return casemap(words.astring().decode(codec))
+    except UnicodeDecodeError:
+        raise BadSyntax("A string is not what its charset says") from None
+
+
+def _field_name(words: Scanner) -> str:
+    return words.astring().decode("latin-1").lower()
 
 
 def _keyword(words: Scanner) -> str:
     return words.atom().lower()
 
 
-Reader = Callable[..., Any]
-ARGUMENTS: dict[str, tuple[Reader, ...]] = {
-    **dict.fromkeys(("ALL", "NEW", "OLD", "RECENT"), ()),
+def _interval(words: Scanner) -> int:
+    seconds = words.number()
+    if not seconds:
+        raise BadSyntax("An interval is at least one second")  # RFC 5032 §3
+    return seconds
+
+
+def _object_id(words: Scanner) -> str:
+    return words.word(_OBJECT_ID, "an object id").decode("ascii")
+
+
+def _modseq(words: Scanner) -> int:
+    """ "Servers that store ... only one mod-sequence ... MUST ignore" the name of a
+    flag and whose it is (RFC 7162 §3.1.5)."""
+    if words.peek(b'"'):
+        words.string()
+        words.space()
+        if words.atom().lower() not in _ENTRY_TYPES:
+            raise BadSyntax(f"Expected one of {', '.join(_ENTRY_TYPES)}")
+        words.space()
+    return words.number64()
+
+
+INSIDE = {"NOT": 1, "OR": 2}  # keys with keys in them
+ARGUMENTS: dict[str, tuple[Callable[..., Any], ...]] = {
+    **dict.fromkeys(("ALL", "NEW", "OLD", "RECENT", "SAVEDATESUPPORTED"), ()),
     **dict.fromkeys(("ANSWERED", "DELETED", "DRAFT", "FLAGGED", "SEEN"), ()),
     **dict.fromkeys(("UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN"), ()),
     **dict.fromkeys(("FROM", "TO", "CC", "BCC", "SUBJECT", "BODY", "TEXT"), (_text,)),
     **dict.fromkeys(("BEFORE", "ON", "SINCE"), (scan_date,)),
     **dict.fromkeys(("SENTBEFORE", "SENTON", "SENTSINCE"), (scan_date,)),
+    **dict.fromkeys(("SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"), (scan_date,)),
     **dict.fromkeys(("KEYWORD", "UNKEYWORD"), (_keyword,)),
-    **dict.fromkeys(("LARGER", "SMALLER"), (Scanner.number,)),
-    "HEADER": (_text, _text),
-    "NOT": (_key,),
-    "OR": (_key, _key),
+    **dict.fromkeys(("LARGER", "SMALLER"), (Scanner.number64,)),
+    **dict.fromkeys(("OLDER", "YOUNGER"), (_interval,)),
+    **dict.fromkeys(("EMAILID", "THREADID"), (_object_id,)),
+    "HEADER": (_field_name, _text),
+    "MODSEQ": (_modseq,),
     "UID": (SequenceSet.scan,),
 }
-
-
-# What they find -----------------------------------------------------------------------
-
-# What a test gets: the message, and the arguments of the key.
-Test = Callable[[Candidate, Any], bool]
-
-
-def _flagged(flag: str) -> Test:
-    return lambda m, a: flag in m.flags
-
-
-def _unflagged(flag: str) -> Test:
-    return lambda m, a: flag not in m.flags
-
-
-def _in_field(name: str) -> Test:
-    return lambda m, a: _header_has(m, name, a[0])
-
-
-def _header_has(message: Candidate, name: str, text: str) -> bool:
-    values = message.header.all(name)
-    return any(text in decode_words(value).casefold() for value in values)
-
-
-def _sent(compare: Callable[[Any, Any], bool]) -> Test:
-    """Compare the Date field, "disregarding time and timezone"."""
-
-    def test(message: Candidate, arguments: Any) -> bool:
-        at = parse_date(message.header.get("Date") or "")
-        return at is not None and compare(at.date, arguments[0].date)
-
-    return test
-
-
-TESTS: dict[str, Test] = {
-    "ALL": lambda m, a: True,
-    "AND": lambda m, a: all(m.matches(key) for key in a),
-    "OR": lambda m, a: any(m.matches(key) for key in a),
-    "NOT": lambda m, a: not m.matches(a[0]),
-    "NUMBERS": lambda m, a: a[0].contains(m.number, m.count),
-    "UID": lambda m, a: a[0].contains(m.data.uid, m.last_uid),
-    "ANSWERED": _flagged("\\answered"),
-    "DELETED": _flagged("\\deleted"),
-    "DRAFT": _flagged("\\draft"),
-    "FLAGGED": _flagged("\\flagged"),
-    "RECENT": _flagged("\\recent"),
-    "SEEN": _flagged("\\seen"),
-    "UNANSWERED": _unflagged("\\answered"),
-    "UNDELETED": _unflagged("\\deleted"),
-    "UNDRAFT": _unflagged("\\draft"),
-    "UNFLAGGED": _unflagged("\\flagged"),
-    "UNSEEN": _unflagged("\\seen"),
-    "OLD": _unflagged("\\recent"),
-    "NEW": lambda m, a: "\\recent" in m.flags and "\\seen" not in m.flags,
-    "KEYWORD": lambda m, a: a[0] in m.flags,
-    "UNKEYWORD": lambda m, a: a[0] not in m.flags,
-    "FROM": _in_field("From"),
-    "TO": _in_field("To"),
-    "CC": _in_field("Cc"),
-    "BCC": _in_field("Bcc"),
-    "SUBJECT": _in_field("Subject"),
-    "HEADER": lambda m, a: _header_has(m, a[0], a[1]),
-    "BODY": lambda m, a: a[0] in m.body_text,
-    "TEXT": lambda m, a: a[0] in m.header_text or a[0] in m.body_text,
-    "LARGER": lambda m, a: len(m.data.content) > a[0],
-    "SMALLER": lambda m, a: len(m.data.content) < a[0],
-    "BEFORE": lambda m, a: m.data.internal_date.date < a[0].date,
-    "ON": lambda m, a: m.data.internal_date.date == a[0].date,
-    "SINCE": lambda m, a: m.data.internal_date.date >= a[0].date,
-    "SENTBEFORE": _sent(operator.lt),
-    "SENTON": _sent(operator.eq),
-    "SENTSINCE": _sent(operator.ge),
-}
-
-
-# Text as a person reads it ------------------------------------------------------------
-
-
-def decode_words(text: str) -> str:
-    """Undo encoded words (RFC 2047). What cannot be decoded stays as it is.
-
-    >>> decode_words("=?utf-8?Q?Gr=C3=BC=C3=9Fe?= from =?utf-8?B?w4RubmE=?=")
-    'Grüße from Änna'
-    """
-    return _ENCODED_WORD.sub(_decoded_word, text)
-
-
-def _decoded_word(found: re.Match[str]) -> str:
-    charset, encoding, coded = found[1], found[2].upper(), found[3]
-    try:
-        if encoding == "B":
-            octets = b64decode(coded)
-        else:
-            octets = a2b_qp(coded.encode("ascii"), header=True)
-        return decoded(octets, charset.partition("*")[0])
-    except ValueError:  # also binascii.Error
-        return found[0]
-
-
-def decoded(octets: bytes, charset: str) -> str:
-    """Text in a charset; in Latin-1 if the charset is not known."""
-    try:
-        return octets.decode(charset, "replace")
-    except (LookupError, ValueError):  # no such charset; not a name; not for text
-        return octets.decode("latin-1")
-
-
-def _text_of(part: Part) -> str:
-    if part.media_type[0] != "text":
-        return ""
-    charset = Value("", part.parameters).get("charset") or "utf-8"
-    return decoded(part.decoded(), charset)

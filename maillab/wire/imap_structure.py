@@ -1,251 +1,188 @@
-"""ENVELOPE and BODYSTRUCTURE: what IMAP says about a message (RFC 3501 §7.4.2).
+"""ENVELOPE and BODYSTRUCTURE: what IMAP says about a message (RFC 9051 §7.5.2).
 
-Goes in: a MIME tree. Comes out: the parenthesized lists of the grammar.
+Goes in: a header, a MIME tree. Comes out: the parenthesized lists of the grammar.
 
 Rule 1: header values are given as they stand in the message, unfolded; encoded words
-        are the client's business.
-Rule 2: what a message does not say is NIL.
+        are the client's business, 8-bit octets stay what they are.
+Rule 2: what a message does not say is NIL; what it says with nothing in it is "".
+Rule 3: nothing here calls itself: messages nest as deep as their senders want. Of
+        address fields `MAX_ADDRESS_OCTETS` are read, in all messages of a message.
 """
 
-import re
 from collections.abc import Iterator
 
 from maillab.wire.imap import nstring, string
-from maillab.wire.message import Header, unfold
-from maillab.wire.mime import Part, Value, without_comments
+from maillab.wire.imap_addresses import parse_addresses
+from maillab.wire.mime import Part
+from maillab.wire.mime_values import Fields, Value, raw_text, without_comments
 
-_TOKEN = re.compile(
-    rb'\s+|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<comment>\()|(?P<special>[<>,:;@\[\]])'
-    rb'|(?P<word>[^\s"()<>,:;@\[\]]+)|(?P<odd>.)',
-    re.DOTALL,
+_ENVELOPE = Fields(
+    *("Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc"),
+    *("In-Reply-To", "Message-ID"),
 )
-_COMMENT_EDGE = re.compile(rb"\\.|[()]", re.DOTALL)
 
-Token = tuple[str, bytes]
-
+MAX_ADDRESS_OCTETS = 1024 * 1024  # 30,000 addresses of a usual length
 
 # ENVELOPE -----------------------------------------------------------------------------
 
 
-def envelope(header: Header) -> bytes:
-    """Write the envelope structure of a message.
+def envelope(header: bytes, utf8: bool = False) -> bytes:
+    """Write the envelope structure of a message from the octets of its header.
 
-    >>> header = Header.from_wire(b"Subject: Hi\\r\\nTo: Ann <a@b.example>\\r\\n")
-    >>> envelope(header)
+    >>> envelope(b"Subject: Hi\\r\\nTo: Ann <a@b.example>\\r\\n")
     b'(NIL "Hi" NIL NIL NIL (("Ann" NIL "a" "b.example")) NIL NIL NIL NIL)'
     """
-    sender = addresses(header, "From")
-    fields = [
-        _raw(header, "Date"),
-        _raw(header, "Subject"),
-        sender,
-        # "If the Sender or Reply-To lines are absent ..., or are present but empty, the
-        # server sets the corresponding member ... to be the same value as the from"
-        addresses(header, "Sender", default=sender),
-        addresses(header, "Reply-To", default=sender),
-        addresses(header, "To"),
-        addresses(header, "Cc"),
-        addresses(header, "Bcc"),
-        _raw(header, "In-Reply-To"),
-        _raw(header, "Message-ID"),
-    ]
-    return b"(" + b" ".join(fields) + b")"
+    return _Envelopes(utf8).write(header)
 
 
-def addresses(header: Header, name: str, default: bytes = b"NIL") -> bytes:
-    """Write all addresses of the fields of one name."""
-    found: list[bytes] = []
-    for field in header.named(name):
-        found += _AddressList(field.raw).read()
-    return b"(" + b"".join(found) + b")" if found else default
+class _Envelopes:
+    """Writes envelopes of one message, and of those inside it."""
+
+    def __init__(self, utf8: bool) -> None:
+        self._utf8 = utf8
+        self._left = MAX_ADDRESS_OCTETS
+
+    def write(self, header: bytes) -> bytes:
+        found = _ENVELOPE.find(header)
+        sender = self._addresses(found.get("from"), b"NIL")
+        fields = [
+            _first(found.get("date"), self._utf8),
+            _first(found.get("subject"), self._utf8),
+            sender,
+            # "If the Sender or Reply-To header fields are absent ..., or are present
+            # but empty, the server sets the corresponding member ... to be the same
+            # value as the from member"
+            self._addresses(found.get("sender"), sender),
+            self._addresses(found.get("reply-to"), sender),
+            self._addresses(found.get("to"), b"NIL"),
+            self._addresses(found.get("cc"), b"NIL"),
+            self._addresses(found.get("bcc"), b"NIL"),
+            _first(found.get("in-reply-to"), self._utf8),
+            _first(found.get("message-id"), self._utf8),
+        ]
+        return b"(" + b" ".join(fields) + b")"
+
+    def _addresses(self, bodies: list[bytes] | None, default: bytes) -> bytes:
+        some = self._within_limit(bodies or [])
+        found = [address.to_wire(self._utf8) for address in parse_addresses(some)]
+        return b"(" + b"".join(found) + b")" if found else default
+
+    def _within_limit(self, bodies: list[bytes]) -> Iterator[bytes]:
+        for body in bodies:
+            if self._left <= 0:
+                break
+            yield body[: self._left]
+            self._left -= len(body)
 
 
-def _raw(header: Header, name: str) -> bytes:
-    fields = header.named(name)
-    return nstring(_octets(fields[0].raw) if fields else None)
-
-
-def _octets(raw: bytes) -> bytes:
-    return unfold(raw.decode("latin-1")).encode("latin-1")
-
-
-class _AddressList:
-    """Reads an address-list (RFC 5322 §3.4), also a broken one."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._found: list[bytes] = []
-        self._comment = b""
-        self._phrase: list[Token] = []  # words that belong to no address yet
-        self._angle: list[Token] | None = None  # what stands between < and >
-        self._tokens = _tokens(raw)
-
-    def read(self) -> list[bytes]:
-        for kind, text in self._tokens:
-            if kind == "comment":
-                self._comment = text
-            elif kind == "special":
-                self._special(text)
-            else:
-                self._here.append((kind, text))
-        self._end_of_address()
-        return self._found
-
-    @property
-    def _here(self) -> list[Token]:
-        return self._phrase if self._angle is None else self._angle
-
-    def _special(self, text: bytes) -> None:
-        inside = self._angle is not None
-        if text == b"<":
-            self._angle = []
-        elif text == b">" and inside:
-            self._end_of_address()
-        elif text in b",;" and not inside:
-            self._end_of_address()
-            if text == b";":
-                self._found.append(b"(NIL NIL NIL NIL)")  # "end of group"
-        elif text == b":" and not inside and self._phrase:
-            group = string(_spaced(self._phrase))
-            self._found.append(b"(NIL NIL " + group + b" NIL)")  # "start of group"
-            self._phrase = []
-        else:
-            self._here.append(("special", text))
-
-    def _end_of_address(self) -> None:
-        phrase, spec, comment = self._phrase, self._angle, self._comment
-        self._phrase, self._angle, self._comment = [], None, b""
-        if spec is None:
-            spec, phrase = phrase, []
-        if spec or phrase:
-            name = _spaced(phrase) or comment
-            self._found.append(_address(name, spec))
-
-
-def _address(name: bytes, spec: list[Token]) -> bytes:
-    route = b""
-    colons = [at for at, token in enumerate(spec) if token == ("special", b":")]
-    if colons and spec[0] == ("special", b"@"):  # RFC 5322 §4.4, obs-route
-        route = _joined(spec[: colons[-1]])
-        spec = spec[colons[-1] + 1 :]
-    ats = [at for at, token in enumerate(spec) if token == ("special", b"@")]
-    at = ats[-1] if ats else len(spec)
-    local, domain = _joined(spec[:at]), _joined(spec[at + 1 :])
-    # NIL as host would mean the syntax of a group, so a missing host is ""
-    parts = (nstring(name or None), nstring(route or None), string(local))
-    return b"(" + b" ".join((*parts, string(domain))) + b")"
-
-
-def _tokens(raw: bytes) -> Iterator[Token]:
-    at = 0
-    while at < len(raw):
-        found = _TOKEN.match(raw, at)
-        assert found, "the last alternative matches any octet"
-        at = found.end()
-        kind = found.lastgroup
-        if kind == "comment":
-            at, text = _comment(raw, at)
-            yield kind, text
-        elif kind == "quoted":
-            yield kind, re.sub(rb"\\(.)", rb"\1", _octets(found[0][1:-1]))
-        elif kind:
-            yield kind, found[0]
-
-
-def _comment(raw: bytes, at: int) -> tuple[int, bytes]:
-    depth, start = 1, at
-    for found in _COMMENT_EDGE.finditer(raw, at):
-        depth += {b"(": 1, b")": -1}.get(found[0], 0)
-        if not depth:
-            return found.end(), _octets(raw[start : found.start()])
-    return len(raw), _octets(raw[start:])
-
-
-def _spaced(tokens: list[Token]) -> bytes:
-    return b" ".join(text for _, text in tokens)
-
-
-def _joined(tokens: list[Token]) -> bytes:
-    return b"".join(text for _, text in tokens)
+def _first(bodies: list[bytes] | None, utf8: bool) -> bytes:
+    return nstring(_octets(raw_text(bodies[0])) if bodies else None, utf8)
 
 
 # BODYSTRUCTURE ------------------------------------------------------------------------
 
 
-def body(part: Part, *, extended: bool) -> bytes:
+def body(part: Part, *, extended: bool, utf8: bool = False) -> bytes:
     """Write BODY (without) or BODYSTRUCTURE (with extension data) of a part.
 
     >>> from maillab.wire.mime import parse
     >>> body(parse(b"Content-Type: text/html\\r\\n\\r\\n<p>Hi"), extended=False)
     b'("text" "html" ("charset" "us-ascii") NIL NIL "7bit" 5 0)'
     """
-    if part.children:
-        parts = b"".join(body(child, extended=extended) for child in part.children)
-        fields = [parts + b" " + _text(part.media_type[1])]
-        if extended:
-            fields += [_parameters(part.parameters), *_extension(part.header)]
-    else:
-        fields = _single(part, extended)
-        if extended:
-            fields += [nstring(_value(part.header, "Content-MD5"))]
-            fields += _extension(part.header)
-    return b"(" + b" ".join(fields) + b")"
+    writer = _Writer(extended, utf8)
+    written: list[bytes] = []
+    waiting: list[bytes | Part] = [part]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, bytes):
+            written.append(item)
+        else:
+            waiting.extend(reversed(writer.pieces(item)))
+    return b"".join(written)
 
 
-def _single(part: Part, extended: bool) -> list[bytes]:
-    kind, subtype = part.media_type
-    parameters = part.parameters
-    if kind == "text" and Value("", parameters).get("charset") is None:
-        parameters = (*parameters, ("charset", "us-ascii"))  # RFC 2045 §5.2
-    fields = [
-        _text(kind),
-        _text(subtype),
-        _parameters(parameters),
-        nstring(_value(part.header, "Content-ID")),
-        nstring(_value(part.header, "Content-Description")),
-        _text(part.encoding),
-        b"%d" % (part.end - part.body),
-    ]
-    if part.message:
-        fields += [envelope(part.message.header), body(part.message, extended=extended)]
-    if part.message or kind == "text":
-        fields.append(b"%d" % part.octets.count(b"\n", part.body, part.end))
-    return fields
+class _Writer:
+    def __init__(self, extended: bool, utf8: bool) -> None:
+        self._extended = extended
+        self._utf8 = utf8
+        self._envelopes = _Envelopes(utf8)
+
+    def pieces(self, part: Part) -> list[bytes | Part]:
+        """The list of one part: octets, and parts that are still to be written."""
+        extension = b" " + self._extension(part) if self._extended else b""
+        if part.children:
+            subtype = self._text(part.media_type[1])
+            return [b"(", *part.children, b" " + subtype + extension + b")"]
+        lines = b" %d" % part.lines
+        basic = b"(" + self._basic(part)
+        # Without UTF-8 there is no grammar for what is inside message/global
+        shown = self._utf8 or part.media_type[1] == "rfc822"
+        if part.message and shown:
+            written = self._envelopes.write(part.message.header_octets)
+            return [basic + b" %b " % written, part.message, lines + extension + b")"]
+        has_lines = part.media_type[0] == "text"
+        return [basic + lines * has_lines + extension + b")"]
+
+    def _basic(self, part: Part) -> bytes:
+        """ "body-fields", with the media type before them."""
+        kind, subtype = part.media_type
+        parameters = part.raw_parameters
+        if kind == "text" and Value("", parameters).get("charset") is None:
+            parameters = (*parameters, ("charset", "us-ascii"))  # RFC 2045 §5.2
+        words = [
+            self._text(kind),
+            self._text(subtype),
+            self._parameters(parameters),
+            self._field(part, "content-id"),
+            self._field(part, "content-description"),
+            self._text(part.encoding),
+            b"%d" % part.size,
+        ]
+        return b" ".join(words)
+
+    def _extension(self, part: Part) -> bytes:
+        """Disposition, language and location (RFC 2183, RFC 3282, RFC 2557)."""
+        if part.children:
+            first = self._parameters(part.raw_parameters)
+        else:
+            first = self._field(part, "content-md5")  # RFC 1864
+        words = [
+            first,
+            self._disposition(part),
+            self._languages(part),
+            self._field(part, "content-location"),
+        ]
+        return b" ".join(words)
+
+    def _disposition(self, part: Part) -> bytes:
+        value = Value.parse(part.content_fields.get("content-disposition", ""))
+        if not value.word:
+            return b"NIL"
+        return b"(%b %b)" % (
+            self._text(value.word),
+            self._parameters(value.parameters),
+        )
+
+    def _languages(self, part: Part) -> bytes:
+        languages = part.content_fields.get("content-language", "")
+        tags = without_comments(languages).split(",")
+        found = [self._text(tag.strip(" \t\r\n")) for tag in tags if tag.strip()]
+        return b"(" + b" ".join(found) + b")" if found else b"NIL"
+
+    def _parameters(self, parameters: tuple[tuple[str, str], ...]) -> bytes:
+        if not parameters:
+            return b"NIL"
+        words = [self._text(word) for pair in parameters for word in pair]
+        return b"(" + b" ".join(words) + b")"
+
+    def _field(self, part: Part, name: str) -> bytes:
+        text = part.content_fields.get(name)
+        return nstring(None if text is None else _octets(text), self._utf8)
+
+    def _text(self, text: str) -> bytes:
+        return string(_octets(text), self._utf8)
 
 
-def _extension(header: Header) -> list[bytes]:
-    """Disposition, language and location (RFC 2183, RFC 3066, RFC 2557)."""
-    languages = _value(header, "Content-Language")
-    location = _value(header, "Content-Location")
-    return [_disposition(header), _languages(languages), nstring(location)]
-
-
-def _disposition(header: Header) -> bytes:
-    text = header.get("Content-Disposition")
-    value = Value.parse(text or "")
-    if not value.word:
-        return b"NIL"
-    return b"(%b %b)" % (_text(value.word), _parameters(value.parameters))
-
-
-def _languages(languages: bytes | None) -> bytes:
-    if languages is None:
-        return b"NIL"
-    tags = without_comments(languages.decode("latin-1")).split(",")
-    found = [string(tag.strip().encode("latin-1")) for tag in tags if tag.strip()]
-    return b"(" + b" ".join(found) + b")" if found else b"NIL"
-
-
-def _parameters(parameters: tuple[tuple[str, str], ...]) -> bytes:
-    if not parameters:
-        return b"NIL"
-    words = [_text(word) for pair in parameters for word in pair]
-    return b"(" + b" ".join(words) + b")"
-
-
-def _value(header: Header, name: str) -> bytes | None:
-    fields = header.named(name)
-    return _octets(fields[0].raw) if fields else None
-
-
-def _text(text: str) -> bytes:
-    return string(text.encode("utf-8"))
+def _octets(text: str) -> bytes:
+    """Text in which each character is one octet."""
+    return text.encode("latin-1")

@@ -25,14 +25,14 @@ class Spoken:
 
     speaker  "C" for the client, "S" for the server
     offset   of its first octet in the stream of that side (in octets, from 0; the
-    stream
-             inside TLS goes on counting where the plain one ended)
+             stream inside TLS goes on counting where the plain one ended)
     octets   exactly what was said, with its CRLF
     what     "command", "reply", "content", "literal", "continuation" or "noise"
     secret   spans (start, end) of `octets` that text views must mask
     secure   said inside TLS
     ref      the RFC section of whoever handled it, such as "RFC 5321 §4.1.1.3"
     why      the reason for a reply, which is never sent to the peer
+    compressed  other octets were on the wire (RFC 4978); `offset` counts these
     """
 
     speaker: Side
@@ -43,6 +43,7 @@ class Spoken:
     secure: bool = False
     ref: str = ""
     why: str = ""
+    compressed: bool = False
 
 
 class LineBuffer:

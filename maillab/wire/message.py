@@ -24,7 +24,8 @@ _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 _LINE_END = re.compile(r"\r?\n(?=[ \t])")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # "ftext", and the space of old messages
+# "ftext", and the space of old messages. A line has 998 octets (RFC 5322 §2.1.1).
+_NAME = re.compile(rb"([!-9;-~]{1,998})[ \t]{0,998}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,12 @@ class DateTime:
     def date(self) -> tuple[int, int, int]:
         """Year, month and day: what SEARCH compares (RFC 3501 §6.4.4)."""
         return self.year, self.month, self.day
+
+    @property
+    def epoch(self) -> int:
+        """Seconds since 1970-01-01 00:00 UTC: what can be compared across zones."""
+        minutes = self.hour * 60 + self.minute - self.zone
+        return _day_number(*self.date) * 86_400 + minutes * 60 + self.second
 
     @classmethod
     def from_epoch(cls, seconds: int) -> "DateTime":

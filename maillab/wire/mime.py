@@ -5,53 +5,43 @@ it stands in these octets, so that any section can be given back exact to the oc
 
 Rule 1: reading never fails. A multipart without parts is text/plain (RFC 2045 §5.2).
 Rule 2: the line end before a boundary belongs to the boundary (RFC 2046 §5.1.1).
-Rule 3: a part deeper than `MAX_DEPTH`, or behind `MAX_PARTS`, is not taken apart.
+Rule 3: a part deeper than `MAX_DEPTH`, or behind `MAX_PARTS`, is not taken apart; so
+        the work grows with the size, and nothing here calls itself.
 """
 
 import re
 from base64 import b64decode
 from binascii import a2b_qp
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from maillab.wire.message import Header, header_length
+from maillab.wire.message import Header
+from maillab.wire.mime_values import (
+    Fields,
+    Value,
+    media_type,
+    raw_text,
+    without_comments,
+)
 
-MAX_DEPTH = 30
-MAX_PARTS = 1000  # in one multipart
+MAX_DEPTH = 45  # clients read BODYSTRUCTURE with lists in lists: two for each level
+MAX_PARTS = 10_000  # of the whole message
+MAX_LINES = 500_000  # that begin like a boundary: those of a bomb
 
-_WORD = r'"(?:[^"\\]|\\.)*"|[^\s()<>@,;:\\"\[\]?=]+'
-_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]|\\.)*")|\\.|[()]', re.DOTALL)
-_MEDIA_TYPE = re.compile(rf"\s*({_WORD})\s*/\s*({_WORD})")
-_PARAMETER = re.compile(rf";\s*({_WORD})\s*=\s*({_WORD})", re.DOTALL)
+MESSAGES = {("message", "rfc822"), ("message", "global")}  # RFC 9051 §6.4.5.1
+TEXT_PLAIN = ("text", "plain")
+
+_END_OF_HEADER = re.compile(rb"\n\r?\n")
 _BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_CONTENT_FIELDS = Fields(
+    *("Content-Type", "Content-Transfer-Encoding", "Content-ID", "Content-MD5"),
+    *("Content-Description", "Content-Disposition", "Content-Language"),
+    "Content-Location",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A structured field body: a word with parameters (RFC 2045 §5.1).
-
-    >>> Value.parse('attachment; filename="a b.txt" (a comment)')
-    Value(word='attachment', parameters=(('filename', 'a b.txt'),))
-    """
-
-    word: str
-    parameters: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> "Value":
-        """Read a field body. What is no parameter is skipped."""
-        text = without_comments(text)
-        word = text.partition(";")[0].strip()
-        found = _PARAMETER.findall(text[len(text.partition(";")[0]) :])
-        return cls(word, tuple((_plain(name), _plain(value)) for name, value in found))
-
-    def get(self, name: str) -> str | None:
-        """The first parameter of this name, or None."""
-        pairs = (value for key, value in self.parameters if key.lower() == name)
-        return next(pairs, None)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Part:
     """A message, or a part of one: `octets[start:body]` is its header."""
 
@@ -59,9 +49,7 @@ class Part:
     start: int
     body: int
     end: int
-    header: Header
-    media_type: tuple[str, str]
-    parameters: tuple[tuple[str, str], ...]
+    media_type: tuple[str, str] = TEXT_PLAIN
     children: "tuple[Part, ...]" = ()  # of a multipart
     message: "Part | None" = None  # inside message/rfc822
 
@@ -76,10 +64,44 @@ class Part:
         return self.octets[self.body : self.end]
 
     @property
+    def size(self) -> int:
+        """How many octets the body has."""
+        return self.end - self.body
+
+    @cached_property
+    def header(self) -> Header:
+        """All header fields."""
+        return Header.from_wire(self.header_octets)
+
+    @cached_property
+    def content_fields(self) -> dict[str, str]:
+        """The first MIME field of each name, one character for each octet."""
+        found = _CONTENT_FIELDS.find(self.octets, self.start, self.body)
+        return {name: raw_text(bodies[0]) for name, bodies in found.items()}
+
+    @property
+    def raw_parameters(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the media type, one character for each octet."""
+        if self.media_type != media_type(self.content_fields.get("content-type", "")):
+            return ()  # the default, or what was not taken apart
+        return Value.parse(self.content_fields["content-type"]).parameters
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the media type as text."""
+        pairs = self.raw_parameters
+        return tuple((_as_utf8(name), _as_utf8(value)) for name, value in pairs)
+
+    @property
     def encoding(self) -> str:
         """Content-Transfer-Encoding, lower case (RFC 2045 §6.1)."""
-        value = self.header.get("Content-Transfer-Encoding") or "7bit"
+        value = self.content_fields.get("content-transfer-encoding", "")
         return without_comments(value).strip().lower() or "7bit"
+
+    @property
+    def lines(self) -> int:
+        """How many lines the body has."""
+        return self.octets.count(b"\n", self.body, self.end)
 
     def find(self, path: tuple[int, ...]) -> "Part | None":
         """The part that IMAP names by numbers, such as (4, 2) (RFC 3501 §6.4.5).
@@ -125,112 +147,96 @@ def parse(octets: bytes) -> Part:
     >>> part.media_type, part.body_octets
     (('text', 'html'), b'<p>Hi')
     """
-    return _part(octets, 0, len(octets), ("text", "plain"), 0)
+    reader = _Reader(octets)
+    whole = reader.part(0, len(octets), TEXT_PLAIN)
+    waiting = [(whole, 0)]
+    while waiting:
+        part, depth = waiting.pop()
+        inside = reader.open(part, depth < MAX_DEPTH)
+        waiting.extend((child, depth + 1) for child in reversed(inside))
+    return whole
 
 
-def without_comments(text: str) -> str:
-    """Drop comments in parentheses, which may be nested (RFC 5322 §3.2.2).
+class _Reader:
+    """Takes parts apart, and counts so that there is an end to it."""
 
-    >>> without_comments('text/plain (not (very) rich); x="(kept)"')
-    'text/plain ; x="(kept)"'
-    """
-    kept: list[str] = []
-    depth = at = 0
-    for found in _COMMENT_OR_STRING.finditer(text):
-        if depth == 0:
-            kept.append(text[at : found.start()])
-        at = found.start() if depth == 0 and found[0] not in "()" else found.end()
-        if found[0] == "(":
-            depth += 1
-        elif found[0] == ")":
-            depth = max(0, depth - 1)
-    return "".join(kept) + (text[at:] if depth == 0 else "")
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._parts = MAX_PARTS
+        self._lines = MAX_LINES
 
+    def part(self, start: int, end: int, default: tuple[str, str]) -> Part:
+        """A part with its header read."""
+        part = Part(self._octets, start, _body(self._octets, start, end), end)
+        text = part.content_fields.get("content-type")
+        # What is no media type is text/plain (RFC 2045 §5.2)
+        part.media_type = default if text is None else media_type(text) or TEXT_PLAIN
+        return part
 
-def _part(
-    octets: bytes, start: int, end: int, default: tuple[str, str], depth: int
-) -> Part:
-    content = octets[start:end]
-    body = start + header_length(content)
-    header = Header.from_wire(content)
-    kind, parameters = _content_type(header, default)
-    part = Part(octets, start, body, end, header, kind, parameters)
-    if kind[0] == "multipart":
-        children = tuple(_children(part, depth + 1)) if depth < MAX_DEPTH else ()
-        if children:
-            return replace(part, children=children)
-        return replace(part, media_type=("text", "plain"), parameters=())
-    if kind == ("message", "rfc822"):
-        if depth < MAX_DEPTH:
-            inside = _part(octets, body, end, ("text", "plain"), depth + 1)
-            return replace(part, message=inside)
-        return replace(part, media_type=("application", "octet-stream"))
-    return part
+    def open(self, part: Part, may_open: bool) -> tuple[Part, ...]:
+        """Find the parts inside a part."""
+        if part.media_type in MESSAGES:
+            if not may_open:
+                part.media_type = ("application", "octet-stream")
+                return ()
+            part.message = self.part(part.body, part.end, TEXT_PLAIN)
+            return (part.message,)
+        if part.media_type[0] == "multipart":
+            part.children = tuple(self._children(part)) if may_open else ()
+            if not part.children:
+                part.media_type = TEXT_PLAIN
+        return part.children
 
+    def _children(self, part: Part) -> Iterator[Part]:
+        boundary = Value("", part.raw_parameters).get("boundary")
+        if not boundary:
+            return
+        # "The default Content-Type in multipart/digest is message/rfc822" (RFC 2046
+        # §5.1.5)
+        digest = part.media_type[1] == "digest"
+        default = ("message", "rfc822") if digest else TEXT_PLAIN
+        for start, end in self._between(part, boundary.encode("latin-1")):
+            yield self.part(start, end, default)
 
-def _children(part: Part, depth: int) -> Iterator[Part]:
-    boundary = Value("", part.parameters).get("boundary")
-    if not boundary:
-        return
-    # "The default Content-Type in multipart/digest is message/rfc822" (RFC 2046 §5.1.5)
-    is_digest = part.media_type[1] == "digest"
-    default = ("message", "rfc822") if is_digest else ("text", "plain")
-    line = boundary.encode("utf-8", "replace")
-    for start, end in _between(part.octets, part.body, part.end, line):
-        yield _part(part.octets, start, end, default, depth)
+    def _between(self, part: Part, boundary: bytes) -> Iterator[tuple[int, int]]:
+        """Where the parts between the lines `--boundary` begin and end."""
+        opened: int | None = None
+        for found in self._boundary_lines(part, boundary):
+            if opened is not None:
+                yield opened, max(opened, _before_line_end(part, found.start()))
+                self._parts -= 1
+            opened = None if found[1] else found.end()
+            if opened is None or self._parts <= 0:
+                break
+        if opened is not None:  # the last boundary is missing: all the rest is a part
+            yield opened, part.end
 
-
-def _between(
-    octets: bytes, body: int, end: int, boundary: bytes
-) -> Iterator[tuple[int, int]]:
-    """Where the parts between the lines `--boundary` begin and end."""
-    opened: int | None = None
-    for count, found in enumerate(_boundary_lines(octets, body, end, boundary)):
-        if opened is not None:
-            yield opened, max(opened, _before_line_end(octets, found.start()))
-        opened = None if found[1] else found.end()
-        if opened is None or count >= MAX_PARTS:
-            break
-    if opened is not None:  # the last boundary is missing: all the rest is a part
-        yield opened, end
-
-
-def _boundary_lines(
-    octets: bytes, body: int, end: int, boundary: bytes
-) -> Iterator[re.Match[bytes]]:
-    """All lines that are `--boundary`. `find` is many times as fast as a pattern."""
-    mark = b"--" + boundary
-    line = re.compile(re.escape(mark) + rb"(--)?[ \t]*\r?(?:\n|\Z)")
-    at = octets.find(mark, body, end)
-    while at >= 0:
-        begins_line = at == 0 or octets[at - 1] == 0x0A
-        found = line.match(octets, at, end) if begins_line else None
-        if found:
-            yield found
-        at = octets.find(mark, at + len(mark), end)
+    def _boundary_lines(self, part: Part, boundary: bytes) -> Iterator[re.Match[bytes]]:
+        """All lines that are `--boundary`. `find` is faster than any pattern."""
+        mark = b"\n--" + boundary
+        line = re.compile(re.escape(mark[1:]) + rb"(--)?[ \t]*\r?(?:\n|\Z)")
+        at = part.body - 1  # the line end before the body
+        while 0 <= at < part.end and self._lines:
+            found = line.match(self._octets, at + 1, part.end)
+            if found:
+                yield found
+            self._lines -= 1
+            at = self._octets.find(mark, at + 1, part.end)
 
 
-def _before_line_end(octets: bytes, at: int) -> int:
-    if octets[at - 2 : at] == b"\r\n":
+def _body(octets: bytes, start: int, end: int) -> int:
+    """Where the body begins: behind the empty line."""
+    if octets.startswith((b"\n", b"\r\n"), start, end):
+        return octets.index(b"\n", start) + 1
+    found = _END_OF_HEADER.search(octets, start, end)
+    return found.end() if found else end
+
+
+def _before_line_end(part: Part, at: int) -> int:
+    if part.octets.endswith(b"\r\n", part.body, at):
         return at - 2
     return at - 1
 
 
-def _content_type(
-    header: Header, default: tuple[str, str]
-) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
-    text = header.get("Content-Type")
-    if text is None:
-        return default, ()
-    found = _MEDIA_TYPE.match(without_comments(text))
-    if not found:
-        return ("text", "plain"), ()  # RFC 2045 §5.2
-    value = Value.parse(text)
-    kind = (_plain(found[1]).lower(), _plain(found[2]).lower())
-    return kind, value.parameters
-
-
-def _plain(word: str) -> str:
-    if word.startswith('"'):
-        return re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)
-    return word
+def _as_utf8(raw: str) -> str:
+    return raw.encode("latin-1").decode("utf-8", "replace")

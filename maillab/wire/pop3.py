@@ -6,18 +6,24 @@ Rule 1: a `Reply` can always be sent: whatever its text is, what is sent is gram
 Rule 2: `why` is for the trace. It is never sent.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 from maillab.errors import Refused
 from maillab.wire.lines import CRLF
-from maillab.wire.sasl import encode
 from maillab.wire.smtp_content import stuffed
 
 COMMAND_LINE_LIMIT = 255  # RFC 2449 §4, with CRLF
 REPLY_LINE_LIMIT = 512  # RFC 2449 §4, with CRLF
 AUTH_LINE_LIMIT = 12288  # RFC 4954 §4; RFC 5034 §4 names none
 
+# What may be in UTF-8: names and passwords (RFC 6856 §2.2).
+INTERNATIONAL = {"USER", "APOP"}
+# "syntax of the timestamp corresponds to the `msg-id' in [RFC822]" (RFC 1939 §7)
+TIMESTAMP = re.compile(r"<[!-;=?-\[\]-~]+@[!-;=?-\[\]-~]+>")
+
+CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
 PRINTABLE = re.compile(rb"[ -~]*")
 UNPRINTABLE = re.compile(r"[^ -~]+")
 STATUS = re.compile(r"(\+OK|-ERR)(?: (?:\[([!-Z^-~]+)\] ?)?(.*))?", re.DOTALL)
@@ -62,13 +68,33 @@ class Reply:
         return self.status_line.decode().rstrip()
 
 
-def challenge(data: bytes) -> Reply:
-    """Ask for the next SASL response.
+def challenge(base64: bytes) -> Reply:
+    """Ask for the next SASL response (RFC 5034 §4).
 
     >>> challenge(b"").to_wire()
     b'+ \\r\\n'
     """
-    return Reply(True, encode(data).decode(), is_challenge=True)
+    return Reply(True, base64.decode("ascii"), is_challenge=True)
+
+
+def find_timestamp(greeting: str) -> str:
+    """The timestamp of a greeting, for APOP (RFC 1939 §7); "" when there is none.
+
+    >>> find_timestamp("POP3 server ready <1896.697170952@dbc.mtview.ca.us>")
+    '<1896.697170952@dbc.mtview.ca.us>'
+    """
+    found = TIMESTAMP.search(greeting)
+    return found[0] if found else ""
+
+
+def apop_digest(timestamp: str, password: str) -> str:
+    """The proof of APOP; the example of RFC 1939 §7.
+
+    >>> apop_digest("<1896.697170952@dbc.mtview.ca.us>", "tanstaaf")
+    'c4c9334bac560ecc979e58001b3e22fb'
+    """
+    octets = f"{timestamp}{password}".encode()
+    return hashlib.md5(octets, usedforsecurity=False).hexdigest()
 
 
 def parse_status(line: bytes) -> Reply:
@@ -99,9 +125,18 @@ def parse_command(line: bytes) -> tuple[str, str]:
         raise Refused(Reply(False, "Command line too long"))
     if name == "PASS" and b"\0" not in argument:
         return name, argument.decode("utf-8", "backslashreplace")
+    if name in INTERNATIONAL and not CONTROLS.search(line):
+        return name, _utf8(argument).strip(" ")
     if not PRINTABLE.fullmatch(line):
         raise Refused(Reply(False, "A command is printable US-ASCII in one line"))
     return name, argument.decode("ascii").strip(" ")
+
+
+def _utf8(octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(Reply(False, "A name is US-ASCII or UTF-8")) from None
 
 
 def listing(rows: list[str]) -> bytes:
@@ -111,6 +146,40 @@ def listing(rows: list[str]) -> bytes:
     b'1 120\\r\\n2 200\\r\\n'
     """
     return "".join(f"{row}\r\n" for row in rows).encode("ascii")
+
+
+def parse_scan(body: bytes) -> dict[int, int]:
+    """The answer to LIST: message numbers and sizes (RFC 1939 §5). Raises ValueError.
+
+    >>> parse_scan(b"1 120\\r\\n2 200 octets\\r\\n")
+    {1: 120, 2: 200}
+    """
+    rows = (row.split() for row in body.splitlines())
+    return {_number(row[0]): _number(row[1]) for row in rows if _has_two(row)}
+
+
+def parse_unique_ids(body: bytes) -> dict[int, str]:
+    """The answer to UIDL: message numbers and unique-ids. Raises ValueError.
+
+    # deviation: RFC 1939 §7: longer ones than 70 octets are believed.
+
+    >>> parse_unique_ids(b"1 whqtswO00WBw418f9t5JxYwZ\\r\\n2 QhdPYR:00WBw1Ph7x7\\r\\n")
+    {1: 'whqtswO00WBw418f9t5JxYwZ', 2: 'QhdPYR:00WBw1Ph7x7'}
+    """
+    rows = (row.split() for row in body.splitlines())
+    return {_number(row[0]): row[1].decode("ascii") for row in rows if _has_two(row)}
+
+
+def _number(octets: bytes) -> int:
+    if not re.fullmatch(rb"[0-9]{1,18}", octets):
+        raise ValueError(f"{octets[:40]!r} is no number")
+    return int(octets)
+
+
+def _has_two(row: list[bytes]) -> bool:
+    if len(row) < 2:
+        raise ValueError("a line of a listing has a number and a value")
+    return True
 
 
 def top_of(content: bytes, lines: int) -> bytes:

@@ -24,6 +24,7 @@ from maillab.agents.serving import Security, Service
 from maillab.dns.answers import Lookups
 from maillab.net.ca import LabCA
 from maillab.net.host import Host
+from maillab.policy.quota import find_limit
 from maillab.policy.settings import SmartHost
 from maillab.store.accounts import DirectoryBase
 from maillab.world.scenario import HostTable
@@ -108,6 +109,11 @@ class MailServer:
             faults=faults,
         )
         access.door = self.doorkeeper
+        access.secrets = self.doorkeeper.secrets
+        access.wanted = lambda: self.mta.settings.access.mechanisms
+        access.limit_of = lambda account: find_limit(
+            account.address, self.mta.settings
+        )[0]
         return access
 
 

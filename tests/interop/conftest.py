@@ -14,6 +14,7 @@ from maillab.world.files import find_scenario, load
 from maillab.world.mail_tables import MailTable
 from maillab.world.scenario import LoadedScenario
 from maillab.world.world import World
+from tests.interop.mail_server import MailServer, User
 from tests.worlds import Journal, arrived
 
 ALICE, BOB = "alice@alpha.example", "bob@beta.example"
@@ -69,6 +70,23 @@ def equipped_world() -> World:
     hosts[SERVERS[ALICE]] = alpha.model_copy(update=changed)
     scenario = loaded.scenario.model_copy(update={"hosts": hosts})
     return World(LoadedScenario(loaded.file, loaded.text, scenario))
+
+
+@pytest.fixture(scope="module", params=["memory", "disk"])
+def mail_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MailServer]:
+    """maillab on real ports, without a world; mail in memory or on disk."""
+    folder = tmp_path_factory.mktemp("mail")
+    server = MailServer(folder, folder / "store" if request.param == "disk" else None)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def user(mail_server: MailServer) -> User:
+    """Somebody new on that server."""
+    return mail_server.newcomer()
 
 
 def run(*command: str | Path, code: int = 0) -> str:

@@ -1,0 +1,230 @@
+"""The Maildir folders of one user: files go where the index says.
+
+Goes in: rows of the index. Comes out: files in tmp/, new/ and cur/.
+
+Rule 1: whatever is new is written to tmp/ of the user first. From there it is renamed:
+        nobody ever sees half of a message.
+Rule 2: a message is in new/ until it has a flag; then in cur/, for ever.
+Rule 3: other programs rename files at any time. What is not where it was is looked for.
+Rule 4: `dirty` folders have changes that a crash could take back; `digests` say which
+        names we expect in a folder, so that changes by others can be told from ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from maillab.store.mail_disk import MailDisk
+from maillab.store.mail_index import FileRow
+from maillab.store.maildir_names import MARK, from_file_name, identity, with_info
+
+PLACES = ("new", "cur")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is in new/ and cur/ of a folder.
+
+    files   identity -> ("new" or "cur", letters, name of the file)
+    digest  of all names
+    """
+
+    files: dict[str, tuple[str, str, str]]
+    digest: int
+
+
+class UserFiles:
+    """The folders of one user. Everything raises OSError."""
+
+    def __init__(self, root: Path, disk: MailDisk) -> None:
+        self.root = root
+        self.disk = disk
+        self.tmp = root / "tmp"
+        self.dirty: set[Path] = set()
+        self.digests: dict[str, int] = {}
+
+    # Folders --------------------------------------------------------------------------
+
+    def make(self, folder: str) -> None:
+        """Make a Maildir folder, or what it lacks."""
+        path = self.root / folder
+        self.disk.make_folder(path)
+        for name in ("tmp", *PLACES):
+            self.disk.make_folder(path / name)
+        mark = path / "maildirfolder"
+        if folder and not mark.exists():
+            self.disk.write(mark, b"", self.disk.now_ns() / 1e9)
+        self.dirty |= {path, self.root if folder else self.root.parent}
+
+    def rename_folder(self, old: str, new: str) -> None:
+        """A mailbox has another name; nothing happens where that is so already."""
+        if old != new and (self.root / old).is_dir():
+            self.disk.rename(self.root / old, self.root / new)
+            self.dirty.discard(self.root / old)
+            self.dirty.add(self.root)
+            self.digests.pop(old, None)
+
+    def is_free(self, folder: str) -> bool:
+        """Can a mailbox be renamed so?"""
+        path = self.root / folder
+        return not path.exists()
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder, unless there is mail in it that nobody has seen yet."""
+        path = self.root / folder
+        if path.is_dir() and not any(self._names(folder)):
+            self.disk.remove_folder(path)
+        self.dirty = {one for one in self.dirty if not one.is_relative_to(path)}
+        self.dirty.add(self.root)
+        self.digests.pop(folder, None)
+
+    def listing(self, folder: str) -> Listing:
+        """What is there."""
+        files: dict[str, tuple[str, str, str]] = {}
+        digest = 0
+        for place, name in self._names(folder):
+            base, letters = from_file_name(name)
+            files[identity(base)] = (place, letters, name)
+            digest += hash((place, name))
+        return Listing(files, digest)
+
+    def _names(self, folder: str) -> Iterator[tuple[str, str]]:
+        for place in PLACES:
+            for name in self.disk.names(self.root / folder / place):
+                if not name.startswith("."):
+                    yield place, name
+
+    # Messages -------------------------------------------------------------------------
+
+    def find(self, row: FileRow) -> Path | None:
+        """Where a message is now; None: nowhere."""
+        likely = (path for path in self.likely(row) if path.exists())
+        return next(likely, None) or self.search(row)
+
+    def likely(self, row: FileRow) -> Iterator[Path]:
+        """Where it should be, the likeliest place first."""
+        folder = self.root / row.folder
+        for letters in reversed(row.written):
+            yield folder / "cur" / with_info(row.base, letters)
+            if not letters:
+                yield folder / "new" / row.base
+                yield folder / "new" / with_info(row.base, letters)  # mbsync
+        yield self.tmp / row.base
+
+    def search(self, row: FileRow) -> Path | None:
+        """Look at all names for a message."""
+        wanted = identity(row.base)
+        for place, name in self._names(row.folder):
+            if identity(from_file_name(name)[0]) == wanted:
+                return self.root / row.folder / place / name
+        return None
+
+    def read(self, row: FileRow) -> bytes | None:
+        """The octets of a message; None: it is nowhere."""
+        for path in self.likely(row):
+            with suppress(FileNotFoundError):
+                return self.disk.read(path)
+        with suppress(FileNotFoundError):
+            found = self.search(row)
+            return self.disk.read(found) if found else None
+        return None
+
+    def place(self, row: FileRow) -> None:
+        """Give the file of a message the name that it should have."""
+        letters = row.written[-1]
+        for _ in range(3):  # another program may rename it at the same time
+            source = self.find(row)
+            if source is None:
+                return
+            is_new = not letters and source.parent.name != "cur"
+            base = from_file_name(source.name)[0]
+            name = base if is_new else with_info(base, letters)
+            target = self.root / row.folder / ("new" if is_new else "cur") / name
+            if source == target:
+                return
+            with suppress(FileNotFoundError):
+                self._rename(row.folder, source, target)
+                return
+
+    def _rename(self, folder: str, source: Path, target: Path) -> None:
+        try:
+            self.disk.rename(source, target)
+        except FileNotFoundError:
+            if source.exists():
+                self.make(folder)
+            raise
+        if source.parent != self.tmp:
+            self._expect(folder, source, -1)
+        self._expect(folder, target, 1)
+        self.dirty |= {source.parent, target.parent}
+
+    def discard(self, row: FileRow) -> None:
+        """Delete the file of a message that is gone."""
+        with suppress(FileNotFoundError):  # another program removed the folder
+            source = self.find(row)
+            if source is not None:
+                self.disk.remove(source)
+                self.dirty.add(source.parent)
+                if source.parent != self.tmp:
+                    self._expect(row.folder, source, -1)
+
+    def _expect(self, folder: str, path: Path, times: int) -> None:
+        if folder in self.digests:
+            self.digests[folder] += times * hash((path.parent.name, path.name))
+
+    # New octets -----------------------------------------------------------------------
+
+    def write(self, base: str, octets: bytes, mtime: float) -> None:
+        """A new message, in tmp/."""
+        self.disk.write(self.tmp / base, octets, mtime)
+        self.disk.sync(self.tmp / base)
+
+    def link(self, row: FileRow, base: str, mtime: float) -> bool:
+        """The same octets once more, in tmp/. False: that cannot be."""
+        source = self.find(row)
+        if source is None or row.lf:
+            return False
+        if int(self.disk.stat(source).st_mtime) != int(mtime):
+            return False
+        try:
+            self.disk.link(source, self.tmp / base)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def undo(self, bases: list[str]) -> None:
+        """Nothing was written."""
+        for base in bases:
+            with suppress(OSError):
+                self.disk.remove(self.tmp / base)
+
+    def leftovers(self) -> list[str]:
+        """Files of ours in tmp/."""
+        return [name for name in self.disk.names(self.tmp) if MARK in name]
+
+    def rescue(self, name: str) -> None:
+        """A whole message in tmp/ that no index knows: better twice than never."""
+        source = self.tmp / name
+        if name.endswith(f"{MARK}S={self.disk.stat(source).st_size}"):
+            self.make("")
+            self.disk.rename(source, self.root / "new" / name)
+
+    def write_list(self, path: Path, lines: list[str]) -> None:
+        """A small text file for other programs, whole or not at all."""
+        data = "".join(f"{line}\n" for line in lines).encode()
+        with suppress(FileNotFoundError):
+            if self.disk.read(path) == data:
+                return
+        partial = self.tmp / f"list{MARK}{path.name}"
+        self.disk.write(partial, data, self.disk.now_ns() / 1e9)
+        self.disk.sync(partial)
+        self.disk.rename(partial, path)
+        self.dirty.add(path.parent)
+
+    def sync(self) -> None:
+        """What was changed survives."""
+        for path in sorted(self.dirty):
+            with suppress(FileNotFoundError):  # another program removed it
+                self.disk.sync_folder(path)
+            self.dirty.discard(path)

@@ -1,0 +1,68 @@
+"""An internationalized message for a client that knows only ASCII headers (RFC 6858).
+
+Goes in: octets with a header in UTF-8. Comes out: a surrogate: the same body, and a
+header that any program can read.
+
+Rule 1: an address that cannot be written in ASCII is gone, and says so; what was
+        written around it comes in encoded words.
+Rule 2: what cannot be said at all is left out (RFC 6858 §2.4).
+"""
+
+from email.header import Header
+from email.utils import formataddr, getaddresses
+
+from maillab.wire.lines import CRLF
+from maillab.wire.smtp_downgrade import has_utf8_header, header_of
+
+NOBODY = "invalid@internationalized-address.invalid"  # RFC 6858 §2.1
+_ADDRESSES = {"from", "sender", "reply-to", "to", "cc", "bcc"}
+ADDRESSES = _ADDRESSES | {f"resent-{name}" for name in _ADDRESSES}
+TEXTS = {"subject", "comments"}  # RFC 6858 §2.3
+MOST_ADDRESSES = 1000  # of one field that are read
+
+
+def surrogate(content: bytes) -> bytes:
+    """The message with an ASCII header; itself when it has one already.
+
+    # deviation: RFC 6858 §2.2: headers of the parts inside stay as they are.
+
+    >>> letter = "Subject: é\\r\\nX-Mood: é\\r\\nTo: ü@b.de\\r\\n\\r\\n".encode()
+    >>> surrogate(letter).splitlines()[0]
+    b'Subject: =?utf-8?b?w6k=?='
+    >>> surrogate(letter).splitlines()[1]
+    b'To: =?utf-8?b?w7xAYi5kZQ==?= <invalid@internationalized-address.invalid>'
+    """
+    if not has_utf8_header(content):
+        return content
+    header = header_of(content)
+    rows: list[bytes] = []
+    for row in header.splitlines(keepends=True):
+        if row[:1] in b" \t" and rows:
+            rows[-1] += row
+        else:
+            rows.append(row)
+    return b"".join(map(_field, rows)) + content[len(header) :]
+
+
+def _field(row: bytes) -> bytes:
+    if row.isascii():
+        return row
+    name, colon, value = row.decode("utf-8").partition(":")
+    kind, text = name.strip().lower(), " ".join(value.split())
+    if not colon or not name.isascii():
+        return b""
+    if kind in ADDRESSES:
+        shown = ",\r\n ".join(map(_address, getaddresses([text])[:MOST_ADDRESSES]))
+    elif kind in TEXTS:
+        shown = Header(text, "utf-8").encode(linesep="\r\n")
+    else:
+        return b""
+    return f"{name}: {shown}".encode("ascii") + CRLF
+
+
+def _address(pair: tuple[str, str]) -> str:
+    name, address = pair
+    if address.isascii():
+        return formataddr((name, address))
+    words = Header(name or address, "utf-8", maxlinelen=998).encode()
+    return f"{words} <{NOBODY}>"

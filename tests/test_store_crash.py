@@ -1,0 +1,32 @@
+"""`kill -9` at 200 random moments under load: what was acknowledged is there, once."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+if not hasattr(os, "fork"):
+    pytest.skip("this system has no fork", allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parent.parent
+KILLS = 200
+
+
+def test_a_store_that_is_killed_again_and_again_keeps_its_promises(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "tests.crash_store",
+        str(tmp_path),
+        f"{KILLS}",
+        "7",
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    said = re.fullmatch(r"survived (\d+), changes (\d+)\n", ended.stdout)
+    assert int(said[1]) == KILLS
+    assert int(said[2]) > KILLS  # most were killed under load
