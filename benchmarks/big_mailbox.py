@@ -135,14 +135,19 @@ def maillab_server(folder: Path, count: int) -> Iterator[int]:
     subprocess.run(add, input=SECRET, text=True, check=True, stdout=subprocess.DEVNULL)
     fill(folder / "mail" / ANN, count)
     with subprocess.Popen(
-        [*program, "serve", *where], stdout=subprocess.PIPE, text=True
+        [*program, "serve", *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as server:
         assert server.stdout is not None
         port = next(
-            int(found[1])
+            int(line.split()[1])
             for line in server.stdout
-            if (found := re.search(r"\bimap\b\D*[\d.]*:(\d+)", line))
+            if line.split()[:1] == ["imap"]
         )
+        while not server.stdout.readline().startswith("ready"):
+            pass
         try:
             yield port
         finally:
@@ -151,6 +156,20 @@ def maillab_server(folder: Path, count: int) -> Iterator[int]:
 
 CONFIGURATION = """\
 domains = ["bench.example"]
+listen = "127.0.0.1"
+[ports]
+imap = 0
+smtp = false
+smtp_tls = false
+submission = false
+submissions = false
+pop3 = false
+pop3s = false
+imaps = false
+[health]
+port = false
+[mail.access]
+plain_login = true
 """
 
 

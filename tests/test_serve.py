@@ -189,19 +189,29 @@ def test_sigterm_is_a_goodbye_and_what_was_on_its_way_is_taken(tmp_path: Path) -
     store.close()
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    write_settings(tmp_path, top='grace = "1 h"')
+def test_a_second_signal_ends_it_at_once_and_the_queue_is_there_again(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server((HOST, 0)) as nobody:
+        port = nobody.getsockname()[1]  # closed in a moment: mail must wait
+    smart_host = f'[mail.delivery.smart_host]\nhost = "[{HOST}]"\nport = {port}'
+    write_settings(tmp_path, 'grace = "1 h"', smart_host)
     add_users(tmp_path)
     with Serving(tmp_path) as server, server.smtp() as busy:
         busy.ehlo()
         busy.mail("eve@far.example")
         busy.rcpt(ANN)
         busy.docmd("DATA")
+        with server.submission() as smtp:
+            smtp.send_message(letter("waits", to="joe@far.example", sender=ANN))
+        server.wait_for("deferred", recipient="joe@far.example")
         server.signal(signal.SIGINT)
         server.wait_for("stopping")
         server.signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 128 + signal.SIGTERM
         busy.close()
+    with Serving(tmp_path) as again:
+        assert again.health()[1]["queue"] == 1
 
 
 def test_limits_and_bans_are_kept(tmp_path: Path) -> None:

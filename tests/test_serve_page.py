@@ -51,14 +51,14 @@ def looks_like(page: str, said: str) -> bool:
 
 def run(command: str) -> str:
     """What a command says; our own ones are run in this process."""
-    typed, _, ours = command.rpartition("maillab ")
-    if not ours or (typed and not typed.startswith("echo ")):
+    ours = re.fullmatch(r"(?:echo (\w+) \| )?maillab (.*)", command)
+    if ours is None:
         done = subprocess.run(command, shell=True, capture_output=True, text=True)
         return done.stdout + done.stderr
     app = typer.Typer(pretty_exceptions_enable=False)
     cli_serve.register(app)
-    given = typed.removeprefix("echo ").removesuffix(" | ")
-    result = CliRunner().invoke(app, shlex.split(ours), input=f"{given}\n")
+    typed = f"{ours[1]}\n" if ours[1] else ""
+    result = CliRunner().invoke(app, shlex.split(ours[2]), input=typed)
     assert result.exit_code == 0, result.exception
     return result.output
 

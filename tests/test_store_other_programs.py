@@ -361,3 +361,30 @@ def test_a_maildir_that_was_there_before_is_taken_over(tmp_path):
     assert tree.use_of("Sent") == "\\Sent"
     assert tree.inbox.uid_validity > datetime(2025, 1, 1, tzinfo=UTC).timestamp()
     store.close()
+
+
+class BlindDisk(QuickDisk):
+    """Misses the names in new/ once: they change while it reads."""
+
+    blind = False
+
+    def names(self, path):
+        if self.blind and path.name == "new":
+            self.blind = False
+            return []
+        return super().names(path)
+
+
+def test_a_name_that_is_missed_once_is_not_gone(tmp_path):
+    disk = BlindDisk()
+    store = open_store(tmp_path, disk)
+    inbox = store.tree(ANN).inbox
+    inbox.append(LETTER, NOW)
+    seen = watched(inbox)
+    (home(store) / "new" / "1.a.b").write_bytes(LETTER)
+    disk.blind = True
+    store.refresh()
+    assert (seen, disk.blind) == ([], False)
+    store.refresh()
+    assert ([one.what for one in seen], inbox.uids) == (["added"], (1, 2))
+    store.close()

@@ -102,9 +102,9 @@ def _say(server: "IMAPServer", data: MessageData, items: tuple[Item, ...]) -> No
     view = server.selected
     if data.flags != view.known(data.uid) and Item("FLAGS") not in items:
         items = (*items, Item("FLAGS"))  # "flags SHOULD be included"
-    condstore = "CONDSTORE" in server.enabled
-    if Item("FLAGS") in items and condstore and Item("MODSEQ") not in items:
-        items = (*items, Item("MODSEQ"))  # RFC 7162 §3.2.4: with every change of flags
+    if Item("FLAGS") in items and "CONDSTORE" in server.enabled:
+        # RFC 7162 §3.2.4: with every change of flags
+        items = tuple(dict.fromkeys((*items, Item("UID"), Item("MODSEQ"))))
     flags = view.flags(data.uid, data.flags)
     rendered = Renderer(data, flags, server.utf8).render(items)
     modseq = data.modseq if Item("MODSEQ") in items else 0

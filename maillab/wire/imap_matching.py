@@ -14,6 +14,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from maillab.wire import mime
@@ -24,6 +25,8 @@ from maillab.wire.mime import Part
 from maillab.wire.mime_values import Value
 from maillab.wire.unicode_casemap import casemap
 from maillab.wire.unicode_text import decode_words, decoded
+
+MAX_FIELDS = 50_000  # of the headers inside a message
 
 # What must be known of a message for a key. What is not here is a fact.
 NUMBER, FACTS, HEADER, CONTENT = range(4)
@@ -93,8 +96,8 @@ class Candidate:
     def body_text(self) -> str:
         """All its text, mapped for comparison."""
         parts = list(mime.parse(self.data.content).walk())
-        headers = (part.header for part in parts[1:])
-        names = (decode_words(field.value) for header in headers for field in header)
+        fields = (field for part in parts[1:] for field in part.header)
+        names = (decode_words(f.value) for f in islice(fields, MAX_FIELDS))
         texts = (_text_of(part) for part in parts if not part.children)
         return casemap("\n".join([*texts, *names]))
 

@@ -21,10 +21,10 @@ from maillab.wire.unicode_text import decode_words
 OF_FACTS = {"ARRIVAL", "SIZE"}
 KEYS = (*("ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT"), "TO")
 MAX_KEYS = 20
+MAX_SUBJECT = 10_000  # characters that are looked at
 
 _FIELDS = Fields("Date", "Subject", "From", "To", "Cc")
 _SPACES = re.compile(r"[ \t\r\n]+")
-_TRAILER = re.compile(r"(?: |\(fwd\))+\Z", re.IGNORECASE)
 _BLOBS = re.compile(r"(?:\[[^\[\]]*\] *)+")
 _LAST_BLOB = re.compile(r"\[[^\[\]]*\] *\Z")
 _REFWD = re.compile(r"(?:re|fwd?) *(?:\[[^\[\]]*\] *)?:", re.IGNORECASE)
@@ -134,18 +134,28 @@ def base_subject(text: str) -> Subject:
     """
     # Step 1: "Convert any RFC 2047 encoded-words ..., all tabs and continuations to
     # space, all multiple spaces to a single space."
-    text = _SPACES.sub(" ", decode_words(unfold(text)))
+    text = _SPACES.sub(" ", decode_words(unfold(text[:MAX_SUBJECT])))
     is_answer = False
     while True:
-        trailer = _TRAILER.search(text) if text.endswith((" ", ")")) else None
-        if trailer:  # step 2
-            is_answer |= "(" in trailer[0]
-            text = text[: trailer.start()]
-        text, found = _without_leaders(text)
-        is_answer |= found
+        text, forwarded = _without_trailers(text)
+        text, answered = _without_leaders(text)
+        is_answer = is_answer or forwarded or answered
         if not (text[:5].lower() == "[fwd:" and text.endswith("]")):
             return Subject(casemap(text), is_answer)
         text, is_answer = text[5:-1], True  # step 6
+
+
+def _without_trailers(text: str) -> tuple[str, bool]:
+    """Step 2; was there a `(fwd)`?"""
+    end, found = len(text), False
+    while end:
+        if text[end - 1] == " ":
+            end -= 1
+        elif text[max(0, end - 5) : end].lower() == "(fwd)":
+            end, found = end - 5, True
+        else:
+            break
+    return text[:end], found
 
 
 def _without_leaders(text: str) -> tuple[str, bool]:

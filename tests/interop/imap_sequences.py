@@ -18,7 +18,7 @@ FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Forwarde
 SETS = ("1", "2", "1:*", "2:3", "*", "1,3:*", "4:2", "*:2", "99", "1:99", "3,1,3")
 UIDS = ("1:*", "1", "2", "3:5", "*", "999:*", "1,4,6", "5:4", "998:999")
 FIELDS = ("From", "To", "Subject", "X-Twice", "References", "X-None", "Content-Type")
-PARTS = ("1", "2", "1.1", "1.2", "2.1", "3", "3.1", "3.2", "4", "1.1.1", "0", "3.1.1")
+PARTS = ("1", "2", "1.1", "1.2", "2.1", "3", "3.1", "3.2", "4", "1.1.1", "3.1.1")
 FETCHES = (
     "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE",
     "ALL", "FAST", "FULL", "RFC822", "RFC822.HEADER", "RFC822.TEXT", "BODY[]",
@@ -68,7 +68,7 @@ WRONG = (
     "RENAME Work INBOX", 'LIST "" ', "SORT (NONSENSE) UTF-8 ALL", "SORT () UTF-8 ALL",
     "THREAD NONSENSE UTF-8 ALL", "FETCH 1 BODY[1", "FETCH 1 (FLAGS", "ENABLE", "SEARCH (",
     "FETCH 1 BODY[HEADER.FIELDS]", "EXAMINE nowhere", "AUTHENTICATE NONSENSE", "CREATE",
-    "SEARCH SINCE 31-Nonsense-2026", "FETCH 1 BODY[MIME]", "STORE 1 (FLAGS) x", "COPY",
+    "SEARCH SINCE 31-Nonsense-2026", "FETCH 1 BODY[MIME]", "FETCH 1 BODY.PEEK[0]", "STORE 1 (FLAGS) x", "COPY",
     "APPEND nowhere {2+}\r\nxy", "STARTTLS", "SUBSCRIBE", "UNSUBSCRIBE never-was", "IDLE x",
 )  # fmt: skip
 

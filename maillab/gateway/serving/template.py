@@ -40,8 +40,8 @@ Entry = tuple[str, str, Any]  # key, explanation, default
 def template() -> str:
     """The whole file.
 
-    >>> print(template()[-28:], end="")
-    #tell_bans = "refuse"
+    >>> "\\n# IMAP (143)\\n#imap = 2143\\n" in template()
+    True
     """
     tables = [model_table("", ServeSettings), *mail_tables("mail", MAIL_DEFAULTS)]
     return "\n".join([HEAD, *tables]).rstrip("\n") + "\n"
