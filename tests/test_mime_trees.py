@@ -211,3 +211,51 @@ PREVIEWS = [
 @pytest.mark.parametrize(("octets", "expected"), PREVIEWS)
 def test_a_preview_is_the_first_words(octets, expected):
     assert preview(mime.parse(octets)) == expected
+
+
+def message(kind: str, *parts: bytes) -> bytes:
+    return b"Subject: %b\r\n" % kind.encode() + multipart([*parts], kind)
+
+
+def test_the_numbers_of_the_example_in_the_rfc():
+    """RFC 3501 §6.4.5 and RFC 9051 §6.4.5.1, "an example of a complex message"."""
+    plain, binary_part = leaf("x", "7bit", "text/plain"), leaf("y", "base64", "image/x")
+    forwarded = b"Content-Type: message/rfc822\r\n\r\n"
+    rich = multipart([plain, leaf("z", "7bit", "text/richtext")], "alternative")
+    tree = mime.parse(
+        message(
+            "mixed",
+            plain,
+            binary_part,
+            forwarded + message("three", plain, binary_part),
+            multipart(
+                [
+                    leaf("g", "7bit", "image/gif"),
+                    forwarded + message("four", plain, rich),
+                ],
+                "mixed",
+            ),
+        )
+    )
+    listed = (
+        "HEADER TEXT 1 2 3 3.HEADER 3.TEXT 3.1 3.2 4 4.1 4.1.MIME 4.2 4.2.HEADER "
+        "4.2.TEXT 4.2.1 4.2.2 4.2.2.1 4.2.2.2"
+    )
+    for spec in listed.split():
+        (item,) = scan_items(Scanner(f"BODY.PEEK[{spec}]".encode()))
+        assert section(tree, item.section), spec
+    (item,) = scan_items(Scanner(b"BODY[4.2.HEADER.FIELDS (Subject)]"))
+    assert section(tree, item.section) == b"Subject: four\r\n\r\n"
+    assert section(tree, Section((4, 2, 2, 2))) == b"z"
+    for path in [(5,), (1, 1), (4, 1, 1), (4, 2, 3), (4, 2, 2, 3), (3, 1, 1)]:
+        assert section(tree, Section(path)) is None
+
+
+def test_a_message_with_nothing_in_it_has_all_items():
+    data = MessageData(1, frozenset(), DateTime(2026, 1, 1), b"")
+    text = b"(ENVELOPE BODYSTRUCTURE BODY[] BODY[HEADER] BODY[1]<9.1> BINARY.SIZE[2])"
+    assert Renderer(data, frozenset()).render(scan_items(Scanner(text))) == (
+        b"(ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
+        b'BODYSTRUCTURE ("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0 '
+        b'NIL NIL NIL NIL) BODY[] "" BODY[HEADER] "" BODY[1]<9> "" BINARY.SIZE[2] 0)'
+    )
