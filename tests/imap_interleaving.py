@@ -244,7 +244,9 @@ class Schedule:
         for number, entry in enumerate(client.entries, 1):
             if prefix and entry.uid is None:
                 entry.flags = None  # perhaps it is meant: who knows its UID?
-            elif (entry.uid if prefix else number) in wanted and entry.flags is not None:
+            elif (
+                entry.uid if prefix else number
+            ) in wanted and entry.flags is not None:
                 changed = {"+": entry.flags | flags, "-": entry.flags - flags}
                 entry.flags = changed.get(mode, flags)
 

@@ -2,12 +2,13 @@
 
 import random
 import zlib
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from maillab.agents.conversation import Conversation
 from maillab.agents.imap_access import ImapAccess, ImapSession
 from maillab.agents.serving import Security, answer
+from maillab.policy.recipient_settings import Recipients
+from maillab.policy.settings import Reading, Settings
 from maillab.protocol.engine import Question, StartTLS
 from maillab.store.accounts import Login
 from maillab.store.mailbox_tree import STANDARD_FOLDERS, MailboxTree
@@ -104,13 +105,14 @@ class Session:
         self.service = ImapAccess(
             self.machine, self.directory, security, plain_login=plain
         )
-        self.service.manners = replace(
-            self.service.manners,
-            without=tuple(filter(None, words.get("without", "").split(","))),
-            literal_minus=words.get("literals") == "minus",
+        reading = Reading(
+            hide=tuple(filter(None, words.get("without", "").split(","))),
+            short_literals=words.get("literals") == "minus",
             append_limit=int(words.get("append_limit", 25 * 1024 * 1024)),
         )
-        self.service.limit_of = lambda account: int(words.get("quota", 0))
+        recipients = Recipients(default_quota=int(words.get("quota", 0)))
+        settings = Settings(reading=reading, recipients=recipients)
+        self.service.settings = lambda: settings
         self.sessions = {}
         self.last_heard = {}
         self.zlib = {}  # of clients that compress

@@ -10,7 +10,7 @@ from maillab.wire import imap_structure, mime
 from maillab.wire.imap_fetch import Section
 from maillab.wire.imap_fetch_answer import section
 from maillab.wire.imap_response import values
-from maillab.wire.message import DateTime, Header, parse_date
+from maillab.wire.message import DateTime, parse_date
 
 
 def text() -> EmailMessage:

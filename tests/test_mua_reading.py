@@ -9,6 +9,7 @@ from maillab.agents.mua_imap import open_imap
 from maillab.agents.mua_reading import read_by_imap, read_by_pop3
 from maillab.agents.pop3_access import Pop3Access
 from maillab.errors import LabError
+from maillab.policy.settings import Reading, Settings
 from maillab.wire.imap_response import Exists, Fetched
 from tests.worlds import Journal
 
@@ -248,7 +249,7 @@ def test_login_delay_is_counted_on_the_clock_of_the_world(two):
     here = replace(settings, server="127.0.0.1", allow_plain=True)
     directory = two.user("bob").server.directory
     pop3 = Pop3Access(machine, directory, plain_login=True)
-    pop3.login_delay = 300
+    pop3.settings = lambda: Settings(reading=Reading(login_delay=300))
 
     async def read():
         listener = await machine.listen(110, pop3.serve)

@@ -9,6 +9,7 @@ import pytest
 
 from maillab.agents.pop3_access import AUTOLOGOUT, BEFORE_LOGIN, Pop3Access, Pop3Session
 from maillab.agents.pop3_locks import LOCKS
+from maillab.policy.settings import Access, LoginDelay, Reading, Settings
 from maillab.protocol.engine import Question
 from maillab.store.accounts import DirectoryUnavailable, MemoryDirectory
 from maillab.store.messages import Octets, StoreUnavailable
@@ -87,6 +88,10 @@ class World:
             self.inbox.append(content, WHEN)
         options = {"plain_login": True, **options}
         self.access = Pop3Access(self.machine, self.directory, **options)
+
+    def configure(self, **reading: object) -> None:
+        settings = Settings(reading=Reading(**reading))
+        self.access.settings = lambda: settings
 
     def serve(self, *pieces: bytes | Exception) -> FakeStream:
         stream = FakeStream(*pieces)
@@ -247,7 +252,7 @@ def test_when_the_store_takes_nothing_quit_says_so_and_nothing_is_lost(monkeypat
 
 def test_who_was_here_just_now_has_to_wait():
     world = World()
-    world.access.login_delay = 60
+    world.configure(login_delay=60)
     assert b"\r\nLOGIN-DELAY 60\r\n" in world.serve(LOGIN + b"CAPA\r\n").said
     world.machine.clock = 45.5
     assert b"-ERR [LOGIN-DELAY] Wait 15 s\r\n" in world.serve(LOGIN).said
@@ -257,8 +262,8 @@ def test_who_was_here_just_now_has_to_wait():
 
 def test_a_delay_of_some_users_is_told_as_the_longest_and_then_as_their_own():
     world = World()
-    world.access.login_delay = 60
-    world.access.login_delays = {"ann@example.org": 5}
+    some = (LoginDelay("ann@example.org", 5),)
+    world.configure(login_delay=60, login_delays=some)
     said = world.serve(b"CAPA\r\n" + LOGIN + b"CAPA\r\n").said
     assert b"\r\nLOGIN-DELAY 60 USER\r\n" in said
     assert b"\r\nLOGIN-DELAY 5\r\n" in said
@@ -269,7 +274,7 @@ def test_a_delay_of_some_users_is_told_as_the_longest_and_then_as_their_own():
 )
 def test_old_mail_goes_at_quit_when_that_is_the_setting(days, said, left):
     world = World()
-    world.access.expire = days
+    world.configure(expire_days=days)
     world.machine.clock = 40 * 86400
     world.inbox.append(b"new\r\n", world.machine.now())
     world.serve(LOGIN + said + b"\r\nQUIT\r\n")
@@ -278,7 +283,7 @@ def test_old_mail_goes_at_quit_when_that_is_the_setting(days, said, left):
 
 def test_expire_0_removes_what_was_retrieved_and_nothing_without_quit():
     world = World()
-    world.access.expire = 0
+    world.configure(expire_days=0)
     world.serve(LOGIN + b"RETR 2\r\n")
     assert world.inbox.uids == (1, 2)
     assert b"EXPIRE 0\r\n" in world.serve(b"CAPA\r\n").said
@@ -302,7 +307,8 @@ def test_apop_is_offered_where_passwords_are_kept():
 def test_without_them_there_is_no_apop_and_no_cram_md5():
     for reversible in (True, False):
         world = World(reversible=reversible)
-        world.access.wanted = lambda: ("PLAIN", "CRAM-MD5")
+        wanted = Settings(access=Access(mechanisms=("PLAIN", "CRAM-MD5")))
+        world.access.settings = lambda: wanted
         stream = world.serve(b"CAPA\r\nAPOP ann " + b"0" * 32 + b"\r\n")
         assert (b"<" in stream.said.split(b"\r\n")[0]) == reversible
         assert (b"CRAM-MD5" in stream.said) == reversible

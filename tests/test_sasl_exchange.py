@@ -6,6 +6,7 @@ import random
 import pytest
 
 from maillab.agents.access import Access
+from maillab.policy import settings
 from maillab.protocol.sasl_exchange import Cancelled, FindSecret, SaslExchange
 from maillab.store.accounts import MemoryDirectory
 from maillab.store.passwords import Hasher
@@ -83,7 +84,8 @@ def test_access_offers_what_its_directory_can_serve(reversible):
     directory.add("ann@x.org", "secret")
     access = Access(Machine(), directory)
     assert access.mechanisms == ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-    access.wanted = lambda: ("CRAM-MD5", "SCRAM-SHA-256")
+    wanted = settings.Access(mechanisms=("CRAM-MD5", "SCRAM-SHA-256"))
+    access.settings = lambda: settings.Settings(access=wanted)
     offered = ("CRAM-MD5", "SCRAM-SHA-256") if reversible else ("SCRAM-SHA-256",)
     assert access.mechanisms == offered
     for name in offered:

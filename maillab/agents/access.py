@@ -5,7 +5,7 @@ Goes in: a directory, and what it tells; perhaps a doorkeeper, who knows of bans
 out: sessions that end when their account is disabled or removed, or has a new password.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ from maillab.agents.faults import Faults
 from maillab.agents.machine import Machine, Stream
 from maillab.agents.reception_options import Secrets
 from maillab.agents.serving import Security, Session, serve, tell_verdict
-from maillab.policy import settings
+from maillab.policy.quota import find_limit
+from maillab.policy.settings import Settings
 from maillab.policy.verdict import Verdict
 from maillab.protocol.sasl_exchange import FindSecret
 from maillab.store.accounts import (
@@ -33,7 +34,6 @@ FAREWELLS: dict[Event, str] = {
 }
 BANNED = Login(None, "the client is banned: nobody looks at its password")
 TOO_OFTEN = "Too many wrong passwords"
-USUAL_MECHANISMS = settings.Access().mechanisms
 
 
 class Door(Protocol):
@@ -60,27 +60,20 @@ class Door(Protocol):
         ...
 
 
-def no_limit(_account: Account) -> int:
-    """The usual `limit_of`."""
-    return 0
-
-
 class Access:
     """Serves all accounts of a directory on one machine.
 
     plain_login    passwords may be sent without TLS; a function: asked at each session
     faults         what shall go wrong, if anything
     door           who may connect; None: everybody. Set it before the first session
-    wanted         the mechanisms that the settings of now name
-    limit_of       octets that an account may hold; 0: any number
+    settings       those of now; asked at each decision
     secrets        of SASL: one for all ports of a server, so that a challenge of one
                    port is never that of another
     """
 
     protocol = ""  # "pop3", "imap"
     door: Door | None = None
-    wanted: Callable[[], Sequence[str]] = staticmethod(lambda: USUAL_MECHANISMS)
-    limit_of: Callable[[Account], int] = staticmethod(no_limit)
+    settings: Callable[[], Settings] = Settings
 
     def __init__(
         self,
@@ -103,6 +96,10 @@ class Access:
         plain = self._plain_login
         return plain() if callable(plain) else plain
 
+    def limit_of(self, account: Account) -> int:
+        """Octets that an account may hold; 0: any number."""
+        return find_limit(account.address, self.settings())[0]
+
     # Passwords and proofs -------------------------------------------------------------
 
     @cached_property
@@ -120,7 +117,8 @@ class Access:
     def mechanisms(self) -> tuple[str, ...]:
         """What a session that begins now offers; nothing that nobody could use."""
         needs_password = () if self.keeps_passwords else ("CRAM-MD5",)
-        return tuple(name for name in self.wanted() if name not in needs_password)
+        wanted = self.settings().access.mechanisms
+        return tuple(name for name in wanted if name not in needs_password)
 
     @property
     def sasl_side(self) -> ServerSide:

@@ -8,8 +8,6 @@ Rule 2: a session that has a mailbox open watches it, and passes every change to
 Rule 3: who loses the account loses the session, at once.
 """
 
-from dataclasses import replace
-
 from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.imap_access_mailboxes import ImapDesk, expunge_deleted
 from maillab.agents.machine import Stream
@@ -28,25 +26,23 @@ BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
 
 
 class ImapAccess(Access):
-    """IMAP for all accounts of a directory.
-
-    manners  what sessions offer, apart from what the other settings say: LITERAL+ or
-             LITERAL-, the largest message, and what is left out. For sessions to come
-    """
+    """IMAP for all accounts of a directory."""
 
     protocol = "imap"
-    manners = IMAPServerOptions()
 
     @property
     def options(self) -> IMAPServerOptions:
         """The options of a session that begins now."""
-        return replace(
-            self.manners,
-            hostname=self.machine.name,
+        reading = self.settings().reading
+        return IMAPServerOptions(
+            self.machine.name,
             starttls=self.security.offers_upgrade,
             plain_login=self.plain_login,
             mechanisms=self.mechanisms,
             sasl_side=self.sasl_side,
+            append_limit=reading.append_limit,
+            literal_minus=reading.short_literals,
+            without=reading.hide,
         )
 
     async def serve(self, stream: Stream) -> None:

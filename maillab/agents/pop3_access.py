@@ -13,14 +13,13 @@ Rule 4: octets are read when they are asked for. The lock does not bind IMAP: wh
 """
 
 import hmac
-from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil
-from types import MappingProxyType
 
 from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.machine import Stream
 from maillab.agents.pop3_locks import LOCKS
+from maillab.policy.recipients import same_address
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
@@ -49,23 +48,15 @@ NOT_REMOVED = "some deleted messages not removed"  # RFC 1939 §6
 
 
 class Pop3Access(Access):
-    """POP3 for all accounts of a directory.
-
-    expire        days after which mail is removed at QUIT; 0: what was retrieved;
-                  None: never (RFC 2449 §6.7)
-    login_delay   seconds between two logins of one user (RFC 2449 §6.5); 0: none
-    login_delays  the same for some addresses
-    """
+    """POP3 for all accounts of a directory."""
 
     protocol = "pop3"
-    expire: int | None = None
-    login_delay: int = 0
-    login_delays: Mapping[str, int] = MappingProxyType({})
 
     @property
     def options(self) -> POP3ServerOptions:
         """What an engine offers here, in a session that begins now."""
-        delays = {self.login_delay, *self.login_delays.values()}
+        reading = self.settings().reading
+        delays = {reading.login_delay, *(one.seconds for one in reading.login_delays)}
         return POP3ServerOptions(
             self.machine.name,
             starttls=self.security.offers_upgrade,
@@ -73,8 +64,8 @@ class Pop3Access(Access):
             login_needs_tls=not self.plain_login,
             timestamp=self._timestamp(),
             sasl_side=self.sasl_side,
-            expire=self.expire,
-            login_delay=max(delays),
+            expire=reading.expire_days,
+            login_delay=ceil(max(delays)),
             delay_differs=len(delays) > 1,
         )
 
@@ -86,7 +77,11 @@ class Pop3Access(Access):
 
     def delay_of(self, account: Account) -> int:
         """Seconds between two logins of this user."""
-        return self.login_delays.get(account.address, self.login_delay)
+        reading = self.settings().reading
+        for one in reading.login_delays:
+            if same_address(one.address) == same_address(account.address):
+                return ceil(one.seconds)
+        return ceil(reading.login_delay)
 
     async def serve(self, stream: Stream) -> None:
         """Hold one session, from the greeting to the end of the connection."""
@@ -260,7 +255,7 @@ class Pop3Session:
 
     def _expired(self, inbox: Mailbox, retrieved: frozenset[str]) -> set[int]:
         """What nobody has deleted, and does not stay (RFC 2449 §6.7)."""
-        days = self.service.expire
+        days = self.service.settings().reading.expire_days
         if days is None:
             return set()
         if days == 0:

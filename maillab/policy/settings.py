@@ -223,6 +223,35 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginDelay:
+    """Seconds between two POP3 logins of one user."""
+
+    address: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """POP3 and IMAP: how users get at their mail.
+
+    hide          IMAP capabilities that are not there (the lesson "capabilities")
+    append_limit  octets of a message that a client puts into a mailbox (RFC 7889)
+    short_literals  LITERAL- instead of LITERAL+ (RFC 7888 §5)
+    login_delay   seconds between two POP3 logins of a user (RFC 2449 §6.5); 0: none
+    login_delays  the same for some users
+    expire_days   after so many days POP3 removes mail at QUIT (RFC 2449 §6.7); 0: what
+                  was retrieved; without a value: never
+    """
+
+    hide: tuple[str, ...] = ()
+    append_limit: int = 25 * MB
+    short_literals: bool = False
+    login_delay: float = 0.0
+    login_delays: tuple[LoginDelay, ...] = ()
+    expire_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Greylisting:
     """Unknown (client, sender, recipient) triplets must come again (RFC 6647).
 
@@ -276,3 +305,4 @@ class Settings:
     remote_domains: tuple[RemoteDomain, ...] = ()
     delivery: Delivery = Delivery()
     defence: Defence = Defence()
+    reading: Reading = Reading()

@@ -11,11 +11,17 @@ from ipaddress import ip_address
 from maillab.agents.routing import literal_address
 from maillab.policy.routes import lmtp_place
 from maillab.policy.settings import PROTOCOLS, WAYS, IPRange, Settings, SmartHost
+from maillab.protocol.imap_server_options import CAPABILITIES
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, MORE_EXTENSIONS
 from maillab.wire.sasl import MECHANISMS
 from maillab.wire.smtp_path import IS_DOMAIN, Address
 
 HIDEABLE = (*ALL_EXTENSIONS, *MORE_EXTENSIONS, "STARTTLS", "AUTH")
+HIDEABLE_IN_IMAP = tuple(
+    word.upper()
+    for word in (*CAPABILITIES, "LITERAL+", "LITERAL-", "APPENDLIMIT", "STARTTLS")
+    if word != "IMAP4rev1"
+)
 
 Mistake = tuple[str, str]
 
@@ -51,12 +57,19 @@ def _mechanisms(settings: Settings) -> Iterator[Mistake]:
                 yield path, f"{name!r} is no mechanism; known are {known}"
 
 
+def _hidden(
+    path: str, words: Sequence[str], hideable: Sequence[str]
+) -> Iterator[Mistake]:
+    for at, word in enumerate(words):
+        if word.upper() not in hideable:
+            close = get_close_matches(word.upper(), hideable, 1)
+            known = f"did you mean {close[0]!r}?" if close else ", ".join(hideable)
+            yield f"{path}.{at}", f"{word!r} is no extension; {known}"
+
+
 def _access(settings: Settings) -> Iterator[Mistake]:
-    for at, word in enumerate(settings.access.hide):
-        if word.upper() not in HIDEABLE:
-            close = get_close_matches(word.upper(), HIDEABLE, 1)
-            known = f"did you mean {close[0]!r}?" if close else ", ".join(HIDEABLE)
-            yield f"access.hide.{at}", f"{word!r} is no extension; {known}"
+    yield from _hidden("access.hide", settings.access.hide, HIDEABLE)
+    yield from _hidden("reading.hide", settings.reading.hide, HIDEABLE_IN_IMAP)
     for at, port in enumerate(settings.access.tls_required):
         if not 1 <= port <= 65535:
             yield (

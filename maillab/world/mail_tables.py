@@ -29,7 +29,7 @@ from pydantic import BeforeValidator, Field, create_model
 from maillab.policy.settings import Block, Settings
 from maillab.world.fields import Length, Table, as_list, check_block
 
-SIZES = {"message_size", "session_size", "default_quota", "octets"}
+SIZES = {"message_size", "session_size", "default_quota", "octets", "append_limit"}
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(|[KMG]B)\s*")
 FACTORS = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 

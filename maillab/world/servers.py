@@ -24,7 +24,6 @@ from maillab.agents.serving import Security, Service
 from maillab.dns.answers import Lookups
 from maillab.net.ca import LabCA
 from maillab.net.host import Host
-from maillab.policy.quota import find_limit
 from maillab.policy.settings import SmartHost
 from maillab.store.accounts import DirectoryBase
 from maillab.world.scenario import HostTable
@@ -110,10 +109,7 @@ class MailServer:
         )
         access.door = self.doorkeeper
         access.secrets = self.doorkeeper.secrets
-        access.wanted = lambda: self.mta.settings.access.mechanisms
-        access.limit_of = lambda account: find_limit(
-            account.address, self.mta.settings
-        )[0]
+        access.settings = lambda: self.mta.settings
         return access
 
 

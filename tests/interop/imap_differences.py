@@ -188,4 +188,6 @@ KNOWN_DIFFERENCES = (
 
 def find_known(step: Step, difference: Difference) -> Known | None:
     """Why this is so; None: nobody knows."""
-    return next((one for one in KNOWN_DIFFERENCES if one.matches(step, difference)), None)
+    return next(
+        (one for one in KNOWN_DIFFERENCES if one.matches(step, difference)), None
+    )

@@ -27,8 +27,8 @@ share. Not compared, and nothing else:
 import re
 from datetime import UTC, datetime
 
-from tests.interop.imap_wire import Reply, Response, Value, Wire, parse
 from tests.interop.imap_sequences import NEWEST_OF_INBOX, Step
+from tests.interop.imap_wire import Reply, Response, Value, Wire
 
 Outcome = dict[str, object]
 
@@ -59,7 +59,7 @@ def text(value: Value) -> str:
 def words(value: Value) -> tuple[str, ...]:
     """A list of flags or attributes."""
     assert isinstance(value, tuple), value
-    return tuple(sorted((text(one).lower() for one in value)))
+    return tuple(sorted(text(one).lower() for one in value))
 
 
 def status(answer: Response) -> str:
@@ -204,7 +204,12 @@ def structure(value: Value) -> Value:
     if isinstance(value[0], tuple):  # multipart
         parts = [one for one in value if is_part(one)]
         subtype, *rest = value[len(parts) :]
-        return (*map(structure, parts), lowered(subtype), *map(named, rest[:1]), *rest[1:])
+        return (
+            *map(structure, parts),
+            lowered(subtype),
+            *map(named, rest[:1]),
+            *rest[1:],
+        )
     kind, subtype, parameters, *rest = value
     rest[2] = lowered(rest[2])
     if lowered(kind) == b"message" and len(rest) > 5 and is_part(rest[5]):
@@ -280,7 +285,11 @@ def may_differ(command: bytes, key: str, one: object, other: object) -> bool:
     if key in SAID_ANY_TIME:
         opened = command.upper().startswith((b"SELECT", b"EXAMINE"))
         return not opened or flags_of(one) <= flags_of(other) != set()
-    if key.startswith(("LIST ", "LSUB ")) and isinstance(one, tuple) and isinstance(other, tuple):
+    if (
+        key.startswith(("LIST ", "LSUB "))
+        and isinstance(one, tuple)
+        and isinstance(other, tuple)
+    ):
         return same_listed(one, other)
     return False
 

@@ -14,7 +14,15 @@ NEWEST_OF_INBOX = b"STATUS INBOX (HIGHESTMODSEQ UIDVALIDITY)"
 BOXES = ("INBOX", "Work", "Work/old", "Sent", "lists/mail", "&APw-ber", "two words")
 LEAVES = ("Work/old", "lists/mail", "&APw-ber", "two words")
 STAYING = ("INBOX", "Drafts", "Junk", "Trash")
-FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Forwarded", "Own")
+FLAGS = (
+    "\\Seen",
+    "\\Flagged",
+    "\\Answered",
+    "\\Deleted",
+    "\\Draft",
+    "$Forwarded",
+    "Own",
+)
 SETS = ("1", "2", "1:*", "2:3", "*", "1,3:*", "4:2", "*:2", "99", "1:99", "3,1,3")
 UIDS = ("1:*", "1", "2", "3:5", "*", "999:*", "1,4,6", "5:4", "998:999")
 FIELDS = ("From", "To", "Subject", "X-Twice", "References", "X-None", "Content-Type")
@@ -30,7 +38,7 @@ FETCHES = (
 )  # fmt: skip
 KEYS = (
     "ALL", "SEEN", "UNSEEN", "FLAGGED", "UNFLAGGED", "ANSWERED", "UNANSWERED", "DELETED",
-    "UNDELETED", "DRAFT", "UNDRAFT", "KEYWORD Own", "UNKEYWORD Own", 
+    "UNDELETED", "DRAFT", "UNDRAFT", "KEYWORD Own", "UNKEYWORD Own",
     "KEYWORD $Forwarded", "SUBJECT plain", "SUBJECT Gr&uuml;", "FROM ann",
     'TO "ben@"', "CC old", "BCC hidden", "BODY tea", "TEXT zebra", 'HEADER X-Twice ""',
     "HEADER X-Twice two", "HEADER X-None x", "LARGER 500", "SMALLER 500",

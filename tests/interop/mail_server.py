@@ -23,6 +23,8 @@ from maillab.agents.serving import Security
 from maillab.gateway.real import RealHost
 from maillab.net.ca import LabCA
 from maillab.net.sockets import WorldLoop
+from maillab.policy.settings import Access as Wanted
+from maillab.policy.settings import Settings
 from maillab.store.accounts import MemoryDirectory
 from maillab.store.mail_store import MailStore
 from maillab.store.mailbox_tree import MailboxTree
@@ -121,7 +123,9 @@ class MailServer:
         }
         for service in services.values():
             if isinstance(service, Access):
-                service.wanted = lambda: MECHANISMS
+                service.settings = lambda: Settings(
+                    access=Wanted(mechanisms=MECHANISMS)
+                )
         self._listeners = []
         for name, service in services.items():
             listener = await host.listen(0, service.serve)

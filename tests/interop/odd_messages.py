@@ -29,7 +29,7 @@ PICTURE = base64.b64encode(bytes(range(256)) * 2).decode()
 ROWS = [PICTURE[at : at + 76] for at in range(0, len(PICTURE), 76)]
 
 ADDRESSES = lines(
-    "From: \"Q, uoted \\\"x\\\"\" <\"a b\"@real.example>, second@real.example",
+    'From: "Q, uoted \\"x\\"" <"a b"@real.example>, second@real.example',
     "Sender: =?UTF-8?Q?J=C3=BCrgen?= <j@real.example>",
     "Reply-To: Group: one@a.example, Two <two@b.example>;",
     "To: undisclosed-recipients:;",
@@ -186,7 +186,7 @@ NESTED = lines(
     'Content-Type: multipart/signed; boundary="s"; micalg=sha1; protocol="x/y"',
     "",
     "--s",
-    "Content-Type: multipart/related; boundary=ss; type=\"text/html\"",
+    'Content-Type: multipart/related; boundary=ss; type="text/html"',
     "",
     "--ss",
     "Content-Type: text/html; charset=utf-8",
@@ -213,9 +213,7 @@ MESSAGES: dict[str, bytes] = {
         *head(1, "Re: plain", "In-Reply-To: <0@real.example>"), "", "Yes, tea!"
     ),
     "answer2": lines(
-        *head(
-            2, "RE: re: Plain", "References: <0@real.example> <1@real.example>"
-        ),
+        *head(2, "RE: re: Plain", "References: <0@real.example> <1@real.example>"),
         "",
         "Good.",
     ),
@@ -232,7 +230,9 @@ MESSAGES: dict[str, bytes] = {
     "header only": lines(*head(11, "header only")),
     "no header": lines("", "Only a body.", "Second line"),
     "no date": lines("From: x@real.example", "Subject: zebra", "", "No date."),
-    "utf-8": lines(*head(12, "utf-8"), "X-Name: J\xc3\xbcrgen", "", "Gr\xc3\xbc\xc3\x9fe"),
+    "utf-8": lines(
+        *head(12, "utf-8"), "X-Name: J\xc3\xbcrgen", "", "Gr\xc3\xbc\xc3\x9fe"
+    ),
     "long": lines(*head(13, "long"), "", *(f"line {n} " + "x" * n for n in range(90))),
     "no last crlf": lines(*head(14, "Zulu time"), "", "The end")[:-2],
 }

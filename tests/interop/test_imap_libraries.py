@@ -194,7 +194,9 @@ def test_imapclient_sorts_threads_and_searches(user, client):
 
 
 def flat(thread) -> list[int]:
-    return [n for one in thread for n in (flat(one) if isinstance(one, tuple) else [one])]
+    return [
+        n for one in thread for n in (flat(one) if isinstance(one, tuple) else [one])
+    ]
 
 
 def test_plain_and_sasl_logins(user):
@@ -205,5 +207,7 @@ def test_plain_and_sasl_logins(user):
         client.plain_login(user.address, SECRET)
         assert client.select_folder("INBOX")[b"EXISTS"] == 0
     with imapclient.IMAPClient(HERE, **options) as client:
-        with pytest.raises(imapclient.exceptions.LoginError, match="AUTHENTICATIONFAIL"):
+        with pytest.raises(
+            imapclient.exceptions.LoginError, match="AUTHENTICATIONFAIL"
+        ):
             client.login(user.address, "wrong")

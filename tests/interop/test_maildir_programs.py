@@ -79,8 +79,9 @@ def test_dovecot_serves_the_maildir_and_hands_it_back(user, server, tmp_path):
         shutil.copytree(home / "Maildir", place)
     again = MailServer(tmp_path, tmp_path / "store")
     tree = again.add(user.address)
-    left = {one.content: one.flags for one in tree.inbox.messages}
-    there = [one.content for one in tree.require("made/there").messages]
+    left = again.do(lambda: {one.content: one.flags for one in tree.inbox.messages})
+    made = tree.require("made/there")
+    there = again.do(lambda: [one.content for one in made.messages])
     again.close()
     assert left.keys() == set(ALL) - {MESSAGES["no date"]}
     assert left[MESSAGES["answer"]] == {"\\Seen", "\\Answered", "Own"}
@@ -168,7 +169,9 @@ def look(user, client: Wire) -> bytes:
     return client.say(b"NOOP").raw
 
 
-def deliver(place: Path, content: bytes, name: str = "1767258000.1_1.elsewhere") -> None:
+def deliver(
+    place: Path, content: bytes, name: str = "1767258000.1_1.elsewhere"
+) -> None:
     """What a delivery agent does: first to tmp/, then to new/."""
     (place / "tmp" / name).write_bytes(content)
     (place / "tmp" / name).rename(place / "new" / name)
@@ -208,6 +211,7 @@ def test_mutt_reads_and_changes_the_maildir_meanwhile(user, client, tmp_path):
         pytest.skip("mutt is not installed")
     place = place_of(user)
     (tmp_path / "muttrc").write_text(
+        f"set folder={tmp_path}\n"
         "set mbox_type=maildir delete=yes move=no confirmappend=no sleep_time=0\n"
         "set pipe_decode=no mark_old=no sort=mailbox-order copy=no wait_key=no\n"
     )
@@ -219,7 +223,7 @@ def test_mutt_reads_and_changes_the_maildir_meanwhile(user, client, tmp_path):
     copied = (tmp_path / "copy").read_bytes()  # with the ends of lines that files have
     assert copied.replace(b"\r\n", b"\n").rstrip(b"\n") == wanted
     assert b"EXPUNGE" in look(user, client)
-    assert MESSAGES["no date"] not in user.contents()
-    assert len(user.contents()) == len(ALL) - 1
+    # The other one had \\Deleted already.
+    gone = [MESSAGES["answer2"], MESSAGES["no date"]]
+    assert user.contents() == [one for one in ALL if one not in gone]
     assert len(user.contents("two words")) == 4
-

@@ -28,9 +28,8 @@ from maillab.gateway.serving.sessions import (
     Sessions,
 )
 from maillab.net.stream import Stream
-from maillab.policy.quota import find_limit
 from maillab.policy.settings import Settings
-from maillab.store.accounts import Account, Directory
+from maillab.store.accounts import Directory
 from maillab.store.queue import Storage
 
 
@@ -129,12 +128,8 @@ class MailService:
         )
         made.door, made.sessions = self.doorkeeper, self.sessions
         made.secrets = self.doorkeeper.secrets
-        made.wanted = lambda: self.mta.settings.access.mechanisms
-        made.limit_of = self._limit_of
+        made.settings = lambda: self.mta.settings
         return made
-
-    def _limit_of(self, account: Account) -> int:
-        return find_limit(account.address, self.mta.settings)[0]
 
     def _plain_login(self) -> bool:
         return self.mta.settings.access.plain_login
