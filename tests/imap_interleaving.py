@@ -207,8 +207,10 @@ class Schedule:
     def command(self, client: Client) -> str:
         chance = self.chance
         kind = chance.choice(
-            ("FETCH", "FETCH", "STORE", "STORE", "STORE", "EXPUNGE", "NOOP", "COPY")
-            + ("MOVE", "IDLE", "SEARCH", "APPEND", "DELETE SOME")
+            (
+                *("FETCH", "FETCH", "STORE", "STORE", "STORE", "EXPUNGE", "NOOP"),
+                *("COPY", "MOVE", "IDLE", "SEARCH", "APPEND", "DELETE SOME"),
+            )
         )
         uids = [entry.uid for entry in client.entries if entry.uid]
         by_uid = bool(uids) and chance.random() < 0.5
@@ -244,9 +246,7 @@ class Schedule:
         for number, entry in enumerate(client.entries, 1):
             if prefix and entry.uid is None:
                 entry.flags = None  # perhaps it is meant: who knows its UID?
-            elif (
-                entry.uid if prefix else number
-            ) in wanted and entry.flags is not None:
+            if entry.flags is not None and (entry.uid if prefix else number) in wanted:
                 changed = {"+": entry.flags | flags, "-": entry.flags - flags}
                 entry.flags = changed.get(mode, flags)
 

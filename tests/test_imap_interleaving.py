@@ -2,7 +2,14 @@
 
 import pytest
 
+from maillab.agents import imap_access_messages
 from tests.imap_interleaving import Schedule
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """FETCH and SEARCH come in parts of two messages: others act in between."""
+    monkeypatch.setattr(imap_access_messages, "MESSAGES", 2)
 
 
 @pytest.mark.parametrize("seed", range(100))

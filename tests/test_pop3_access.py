@@ -75,6 +75,9 @@ class FakeMachine:
         return [facts for name, facts in self.told if name == kind]
 
 
+BOTH = Settings(access=Access(mechanisms=("PLAIN", "CRAM-MD5")))
+
+
 class World:
     """One server, with ann's two letters."""
 
@@ -270,7 +273,7 @@ def test_a_delay_of_some_users_is_told_as_the_longest_and_then_as_their_own():
 
 
 @pytest.mark.parametrize(
-    ("days", "said", "left"), [(None, b"RETR 1", (1, 2, 3)), (30, b"NOOP", (3,))]
+    ("days", "said", "left"), [("never", b"RETR 1", (1, 2, 3)), (30, b"NOOP", (3,))]
 )
 def test_old_mail_goes_at_quit_when_that_is_the_setting(days, said, left):
     world = World()
@@ -307,8 +310,7 @@ def test_apop_is_offered_where_passwords_are_kept():
 def test_without_them_there_is_no_apop_and_no_cram_md5():
     for reversible in (True, False):
         world = World(reversible=reversible)
-        wanted = Settings(access=Access(mechanisms=("PLAIN", "CRAM-MD5")))
-        world.access.settings = lambda: wanted
+        world.access.settings = lambda: BOTH
         stream = world.serve(b"CAPA\r\nAPOP ann " + b"0" * 32 + b"\r\n")
         assert (b"<" in stream.said.split(b"\r\n")[0]) == reversible
         assert (b"CRAM-MD5" in stream.said) == reversible

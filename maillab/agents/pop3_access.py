@@ -20,6 +20,7 @@ from maillab.agents.access import TOO_OFTEN, Access
 from maillab.agents.machine import Stream
 from maillab.agents.pop3_locks import LOCKS
 from maillab.policy.recipients import same_address
+from maillab.policy.settings import Reading
 from maillab.protocol.engine import Event, Question
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import (
@@ -64,7 +65,7 @@ class Pop3Access(Access):
             login_needs_tls=not self.plain_login,
             timestamp=self._timestamp(),
             sasl_side=self.sasl_side,
-            expire=reading.expire_days,
+            expire=days_of(reading),
             login_delay=ceil(max(delays)),
             delay_differs=len(delays) > 1,
         )
@@ -87,6 +88,11 @@ class Pop3Access(Access):
         """Hold one session, from the greeting to the end of the connection."""
         session = Pop3Session(self, stream)
         await self.hold(stream, session, Reply(False, "Not from here", "SYS/PERM"))
+
+
+def days_of(reading: Reading) -> int | None:
+    """After how many days mail goes; None: never."""
+    return None if reading.expire_days == "never" else reading.expire_days
 
 
 class Pop3Session:
@@ -255,7 +261,7 @@ class Pop3Session:
 
     def _expired(self, inbox: Mailbox, retrieved: frozenset[str]) -> set[int]:
         """What nobody has deleted, and does not stay (RFC 2449 §6.7)."""
-        days = self.service.settings().reading.expire_days
+        days = days_of(self.service.settings().reading)
         if days is None:
             return set()
         if days == 0:

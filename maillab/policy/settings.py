@@ -236,11 +236,12 @@ class Reading:
 
     hide          IMAP capabilities that are not there (the lesson "capabilities")
     append_limit  octets of a message that a client puts into a mailbox (RFC 7889)
-    short_literals  LITERAL- instead of LITERAL+ (RFC 7888 §5)
+    short_literals  IMAP takes short literals only without waiting: LITERAL- instead of
+                  LITERAL+ (RFC 7888 §5)
     login_delay   seconds between two POP3 logins of a user (RFC 2449 §6.5); 0: none
     login_delays  the same for some users
     expire_days   after so many days POP3 removes mail at QUIT (RFC 2449 §6.7); 0: what
-                  was retrieved; without a value: never
+                  was retrieved; or "never"
     """
 
     hide: tuple[str, ...] = ()
@@ -248,7 +249,7 @@ class Reading:
     short_literals: bool = False
     login_delay: float = 0.0
     login_delays: tuple[LoginDelay, ...] = ()
-    expire_days: int | None = None
+    expire_days: int | Literal["never"] = "never"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ Rule 1: an address that cannot be written in ASCII is gone, and says so; what wa
 Rule 2: what cannot be said at all is left out (RFC 6858 §2.4).
 """
 
+import re
 from email.header import Header
-from email.utils import formataddr, getaddresses
+from email.utils import formataddr
+from itertools import islice
 
+from maillab.wire.imap_addresses import EnvelopeAddress, parse_addresses
 from maillab.wire.lines import CRLF
 from maillab.wire.smtp_downgrade import has_utf8_header, header_of
 
@@ -19,6 +22,7 @@ _ADDRESSES = {"from", "sender", "reply-to", "to", "cc", "bcc"}
 ADDRESSES = _ADDRESSES | {f"resent-{name}" for name in _ADDRESSES}
 TEXTS = {"subject", "comments"}  # RFC 6858 §2.3
 MOST_ADDRESSES = 1000  # of one field that are read
+_DOT_ATOM = re.compile(r'[^\s"(),:;<>@\[\\\]]+')  # UTF-8 is in it (RFC 6532 §3.2)
 
 
 def surrogate(content: bytes) -> bytes:
@@ -52,7 +56,9 @@ def _field(row: bytes) -> bytes:
     if not colon or not name.isascii():
         return b""
     if kind in ADDRESSES:
-        shown = ",\r\n ".join(map(_address, getaddresses([text])[:MOST_ADDRESSES]))
+        # Not Python's `getaddresses`: it calls itself for each "(" of a bomb.
+        found = islice(parse_addresses([text.encode()]), MOST_ADDRESSES)
+        shown = ",\r\n ".join(filter(None, map(_address, found)))
     elif kind in TEXTS:
         shown = Header(text, "utf-8").encode(linesep="\r\n")
     else:
@@ -60,9 +66,23 @@ def _field(row: bytes) -> bytes:
     return f"{name}: {shown}".encode("ascii") + CRLF
 
 
-def _address(pair: tuple[str, str]) -> str:
-    name, address = pair
+def _address(found: EnvelopeAddress) -> str:
+    """One address; "" for the name and the end of a group."""
+    if found.host is None:
+        return ""
+    name, local, host = (
+        (part or b"").decode("utf-8", "replace")
+        for part in (found.name, found.mailbox, found.host)
+    )
+    address = "@".join(filter(None, (_local_part(local), host)))
     if address.isascii():
         return formataddr((name, address))
     words = Header(name or address, "utf-8", maxlinelen=998).encode()
     return f"{words} <{NOBODY}>"
+
+
+def _local_part(local: str) -> str:
+    """With the quotes that it needs (RFC 5322 §3.4.1)."""
+    if not local or _DOT_ATOM.fullmatch(local):
+        return local
+    return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'

@@ -18,6 +18,7 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
+    Union,
     cast,
     get_args,
     get_origin,
@@ -91,7 +92,7 @@ def _type_of(name: str, hint: Any) -> Any:
         return OneBlock
     if get_origin(hint) is tuple:
         return _list_of(name, get_args(hint)[0])
-    if get_origin(hint) is UnionType:
+    if get_origin(hint) in (UnionType, Union):
         choices = [_type_of(name, one) for one in get_args(hint)]
         return choices[0] | choices[1]
     return table_of(hint) if is_dataclass(hint) else hint

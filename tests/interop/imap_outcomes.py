@@ -4,9 +4,9 @@ Goes in: replies. Comes out: `Outcome`, a dictionary of facts that two servers m
 share. Not compared, and nothing else:
 
 - texts of statuses, for people (RFC 3501 §7.1);
-- the values of UIDVALIDITY and of mod-sequences: they only grow (§2.3.1.1, RFC 7162 §3);
-- the order of untagged responses, of the items in a FETCH, of flags, of UIDs in sets and
-  of LIST responses; and whether a string is an atom, quoted or a literal (§4.3, §7);
+- the values of UIDVALIDITY and mod-sequences: they only grow (§2.3.1.1, RFC 7162 §3);
+- the order of untagged responses, of the items in a FETCH, of flags and of UIDs in
+  sets; and whether a string is an atom, quoted or a literal (§4.3, §7);
 - the numbering within one reply: a FETCH before or after an EXPUNGE has another number,
   so each message has a name of its own here, given when it is first heard of;
 - EXISTS when it says nothing new (only the last value counts), and FLAGS and
@@ -174,8 +174,8 @@ def items(value: Value) -> list[tuple[str, object]]:
     """What a FETCH says of a message."""
     assert isinstance(value, tuple), value
     names, values = value[::2], value[1::2]
-    assert len(names) == len(values), value
-    return [(section(str(n)), item(str(n), v)) for n, v in zip(names, values)]
+    both = zip(names, values, strict=True)
+    return [(section(str(name)), item(str(name), one)) for name, one in both]
 
 
 def section(name: str) -> str:

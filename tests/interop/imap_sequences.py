@@ -15,32 +15,27 @@ BOXES = ("INBOX", "Work", "Work/old", "Sent", "lists/mail", "&APw-ber", "two wor
 LEAVES = ("Work/old", "lists/mail", "&APw-ber", "two words")
 STAYING = ("INBOX", "Drafts", "Junk", "Trash")
 FLAGS = (
-    "\\Seen",
-    "\\Flagged",
-    "\\Answered",
-    "\\Deleted",
-    "\\Draft",
-    "$Forwarded",
-    "Own",
-)
+    "\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Forwarded", "Own",
+)  # fmt: skip
 SETS = ("1", "2", "1:*", "2:3", "*", "1,3:*", "4:2", "*:2", "99", "1:99", "3,1,3")
 UIDS = ("1:*", "1", "2", "3:5", "*", "999:*", "1,4,6", "5:4", "998:999")
 FIELDS = ("From", "To", "Subject", "X-Twice", "References", "X-None", "Content-Type")
 PARTS = ("1", "2", "1.1", "1.2", "2.1", "3", "3.1", "3.2", "4", "1.1.1", "3.1.1")
 FETCHES = (
-    "FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE",
-    "ALL", "FAST", "FULL", "RFC822", "RFC822.HEADER", "RFC822.TEXT", "BODY[]",
-    "BODY.PEEK[]", "BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]", "BODY[TEXT]<5.20>",
-    "BODY.PEEK[]<0.1000000>", "BODY.PEEK[]<99999.5>", "(UID FLAGS)",
-    "(ENVELOPE BODYSTRUCTURE)", "(FLAGS BODY[HEADER])", "MODSEQ", "PREVIEW",
-    "PREVIEW (LAZY)", "BINARY.SIZE[1]", "BINARY.PEEK[1]", "BINARY.PEEK[2]",
-    "BINARY.SIZE[2]", "BINARY.PEEK[1]<2.6>", "(FLAGS UID RFC822.SIZE INTERNALDATE)",
+    "FLAGS", "UID", "INTERNALDATE",
+    "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "ALL", "FAST", "FULL", "RFC822",
+    "RFC822.HEADER", "RFC822.TEXT", "BODY[]", "BODY.PEEK[]", "BODY.PEEK[HEADER]",
+    "BODY.PEEK[TEXT]", "BODY[TEXT]<5.20>", "BODY.PEEK[]<0.1000000>",
+    "BODY.PEEK[]<99999.5>", "(UID FLAGS)", "(ENVELOPE BODYSTRUCTURE)",
+    "(FLAGS BODY[HEADER])", "MODSEQ", "PREVIEW", "PREVIEW (LAZY)", "BINARY.SIZE[1]",
+    "BINARY.PEEK[1]", "BINARY.PEEK[2]", "BINARY.SIZE[2]", "BINARY.PEEK[1]<2.6>",
+    "(FLAGS UID RFC822.SIZE INTERNALDATE)",
 )  # fmt: skip
 KEYS = (
-    "ALL", "SEEN", "UNSEEN", "FLAGGED", "UNFLAGGED", "ANSWERED", "UNANSWERED", "DELETED",
-    "UNDELETED", "DRAFT", "UNDRAFT", "KEYWORD Own", "UNKEYWORD Own",
-    "KEYWORD $Forwarded", "SUBJECT plain", "SUBJECT Gr&uuml;", "FROM ann",
-    'TO "ben@"', "CC old", "BCC hidden", "BODY tea", "TEXT zebra", 'HEADER X-Twice ""',
+    "ALL", "SEEN", "UNSEEN", "FLAGGED", "UNFLAGGED", "ANSWERED", "UNANSWERED",
+    "DELETED", "UNDELETED", "DRAFT", "UNDRAFT", "KEYWORD Own", "UNKEYWORD Own",
+    "KEYWORD $Forwarded", "SUBJECT plain", "SUBJECT Gr&uuml;", "FROM ann", 'TO "ben@"',
+    "CC old", "BCC hidden", "BODY tea", "TEXT zebra", 'HEADER X-Twice ""',
     "HEADER X-Twice two", "HEADER X-None x", "LARGER 500", "SMALLER 500",
     "SINCE 6-Jan-2026", "BEFORE 6-Jan-2026", "ON 7-Jan-2026", "SENTSINCE 5-Feb-2026",
     "SENTBEFORE 5-Feb-2026", "SENTON 4-Feb-2026", "UID 2:4", "1:3", "*", "NOT SEEN",
@@ -60,24 +55,27 @@ STATUSES = (
     "MESSAGES UNSEEN", "MESSAGES UIDNEXT UNSEEN SIZE",
 )  # fmt: skip
 LISTS = (
-    '"" *', '"" %', '"" ""', '"" Work/%', "Work *", '"" INBOX', '"" inbox', '"" nothing',
-    '(SUBSCRIBED) "" *', '(SPECIAL-USE) "" *', '"" * RETURN (SPECIAL-USE)',
-    '"" * RETURN (SUBSCRIBED CHILDREN)', '"" (INBOX Work/% Sent)',
-    '"" % RETURN (STATUS (MESSAGES UNSEEN))', '(SUBSCRIBED RECURSIVEMATCH) "" %',
-    '"" "two words"', '"" *old', '"" &APw-*', "Work/ %",
+    '"" *', '"" %', '"" ""', '"" Work/%', "Work *", '"" INBOX', '"" inbox',
+    '"" nothing', '(SUBSCRIBED) "" *', '(SPECIAL-USE) "" *',
+    '"" * RETURN (SPECIAL-USE)', '"" * RETURN (SUBSCRIBED CHILDREN)',
+    '"" (INBOX Work/% Sent)', '"" % RETURN (STATUS (MESSAGES UNSEEN))',
+    '(SUBSCRIBED RECURSIVEMATCH) "" %', '"" "two words"', '"" *old', '"" &APw-*',
+    "Work/ %",
 )  # fmt: skip
 WRONG = (
-    "", "XYZZY", "FETCH", "FETCH 1", "FETCH x FLAGS", "FETCH 0 FLAGS", "FETCH 1 NONSENSE",
-    "STORE 1 +FLAGS (\\Nonsense)", "STORE 1 FLAGS (\\Recent)",
+    "", "XYZZY", "FETCH", "FETCH 1", "FETCH x FLAGS", "FETCH 0 FLAGS",
+    "FETCH 1 NONSENSE", "STORE 1 +FLAGS (\\Nonsense)", "STORE 1 FLAGS (\\Recent)",
     "SEARCH", "SEARCH NONSENSE", "SEARCH CHARSET X-NONE SUBJECT x", "UID", "UID NOOP",
     "UID FETCH x FLAGS", "COPY 1", "COPY 1 nowhere", "MOVE 1 nowhere", "STATUS INBOX",
-    "STATUS INBOX (NONSENSE)", "STATUS nowhere (MESSAGES)", "SELECT nowhere", "LOGIN a b",
-    "CREATE INBOX", "DELETE INBOX", "DELETE nowhere", "RENAME nowhere there", "NOOP x",
-    "RENAME Work INBOX", 'LIST "" ', "SORT (NONSENSE) UTF-8 ALL", "SORT () UTF-8 ALL",
-    "THREAD NONSENSE UTF-8 ALL", "FETCH 1 BODY[1", "FETCH 1 (FLAGS", "ENABLE", "SEARCH (",
+    "STATUS INBOX (NONSENSE)", "STATUS nowhere (MESSAGES)", "SELECT nowhere",
+    "LOGIN a b", "CREATE INBOX", "DELETE INBOX", "DELETE nowhere",
+    "RENAME nowhere there", "NOOP x", "RENAME Work INBOX", 'LIST "" ',
+    "SORT (NONSENSE) UTF-8 ALL", "SORT () UTF-8 ALL", "THREAD NONSENSE UTF-8 ALL",
+    "FETCH 1 BODY[1", "FETCH 1 (FLAGS", "ENABLE", "SEARCH (",
     "FETCH 1 BODY[HEADER.FIELDS]", "EXAMINE nowhere", "AUTHENTICATE NONSENSE", "CREATE",
-    "SEARCH SINCE 31-Nonsense-2026", "FETCH 1 BODY[MIME]", "FETCH 1 BODY.PEEK[0]", "STORE 1 (FLAGS) x", "COPY",
-    "APPEND nowhere {2+}\r\nxy", "STARTTLS", "SUBSCRIBE", "UNSUBSCRIBE never-was", "IDLE x",
+    "SEARCH SINCE 31-Nonsense-2026", "FETCH 1 BODY[MIME]", "FETCH 1 BODY.PEEK[0]",
+    "STORE 1 (FLAGS) x", "COPY", "APPEND nowhere {2+}\r\nxy", "STARTTLS", "SUBSCRIBE",
+    "UNSUBSCRIBE never-was", "IDLE x",
 )  # fmt: skip
 
 

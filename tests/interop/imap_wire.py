@@ -58,23 +58,26 @@ def parse(octets: bytes) -> tuple[Value, ...]:
         found = TOKEN.match(octets, at)
         if found is None:
             raise ValueError(f"not IMAP at {at}: {octets!r}")
-        at = found.end()
-        if found["size"]:
-            end = at + int(found["size"])
-            stack[-1].append(octets[at:end])
-            at = end
-        elif found["quoted"] is not None:
-            stack[-1].append(re.sub(rb"\\(.)", rb"\1", found["quoted"], flags=re.S))
-        elif found["atom"]:
-            stack[-1].append(found["atom"].decode("utf-8", "surrogateescape"))
-        elif found["open"]:
+        at = found.end() + int(found["size"] or 0)
+        if found["open"]:
             stack.append([])
         elif found["close"]:
             last = tuple(stack.pop())
             stack[-1].append(last)
+        elif not found["space"]:
+            stack[-1].append(word(found, octets))
     if len(stack) != 1:
         raise ValueError(f"unbalanced: {octets!r}")
     return tuple(stack[0])
+
+
+def word(found: re.Match[bytes], octets: bytes) -> Value:
+    """An atom or a string."""
+    if found["size"]:
+        return octets[found.end() : found.end() + int(found["size"])]
+    if found["quoted"] is not None:
+        return re.sub(rb"\\(.)", rb"\1", found["quoted"], flags=re.DOTALL)
+    return found["atom"].decode("utf-8", "surrogateescape")
 
 
 def response(octets: bytes) -> Response:

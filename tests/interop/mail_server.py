@@ -196,4 +196,8 @@ class User:
     def arrived(self, text: bytes, box: str = "INBOX") -> bytes:
         """Wait for a message with this text."""
         mailbox = self.tree.require(box)
-        return self.server.call(arrived(mailbox, text)).content
+
+        async def read() -> bytes:
+            return (await arrived(mailbox, text)).content
+
+        return self.server.call(read())

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("fetchmail"), reason="no fetchmail"),
 ]
 
-LETTERS = [MESSAGES[name] for name in ("plain", "mixed", "utf-8", "long", "folded")]
+LETTERS = [MESSAGES[name] for name in ("plain", "mixed", "no end", "long", "folded")]
 CONFIG = """\
 set no bouncemail
 poll localhost protocol {protocol} port {port} {uidl}

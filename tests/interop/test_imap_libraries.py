@@ -206,8 +206,8 @@ def test_plain_and_sasl_logins(user):
         client.starttls(tls(user))
         client.plain_login(user.address, SECRET)
         assert client.select_folder("INBOX")[b"EXISTS"] == 0
-    with imapclient.IMAPClient(HERE, **options) as client:
-        with pytest.raises(
-            imapclient.exceptions.LoginError, match="AUTHENTICATIONFAIL"
-        ):
-            client.login(user.address, "wrong")
+    with (
+        imapclient.IMAPClient(HERE, **options) as client,
+        pytest.raises(imapclient.exceptions.LoginError, match="AUTHENTICATIONFAIL"),
+    ):
+        client.login(user.address, "wrong")

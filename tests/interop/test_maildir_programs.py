@@ -1,5 +1,5 @@
-"""A store's folders are Maildirs: other programs read them, and bring mail while maillab
-is running."""
+"""A store's folders are Maildirs: other programs read them, and bring mail while
+maillab is running."""
 
 import imaplib
 import os
@@ -98,7 +98,7 @@ def flags_by_content(client: imaplib.IMAP4) -> dict[bytes, set[str]]:
 
 
 def change(client: imaplib.IMAP4) -> None:
-    """What a user of Dovecot does: deletes "no date", reads "answer", makes a folder."""
+    """What a user does: deletes "no date", reads "answer", makes a folder."""
     client.store("1:*", "-FLAGS", "(\\Deleted)")
     deleted, seen = (
         client.search(None, *keys)[1][0].decode()
@@ -163,7 +163,7 @@ def client(user):
 
 
 def look(user, client: Wire) -> bytes:
-    """maillab looks at the folders (twice: see `maildir_watch`); news for the client."""
+    """maillab looks at the folders, twice (see `maildir_watch`); news for clients."""
     for _ in range(2):
         user.server.do(user.tree.refresh)
     return client.say(b"NOOP").raw
@@ -216,7 +216,7 @@ def test_mutt_reads_and_changes_the_maildir_meanwhile(user, client, tmp_path):
         "set pipe_decode=no mark_old=no sort=mailbox-order copy=no wait_key=no\n"
     )
     keys = f"<delete-pattern>~s zebra\n<limit>~s Zulu\n|cat > {tmp_path}/copy\n"
-    keys += f"<copy-message>{place}/.two\\ words\n<limit>all\n<sync-mailbox><quit>"
+    keys += f"<copy-message>{place}/.lists.mail\n<limit>all\n<sync-mailbox><quit>"
     words = ["mutt", "-n", "-F", str(tmp_path / "muttrc"), "-f", str(place)]
     on_terminal([*words, "-e", f'push "{keys}"'], tmp_path)
     wanted = MESSAGES["no last crlf"].replace(b"\r\n", b"\n")
@@ -226,4 +226,4 @@ def test_mutt_reads_and_changes_the_maildir_meanwhile(user, client, tmp_path):
     # The other one had \\Deleted already.
     gone = [MESSAGES["answer2"], MESSAGES["no date"]]
     assert user.contents() == [one for one in ALL if one not in gone]
-    assert len(user.contents("two words")) == 4
+    assert len(user.contents("lists/mail")) == 4

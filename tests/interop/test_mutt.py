@@ -142,9 +142,8 @@ def test_mutt_reads_and_deletes_by_pop3(user, tmp_path, way):
     user.put(*LETTERS)
     mutt = Mutt(user, tmp_path, way)
     copy = tmp_path / "copy"
-    mutt.run(
-        f"<jump>3\n|cat > {copy}\n<jump>1\n<delete-message><jump>2\n<copy-message>{copy}.2\n<quit>"
-    )
+    keys = f"3\n|cat > {copy}\n1\n<delete-message>2\n<copy-message>{copy}.2\n<quit>"
+    mutt.run(keys)
     assert copy.read_bytes() == unix(LETTERS[2])
     assert user.contents() == LETTERS[1:]
     assert unix(LETTERS[1]).split(b"\n\n")[1] in (tmp_path / "copy.2").read_bytes()
