@@ -14,9 +14,9 @@ def small_parts(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(100))
 def test_two_clients_never_lose_count(seed):
-    Schedule(2, seed).run(commands=20)
+    Schedule(2, seed).run(commands=15)
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_ten_clients_never_lose_count(seed):
-    Schedule(10, seed).run(commands=8)
+    Schedule(10, seed).run(commands=5)

@@ -13,6 +13,7 @@ from maillab.wire.lines import Spoken
 
 PROGRESS = 1000  # octets; a whole command is progress too, as it ends the wait
 MUCH = 1024 * 1024  # octets to say without looking whether the peer takes them
+TURN = 0.05  # seconds of work; in a virtual world work takes no time
 
 
 class Conversation:
@@ -29,6 +30,7 @@ class Conversation:
         self.engine = engine
         self.interrupted = False  # the last `next_event` ended by `stream.interrupt()`
         self._unwatched = 0  # octets said since the last look at the peer
+        self._turn = self._now()  # when others had a turn
 
     async def next_event(self, timeout: float | None = None) -> Event | None:
         """The engine's next event, or None when the session is over.
@@ -41,6 +43,7 @@ class Conversation:
         """
         self.interrupted = False
         patience = Patience(timeout)
+        await self._take_turns()
         await self.speak()
         if self._unwatched >= MUCH:
             await self._drain()
@@ -58,6 +61,8 @@ class Conversation:
                 self._note(f"has waited {timeout} s for its peer and gives up")
                 self.engine.time_out()
                 continue
+            finally:
+                self._turn = self._now()
             if data is None:
                 self.interrupted = True
                 return None
@@ -70,6 +75,17 @@ class Conversation:
         """In the middle of a long answer: wait for a slow peer, give others a turn."""
         await self._drain()
         await asyncio.sleep(0)
+        self._turn = self._now()
+
+    async def _take_turns(self) -> None:
+        """Who sends a thousand commands at once must not make all others wait."""
+        if self._now() - self._turn > TURN:
+            await asyncio.sleep(0)
+            self._turn = self._now()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _drain(self) -> None:
         self._unwatched = 0

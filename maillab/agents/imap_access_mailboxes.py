@@ -68,8 +68,7 @@ class ImapDesk:
                 return _counts(self.tree.require(name))
             case ask.AppendMessages():
                 return self._append(question)
-            case ask.AskUsage(name):
-                self.tree.require(name)
+            case ask.AskUsage():
                 return ask.Usage(self.tree.size, self.limit())
             case _:
                 return None
@@ -86,10 +85,18 @@ class ImapDesk:
             case ask.SubscribeMailbox(name, True):
                 self.tree.subscribe(name)
             case ask.SubscribeMailbox(name, _):
-                self.tree.unsubscribe(name)
+                self._unsubscribe(name)
             case _:
                 return None
         return ask.Done()
+
+    def _unsubscribe(self, name: str) -> None:
+        """OK "if the mailbox is not subscribed" too (RFC 9051 §6.3.8)."""
+        try:
+            self.tree.unsubscribe(name)
+        except MailboxError as error:
+            if error.code != "NONEXISTENT":
+                raise
 
     def _folders(self) -> ask.Folders:
         uses = {name: self.tree.use_of(name) for name in self.tree.names}

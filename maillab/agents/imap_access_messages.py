@@ -41,6 +41,8 @@ def store_flags(mailbox: Mailbox, question: ask.StoreFlags) -> ask.Stored:
     """Change flags, but not of messages that changed after `unchanged_since`."""
     since = question.unchanged_since
     messages = mailbox.existing(question.uids)
+    # deviation: what another changed counts, whichever flag it was (RFC 7162 §3.1.12
+    # would like to know which); there is one modseq for all flags of a message.
     failed = {m.uid for m in messages if since is not None and m.modseq > since}
     mailbox.set_all_flags(
         {

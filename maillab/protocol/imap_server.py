@@ -88,6 +88,7 @@ class IMAPServer(CommandReader):
         self._bad_commands = 0
         self._handshake = False  # nothing is read until TLS has started
         self._paused = False  # a command goes on as soon as there was a pause
+        self.names_numbers = False  # a `UID SEARCH` has message numbers in its keys
 
     # What commands and agents may know ------------------------------------------------
 
@@ -340,7 +341,9 @@ class IMAPServer(CommandReader):
         command = self._command
         self.idling = False
         if self.view:
-            self._tell_news(expunge=command.verb not in KEEPS_NUMBERS)
+            keeps_numbers = command.verb in KEEPS_NUMBERS or self.names_numbers
+            self._tell_news(expunge=not keeps_numbers)
+        self.names_numbers = False
         self._say(status.to_wire(command.tag), "reply", ref=self._ref, why=status.why)
         self._events.append(Completed(command.tag, command.verb, status))
         if command.verb == "STARTTLS" and status.condition == "OK":

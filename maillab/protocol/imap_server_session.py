@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from maillab.errors import Refused
 from maillab.protocol.imap_server_commands import Continue, State, Steps, command
 from maillab.protocol.imap_server_events import Refresh
-from maillab.wire.imap import BadSyntax, Scanner, Status, no, ok
+from maillab.wire.imap import BadSyntax, Scanner, Status, ok
 
 if TYPE_CHECKING:
     from maillab.protocol.imap_server import IMAPServer
@@ -104,7 +104,9 @@ def compress(server: "IMAPServer", words: Scanner) -> Status:
         raise BadSyntax("The only mechanism here is DEFLATE")
     words.end()
     if server.compressed:
-        raise Refused(no("The session is compressed already", "COMPRESSIONACTIVE"))
+        # "BAD - ... or COMPRESS already active"; NO would be for another layer
+        text = "The session is compressed already"
+        raise Refused(Status("BAD", text, "COMPRESSIONACTIVE"))
     return ok("Compressed from here on")
 
 

@@ -67,16 +67,20 @@ def changed(
 ) -> frozenset[str]:
     """What STORE makes of flags. `mode`: "" replaces, "+" adds, "-" removes.
 
-    >>> sorted(changed(frozenset({"a", "b"}), "-", frozenset({"b", "c"})))
+    >>> sorted(changed(frozenset({"a", "b"}), "-", frozenset({"B", "c"})))
     ['a']
+
+    Case makes no difference (RFC 9051 §9, note 1), and the spelling stays.
     """
+    named = {flag.lower(): flag for flag in sorted(operand)}
+    had = {flag.lower(): flag for flag in sorted(flags)}
     match mode:
         case "+":
-            return flags | operand
+            return frozenset((named | had).values())
         case "-":
-            return flags - operand
+            return frozenset(flag for key, flag in had.items() if key not in named)
         case _:
-            return operand
+            return frozenset(had.get(key, flag) for key, flag in named.items())
 
 
 # Inside -------------------------------------------------------------------------------

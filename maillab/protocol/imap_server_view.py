@@ -48,7 +48,8 @@ class View:
         self._modseqs = dict(opened.modseqs)
         self._changed: set[int] = set()
         self._arrived: dict[int, None] = {}  # in the order of their UIDs
-        self._gone: set[int] = set()
+        self._gone: dict[int, int] = {}  # with the modseq of the expunge
+        self._holds_back = False  # the client was told that we do
 
     @property
     def count(self) -> int:
@@ -85,8 +86,10 @@ class View:
     @property
     def keywords(self) -> set[str]:
         """All keywords in use."""
-        used = (flag for flags in self._flags.values() for flag in flags)
-        return {flag for flag in used if not flag.startswith("\\")}
+        used = (flag for flags in self._flags.values() for flag in sorted(flags))
+        keywords = (flag for flag in used if not flag.startswith("\\"))
+        # "Foo" and "foo" are the same (RFC 9051 §9, note 1)
+        return set({keyword.lower(): keyword for keyword in keywords}.values())
 
     @property
     def first_unseen(self) -> int | None:
@@ -115,7 +118,7 @@ class View:
 
     def removed(self, uid: int, modseq: int = 0) -> None:
         """A message was expunged."""
-        self._gone.add(uid)
+        self._gone[uid] = modseq
         self.highest_modseq = max(self.highest_modseq, modseq)
 
     def told(self, uid: int, flags: frozenset[str], modseq: int = 0) -> None:
@@ -139,6 +142,7 @@ class View:
         yield from self._fetches()
         if expunge and self._gone:
             yield from self._expunges()
+        yield from self._modseq_until_expunge()
         if self._arrived:
             self.uids += self._arrived
             for uid in self._arrived:
@@ -182,17 +186,32 @@ class View:
         else:
             for before, uid in enumerate(gone):  # each makes the later ones one less
                 yield b"* %d EXPUNGE\r\n" % (self.number(uid) - before)
-        self.uids = _without(self.uids, self._gone)
+        self.uids = _without(self.uids, self._gone.keys())
         # "the server MUST remove it" from the result of the last SEARCH (RFC 5182 §2.1)
-        self.saved = tuple(_without(self.saved, self._gone))
-        self._gone = set()
+        self.saved = tuple(_without(self.saved, self._gone.keys()))
+        self._gone = {}
+
+    def _modseq_until_expunge(self) -> Iterator[bytes]:
+        """Up to which modseq the client knows all, while an expunge must wait.
+
+        "The server MUST send the HIGHESTMODSEQ response code with a lower value than
+        the EXPUNGE's mod-sequence" (RFC 7162 §3.2); and the real one afterwards, as
+        the client believes the last one it was told (RFC 7162 §6).
+        """
+        if "QRESYNC" not in self._enabled:
+            return
+        waiting = min(self._gone.values(), default=0)
+        if waiting or self._holds_back:
+            known = waiting - 1 if waiting else self.highest_modseq
+            yield b"* OK [HIGHESTMODSEQ %d] All is told up to here\r\n" % known
+        self._holds_back = bool(waiting)
 
     def _forget_unheard(self) -> None:
         """What came and went before the client heard of it never had a number."""
-        for uid in self._gone & self._arrived.keys():
+        for uid in self._gone.keys() & self._arrived.keys():
             del self._arrived[uid]
             self._forget(uid)
-            self._gone.discard(uid)
+            del self._gone[uid]
 
     def _note(self, uid: int, modseq: int) -> None:
         self._modseqs[uid] = max(modseq, self.modseq(uid))

@@ -18,8 +18,9 @@ ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES")
 MAX_STEPS = 20_000_000  # of looking for loops
 
 _IDS = Fields("Message-ID", "References", "In-Reply-To")
-_MESSAGE_ID = re.compile(rb"<([^<>\s]+@[^<>\s]+)>")
-_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+# Both read every octet once, however many "@" or quotes a bomb has.
+_MESSAGE_ID = re.compile(rb"<([^<>\s][^<>\s@]*@[^<>\s]+)>")
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)(?:(")|\\?\Z)')
 
 
 class TooTangled(ValueError):
@@ -281,4 +282,4 @@ def _rest_of_line(node: Node, written: list[str]) -> list[Node]:
 
 
 def _unquoted(found: re.Match[bytes]) -> bytes:
-    return re.sub(rb"\\(.)", rb"\1", found[1])
+    return re.sub(rb"\\(.)", rb"\1", found[1]) if found[2] else found[0]

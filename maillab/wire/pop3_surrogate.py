@@ -21,7 +21,9 @@ NOBODY = "invalid@internationalized-address.invalid"  # RFC 6858 §2.1
 _ADDRESSES = {"from", "sender", "reply-to", "to", "cc", "bcc"}
 ADDRESSES = _ADDRESSES | {f"resent-{name}" for name in _ADDRESSES}
 TEXTS = {"subject", "comments"}  # RFC 6858 §2.3
-MOST_ADDRESSES = 1000  # of one field that are read
+MOST_ADDRESSES = 1000  # of one field
+MOST_CHARACTERS = 64 * 1024  # of one field that are read
+LONGEST_NAME = 150  # characters: then an encoded word fits into a line
 _DOT_ATOM = re.compile(r'[^\s"(),:;<>@\[\\\]]+')  # UTF-8 is in it (RFC 6532 §3.2)
 
 
@@ -57,10 +59,12 @@ def _field(row: bytes) -> bytes:
         return b""
     if kind in ADDRESSES:
         # Not Python's `getaddresses`: it calls itself for each "(" of a bomb.
-        found = islice(parse_addresses([text.encode()]), MOST_ADDRESSES)
+        found = islice(
+            parse_addresses([text[:MOST_CHARACTERS].encode()]), MOST_ADDRESSES
+        )
         shown = ",\r\n ".join(filter(None, map(_address, found)))
     elif kind in TEXTS:
-        shown = Header(text, "utf-8").encode(linesep="\r\n")
+        shown = Header(text[:MOST_CHARACTERS], "utf-8").encode(linesep="\r\n")
     else:
         return b""
     return f"{name}: {shown}".encode("ascii") + CRLF
@@ -74,10 +78,11 @@ def _address(found: EnvelopeAddress) -> str:
         (part or b"").decode("utf-8", "replace")
         for part in (found.name, found.mailbox, found.host)
     )
-    address = "@".join(filter(None, (_local_part(local), host)))
+    local = _local_part(local)
+    name, address = name[:LONGEST_NAME], "@".join(filter(None, (local, host)))
     if address.isascii():
         return formataddr((name, address))
-    words = Header(name or address, "utf-8", maxlinelen=998).encode()
+    words = Header(name or address[:LONGEST_NAME], "utf-8", maxlinelen=998).encode()
     return f"{words} <{NOBODY}>"
 
 

@@ -1,4 +1,4 @@
-"""120 IMAP sessions at maillab and at Dovecot: the same data, the same OK, NO and BAD.
+"""170 IMAP sessions at maillab and at Dovecot: the same data, the same OK, NO and BAD.
 
 What a server may choose is taken away first (`imap_outcomes` says what). What remains
 is equal, or it stands in `imap_differences`, with the reason.
@@ -15,15 +15,28 @@ from tests.interop.mail_server import DOMAIN, SECRET, MailServer
 
 pytestmark = pytest.mark.interop
 
-COUNT = 120
+COUNT = 170
+ON_DISK = 30  # of them again, with mail in folders
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory):
-    ours = MailServer(tmp_path_factory.mktemp("ours"))
+def dovecot():
     with serving_dovecot() as dovecot:
-        yield ours, dovecot
-    ours.close()
+        yield dovecot
+
+
+@pytest.fixture
+def in_memory(tmp_path):
+    server = MailServer(tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    server = MailServer(tmp_path, tmp_path / "store")
+    yield server
+    server.close()
 
 
 def compare(
@@ -33,7 +46,7 @@ def compare(
     address = f"u{seed}@{DOMAIN}"
     ours.add(address)
     mine = Player(ours.ports["imap"], address, SECRET)
-    theirs = Player(dovecot.imap, f"u{seed}", PASSWORD)
+    theirs = Player(dovecot.imap, f"u{seed}-{ours.ports['imap']}", PASSWORD)
     theirs.prepare(b"SUBSCRIBE INBOX")
     for name in STANDARD_FOLDERS:
         theirs.prepare(f"CREATE {name}".encode(), f"SUBSCRIBE {name}".encode())
@@ -55,12 +68,25 @@ def compare(
     return unknown, met
 
 
-def test_sessions_agree_or_the_difference_has_a_reason(servers):
-    unknown: list[str] = []
-    met: set[Known] = set()
-    for seed in range(COUNT):
-        more, known = compare(*servers, seed)
-        unknown += more
-        met |= known
+def test_sessions_agree_or_the_difference_has_a_reason(in_memory, dovecot):
+    unknown, met = compare_all(in_memory, dovecot, range(COUNT))
     assert not unknown, f"{len(unknown)} differences\n" + "\n".join(unknown)
     assert met == set(KNOWN_DIFFERENCES)
+
+
+def test_sessions_agree_when_mail_is_on_disk(on_disk, dovecot):
+    unknown, _ = compare_all(on_disk, dovecot, range(ON_DISK))
+    assert not unknown, f"{len(unknown)} differences\n" + "\n".join(unknown)
+
+
+def compare_all(
+    ours: MailServer, dovecot: Dovecot, seeds: range
+) -> tuple[list[str], set[Known]]:
+    """`compare` for some seeds."""
+    unknown: list[str] = []
+    met: set[Known] = set()
+    for seed in seeds:
+        more, known = compare(ours, dovecot, seed)
+        unknown += more
+        met |= known
+    return unknown, met
