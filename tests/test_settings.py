@@ -51,6 +51,10 @@ MISTAKES = [
         "reversible_passwords = true",
     ),
     ("access", "hide", '["STARTLS"]', ["STARTLS"], "did you mean 'STARTTLS'?"),
+    ("reading", "hide", '["IDEL"]', ["IDEL"], "did you mean 'IDLE'?"),
+    ("reading", "append_limit", '"1 XB"', "1 XB", "is not a size; write octets, or"),
+    ("reading", "expire_days", '"always"', "always", "is no number of days; write 30"),
+    ("reading", "login_delay", '"soon"', "soon", "soon"),
     ("access", "tls_required", "[70000]", [70000], "is no port"),
     (
         "access",

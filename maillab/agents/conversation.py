@@ -30,7 +30,7 @@ class Conversation:
         self.engine = engine
         self.interrupted = False  # the last `next_event` ended by `stream.interrupt()`
         self._unwatched = 0  # octets said since the last look at the peer
-        self._turn = self._now()  # when others had a turn
+        self._turn: float | None = None  # when others had a turn
 
     async def next_event(self, timeout: float | None = None) -> Event | None:
         """The engine's next event, or None when the session is over.
@@ -79,6 +79,8 @@ class Conversation:
 
     async def _take_turns(self) -> None:
         """Who sends a thousand commands at once must not make all others wait."""
+        if self._turn is None:
+            self._turn = self._now()
         if self._now() - self._turn > TURN:
             await asyncio.sleep(0)
             self._turn = self._now()

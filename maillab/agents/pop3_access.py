@@ -164,7 +164,10 @@ class Pop3Session:
             self._refuse_now("APOP", question.user, str(error))
             return
         known = isinstance(secret, str)
-        digest = apop_digest(question.timestamp, secret if known else "")
+        try:
+            digest = apop_digest(question.timestamp, secret if known else "")
+        except ValueError:  # such a password cannot be proved
+            known, digest = False, ""
         proven = hmac.compare_digest(digest, question.digest) and known
         self._log_in("APOP", Credentials("", question.user, proven=proven))
 

@@ -231,9 +231,7 @@ class CountMailbox(Question):
 
 @dataclass(frozen=True, slots=True)
 class AskUsage(Question):
-    """How full is the store of the user? `name`: a mailbox that must exist. -> Usage"""
-
-    name: str = "INBOX"
+    """How full is the store of the user? -> Usage"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from maillab.protocol.imap_server_events import (
 from maillab.protocol.imap_server_status import say_status, status_items
 from maillab.wire import imap_list
 from maillab.wire.imap import BadSyntax, Scanner, ok
-from maillab.wire.imap_list import Folder, parents_of
+from maillab.wire.imap_list import DELIMITER, Folder, parents_of
 
 if TYPE_CHECKING:
     from maillab.protocol.imap_server import IMAPServer
@@ -55,7 +55,7 @@ class Wish:
         """Does one of the patterns match?"""
         # an empty pattern "matches nothing" in an extended LIST (RFC 5258 §3)
         return any(
-            imap_list.matches(self.reference + pattern, name)
+            imap_list.matches(_canonical(self.reference + pattern), name)
             for pattern in self.patterns
             if pattern
         )
@@ -63,9 +63,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A line of the answer. `childinfo`: why it is there (RFC 5258 §3.5)."""
+    """A line of the answer. `childinfo`: why it is there (RFC 5258 §3.5).
+
+    selected  it meets the selection options itself: it gets a STATUS (RFC 5819 §2)
+    """
 
     folder: Folder
+    selected: bool = True
     childinfo: tuple[str, ...] = ()
 
 
@@ -83,7 +87,7 @@ def list_(server: "IMAPServer", words: Scanner) -> Steps:
     existing = {folder.name for folder in answer.folders}
     for line in listed(answer, wish):
         server.tell_folder("LIST", line.folder, line.childinfo)
-        if wish.items and line.folder.name in existing:
+        if wish.items and line.selected and line.folder.name in existing:
             counts: Counts = yield CountMailbox(line.folder.name)
             say_status(server, line.folder.name, wish.items, counts)
     return ok("That is all")
@@ -95,7 +99,7 @@ def lsub(server: "IMAPServer", words: Scanner) -> Steps:
     words.space()
     reference = words.mailbox()
     words.space()
-    pattern = reference + words.list_mailbox()
+    pattern = _canonical(reference + words.list_mailbox())
     words.end()
     _bound(pattern)
     answer: Folders = yield ListMailboxes()
@@ -124,9 +128,19 @@ def listed(answer: Folders, wish: Wish) -> list[Listed]:
     names = imap_list.in_order({*selected, *below})
     found = {n: known.get(n, Folder(n, (absent,))) for n in names if wish.matches(n)}
     return [
-        Listed(_attributes(folder, parents, subscribed, wish), below.get(name, ()))
+        Listed(
+            _attributes(folder, parents, subscribed, wish),
+            name in selected,
+            below.get(name, ()),
+        )
         for name, folder in found.items()
     ]
+
+
+def _canonical(pattern: str) -> str:
+    """INBOX in any case, also as the superior of others (RFC 3501 §5.1)."""
+    first, *rest = pattern.split(DELIMITER)
+    return DELIMITER.join(["INBOX" if first.upper() == "INBOX" else first, *rest])
 
 
 def _reasons(folder: Folder, subscribed: frozenset[str], wish: Wish) -> Iterable[str]:

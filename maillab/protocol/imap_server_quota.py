@@ -35,11 +35,14 @@ def getquota(server: "IMAPServer", words: Scanner) -> Steps:
 
 @command("GETQUOTAROOT", rfc="RFC 9208 §4.1.2")
 def getquotaroot(server: "IMAPServer", words: Scanner) -> Steps:
-    """Tell which quota roots a mailbox has."""
+    """Tell which quota roots a mailbox has.
+
+    "The mailbox parameter doesn't have to reference an existing mailbox."
+    """
     words.space()
     name = words.mailbox()
     words.end()
-    usage: Usage = yield AskUsage(name)
+    usage: Usage = yield AskUsage()
     roots = b' ""' if usage.limit else b""
     server.untagged(b"QUOTAROOT %b%b" % (imap.mailbox(name, server.utf8), roots))
     if usage.limit:

@@ -129,7 +129,10 @@ class POP3Client(Client[Reply]):
         """
         if not self.timestamp:
             raise LocalProtocolError("the greeting has no timestamp, so no APOP")
-        digest = apop_digest(self.timestamp, password)
+        try:
+            digest = apop_digest(self.timestamp, password)
+        except ValueError as error:
+            raise LocalProtocolError(f"no APOP with this password: {error}") from error
         self._queue("APOP", f"{user} {digest}", self._on_login("APOP", user))
 
     def authenticate(

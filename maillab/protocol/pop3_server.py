@@ -40,13 +40,19 @@ from maillab.protocol.pop3_server_login import told
 from maillab.protocol.sasl_exchange import SaslExchange
 from maillab.protocol.server import Server
 from maillab.wire.lines import CRLF, LineTooLong
-from maillab.wire.pop3 import AUTH_LINE_LIMIT, Reply, parse_command, top_of
+from maillab.wire.pop3 import (
+    AUTH_LINE_LIMIT,
+    Reply,
+    octets_sent,
+    parse_command,
+    top_of,
+)
 from maillab.wire.pop3_surrogate import surrogate
 from maillab.wire.sasl import Secret
 
 SECRET = re.compile(rb"(pass +|auth +[^ ]+ +|apop +[^ ]+ +)", re.IGNORECASE)
 TOO_LONG = Reply(False, "Line too long")
-LOGINS = (Login, ProveLogin)
+DEFAULT_LANGUAGE = "i-default"  # RFC 2277 §4.5
 
 
 class POP3Server(Server):
@@ -70,7 +76,7 @@ class POP3Server(Server):
         self.user = ""
         self.login_delay = 0
         self.utf8 = False
-        self.language_tag = "i-default"
+        self.language_tag = DEFAULT_LANGUAGE
         self.bad_commands = 0
         self.named = ""  # by USER, until the next command
         self.exchange: SaslExchange | None = None  # in state SASL
@@ -121,7 +127,7 @@ class POP3Server(Server):
             return
         self._maildrop.retrieved.add(question.unique_id)
         self._next = Retrieved(question.unique_id, octets)
-        self._reply(Reply(True, f"{len(content)} octets", body=content))
+        self._reply(Reply(True, f"{octets_sent(content)} octets", body=content))
 
     def answer(self, reply: Reply) -> None:
         """Answer `Update`, or refuse anything else."""
@@ -151,10 +157,10 @@ class POP3Server(Server):
         super().receive_eof()
 
     def tls_started(self) -> None:
-        """Begin anew (RFC 2595 §4)."""
+        """Begin anew: what the client said is forgotten (RFC 2595 §4)."""
         super().tls_started()
         self.state = State.AUTHORIZATION
-        self.named = ""
+        self.named, self.language_tag = "", DEFAULT_LANGUAGE
 
     # Commands, in the order of RFC 1939 -----------------------------------------------
 

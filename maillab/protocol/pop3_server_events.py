@@ -63,6 +63,11 @@ class DropMessage:
 
     unique_id  for UIDL (1 to 70 octets, "!" to "~")
     size       octets, with every end of line as CRLF (RFC 1939 §11)
+
+    # deviation: RFC 6856 §2.1: "SHOULD match the actual number of octets sent in a
+    # RETR response". It is that of the message as it is kept, as in Dovecot: RETR ends
+    # a last line that has no CRLF, and may send a surrogate (RFC 6858 §4 allows both
+    # sizes). To know before, all messages would have to be read at each login.
     """
 
     unique_id: str

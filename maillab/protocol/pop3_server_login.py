@@ -13,7 +13,7 @@ from maillab.protocol.pop3_server_events import FindSecret, Login, ProveLogin
 from maillab.protocol.sasl_exchange import Outcome, SaslExchange
 from maillab.wire.pop3 import Reply, challenge, listing
 from maillab.wire.sasl import Credentials
-from maillab.wire.sasl_prep import saslprep
+from maillab.wire.sasl_prep import prepared
 
 if TYPE_CHECKING:
     from maillab.protocol.pop3_server import POP3Server
@@ -28,7 +28,7 @@ def user(server: "POP3Server", argument: str) -> Reply:
     check_tls(server)
     if not argument:
         raise Refused(Reply(False, "Syntax: USER <name>"))
-    server.named = prepared(argument)
+    server.named = as_prepared(argument)
     return Reply(True, "Now the password")  # said to strangers too (RFC 1939 §13)
 
 
@@ -38,7 +38,7 @@ def password(server: "POP3Server", argument: str) -> Question:
     check_tls(server)
     if not server.named:
         raise Refused(Reply(False, "Need USER before PASS"))
-    return Login("USER/PASS", Credentials("", server.named, prepared(argument)))
+    return Login("USER/PASS", Credentials("", server.named, as_prepared(argument)))
 
 
 @command("APOP", rfc="RFC 1939 §7")
@@ -51,7 +51,7 @@ def apop(server: "POP3Server", argument: str) -> Question:
     # "sent in hexadecimal format, using lower-case ASCII characters"
     if not name or not DIGEST.fullmatch(digest):
         raise Refused(Reply(False, "Syntax: APOP <name> <digest>"))
-    return ProveLogin(prepared(name), digest, server.options.timestamp)
+    return ProveLogin(as_prepared(name), digest, server.options.timestamp)
 
 
 @command("AUTH", rfc="RFC 5034 §4")
@@ -110,17 +110,9 @@ def check_tls(server: "POP3Server") -> None:
         raise Refused(TLS_REQUIRED)
 
 
-def prepared(text: str) -> str:
-    """A name or password in UTF-8, normalized (RFC 6856 §2.2). Raises Refused.
-
-    ASCII stays as it is: SASLprep would refuse control characters, which PASS may have.
-
-    >>> prepared("jo\\u0308rg")
-    'jörg'
-    """
-    if text.isascii():
-        return text
+def as_prepared(text: str) -> str:
+    """A name or password in UTF-8, normalized (RFC 6856 §2.2). Raises Refused."""
     try:
-        return saslprep(text)
+        return prepared(text)
     except ValueError:
         raise Refused(Reply(False, "This text cannot be prepared")) from None

@@ -120,11 +120,10 @@ class MailboxTree:
         name = valid_name(name.removesuffix(DELIMITER))
         if name in self._mailboxes:
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
-        superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
-        missing = [n for n in map(_canonical, superiors) if n not in self._mailboxes]
+        missing = self._missing_above(name)
         if len(self._mailboxes) + len(missing) >= MAX_MAILBOXES:
             raise MailboxError("LIMIT", "Too many mailboxes")
-        self._commit(self._steps_to_make({**dict.fromkeys(missing, ""), name: use}))
+        self._commit(self._steps_to_make({**missing, name: use}))
         return self._mailboxes[name]
 
     def delete(self, name: str) -> None:
@@ -134,7 +133,10 @@ class MailboxTree:
         self._commit([Deleted(self.require(name).uid_validity)])
 
     def rename(self, old: str, new: str) -> None:
-        """Give a mailbox, and all below it, another name (RFC 3501 §6.3.5)."""
+        """Give a mailbox, and all below it, another name (RFC 3501 §6.3.5).
+
+        "The server SHOULD create any superior hierarchical names that are needed".
+        """
         old, new = _canonical(old), valid_name(new.removesuffix(DELIMITER))
         if old == INBOX:
             return self._move_inbox(new)
@@ -145,10 +147,12 @@ class MailboxTree:
         if new.startswith(below):
             raise MailboxError("CANNOT", "A mailbox cannot be moved below itself")
         renamed = {name: valid_name(new + name[len(old) :]) for name in affected}
-        if any(name in self._mailboxes for name in renamed.values()):
+        if any(name in self._mailboxes for name in (new, *renamed.values())):
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
+        made = self._steps_to_make(self._missing_above(new))
+        known = self._mailboxes
         self._commit(
-            [Renamed(self._mailboxes[n].uid_validity, renamed[n]) for n in affected]
+            [*made, *(Renamed(known[n].uid_validity, renamed[n]) for n in affected)]
         )
         return None
 
@@ -228,6 +232,12 @@ class MailboxTree:
     def _begin(self, folders: Mapping[str, str]) -> None:
         made = self._steps_to_make(folders)
         self._commit([*made, *(Subscribed(name, True) for name in folders)])
+
+    def _missing_above(self, name: str) -> dict[str, str]:
+        """The superior names that are no mailboxes yet; they have no special use."""
+        superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
+        names = (n for n in map(_canonical, superiors) if n not in self._mailboxes)
+        return dict.fromkeys(names, "")
 
     def _steps_to_make(self, names: Mapping[str, str]) -> list[Made]:
         return [

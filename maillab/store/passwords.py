@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from maillab.store.crypt_sha import read_setting, sha_crypt
+from maillab.wire.sasl_prep import prepared
 from maillab.wire.sasl_scram import ScramVerifier
 from maillab.wire.sasl_values import decode, encode
 
@@ -282,6 +283,7 @@ class Hasher:
     def secret(self, password: str) -> Secret:
         """What to keep of a password."""
         scram = self._verifier(password)
+        password = _as_compared(password)
         if self.reversible:
             return Secret(PlainPassword(password), scram)
         salt = self._random.randbytes(SALT)
@@ -307,6 +309,14 @@ class Hasher:
             return ScramVerifier.from_password(password, salt)
         except ValueError:  # SASLprep (RFC 4013) refuses it: then there is no SCRAM
             return None
+
+
+def _as_compared(password: str) -> str:
+    """As protocols give it: after SASLprep (RFC 4616 §2, RFC 6856 §2.2)."""
+    try:
+        return prepared(password)
+    except ValueError:  # nobody can say it in any protocol
+        return password
 
 
 def real_hasher() -> Hasher:

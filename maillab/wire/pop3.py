@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from maillab.errors import Refused
 from maillab.wire.lines import CRLF
+from maillab.wire.sasl_prep import prepared
 from maillab.wire.smtp_content import stuffed
 
 COMMAND_LINE_LIMIT = 255  # RFC 2449 §4, with CRLF
@@ -88,12 +89,15 @@ def find_timestamp(greeting: str) -> str:
 
 
 def apop_digest(timestamp: str, password: str) -> str:
-    """The proof of APOP; the example of RFC 1939 §7.
+    """The proof of APOP; the example of RFC 1939 §7. Raises ValueError.
+
+    "MUST apply SASLprep ... to the username and password used to compute the APOP
+    digest" -- RFC 6856 §2.2
 
     >>> apop_digest("<1896.697170952@dbc.mtview.ca.us>", "tanstaaf")
     'c4c9334bac560ecc979e58001b3e22fb'
     """
-    octets = f"{timestamp}{password}".encode()
+    octets = f"{timestamp}{prepared(password, stored=True)}".encode()
     return hashlib.md5(octets, usedforsecurity=False).hexdigest()
 
 
@@ -124,7 +128,7 @@ def parse_command(line: bytes) -> tuple[str, str]:
     if len(line) + len(CRLF) > limit:
         raise Refused(Reply(False, "Command line too long"))
     if name == "PASS" and b"\0" not in argument:
-        return name, argument.decode("utf-8", "backslashreplace")
+        return name, _utf8(argument)
     if name in INTERNATIONAL and not CONTROLS.search(line):
         return name, _utf8(argument).strip(" ")
     if not PRINTABLE.fullmatch(line):
@@ -136,7 +140,18 @@ def _utf8(octets: bytes) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refused(Reply(False, "A name is US-ASCII or UTF-8")) from None
+        text = "Names and passwords are US-ASCII or UTF-8"
+        raise Refused(Reply(False, text)) from None
+
+
+def octets_sent(content: bytes) -> int:
+    """The size of a message as RETR sends it, dots not counted.
+
+    >>> octets_sent(b"A: b\\r\\n"), octets_sent(b"A: b")
+    (6, 6)
+    """
+    ended = content.endswith(CRLF) or not content
+    return len(content) + (0 if ended else len(CRLF))
 
 
 def listing(rows: list[str]) -> bytes:
@@ -193,5 +208,6 @@ def top_of(content: bytes, lines: int) -> bytes:
     else:
         header, _, body = content.partition(CRLF + CRLF)
         header = header.removesuffix(CRLF) + CRLF
-    rows = body.removesuffix(CRLF).split(CRLF)[:lines] if body else []
+    # Not all of a large body is cut for a few lines of it.
+    rows = body.removesuffix(CRLF).split(CRLF, lines)[:lines] if body else []
     return header + CRLF + b"".join(row + CRLF for row in rows)

@@ -19,11 +19,14 @@ from maillab.wire.smtp_downgrade import has_utf8_header, header_of
 
 NOBODY = "invalid@internationalized-address.invalid"  # RFC 6858 §2.1
 _ADDRESSES = {"from", "sender", "reply-to", "to", "cc", "bcc"}
-ADDRESSES = _ADDRESSES | {f"resent-{name}" for name in _ADDRESSES}
+ADDRESSES = _ADDRESSES | {f"resent-{name}" for name in _ADDRESSES} | {"return-path"}
 TEXTS = {"subject", "comments"}  # RFC 6858 §2.3
 MOST_ADDRESSES = 1000  # of one field
 MOST_CHARACTERS = 64 * 1024  # of one field that are read
+WITH_PARAMETERS = {"content-type", "content-disposition"}
 LONGEST_NAME = 150  # characters: then an encoded word fits into a line
+_FIELD = re.compile(rb"[^\n]+\n(?:[ \t][^\n]*\n)*")
+_PARAMETER = re.compile(r';(?:[^;"]|"(?:[^"\\]|\\.)*")*', re.DOTALL)
 _DOT_ATOM = re.compile(r'[^\s"(),:;<>@\[\\\]]+')  # UTF-8 is in it (RFC 6532 §3.2)
 
 
@@ -41,33 +44,41 @@ def surrogate(content: bytes) -> bytes:
     if not has_utf8_header(content):
         return content
     header = header_of(content)
-    rows: list[bytes] = []
-    for row in header.splitlines(keepends=True):
-        if row[:1] in b" \t" and rows:
-            rows[-1] += row
-        else:
-            rows.append(row)
-    return b"".join(map(_field, rows)) + content[len(header) :]
+    fields = map(_field, _FIELD.findall(header))
+    return b"".join(fields) + content[len(header) :]
 
 
 def _field(row: bytes) -> bytes:
     if row.isascii():
         return row
     name, colon, value = row.decode("utf-8").partition(":")
-    kind, text = name.strip().lower(), " ".join(value.split())
+    kind = name.strip().lower()
     if not colon or not name.isascii():
         return b""
+    shown = _value(kind, value)
+    return f"{name}: {shown}".encode("ascii") + CRLF if shown else b""
+
+
+def _value(kind: str, value: str) -> str:
+    """The value in ASCII; "" when it cannot be said."""
+    text = " ".join(value.split())[:MOST_CHARACTERS]
     if kind in ADDRESSES:
         # Not Python's `getaddresses`: it calls itself for each "(" of a bomb.
-        found = islice(
-            parse_addresses([text[:MOST_CHARACTERS].encode()]), MOST_ADDRESSES
-        )
-        shown = ",\r\n ".join(filter(None, map(_address, found)))
-    elif kind in TEXTS:
-        shown = Header(text[:MOST_CHARACTERS], "utf-8").encode(linesep="\r\n")
-    else:
-        return b""
-    return f"{name}: {shown}".encode("ascii") + CRLF
+        found = islice(parse_addresses([text.encode()]), MOST_ADDRESSES)
+        return ",\r\n ".join(filter(None, map(_address, found)))
+    if kind in TEXTS:
+        return Header(text, "utf-8").encode(linesep="\r\n")
+    return _with_parameters(value) if kind in WITH_PARAMETERS else ""
+
+
+def _with_parameters(value: str) -> str:
+    """What is in ASCII of it (RFC 6858 §2.2).
+
+    >>> _with_parameters('multipart/mixed; name="é"; boundary="a  b"')
+    'multipart/mixed; boundary="a  b"'
+    """
+    kept = _PARAMETER.sub(lambda one: one[0] if one[0].isascii() else "", value)
+    return kept.strip() if kept.isascii() else ""
 
 
 def _address(found: EnvelopeAddress) -> str:

@@ -8,6 +8,7 @@ Rule: PLAIN and LOGIN only read a password. CRAM-MD5 compares, so the server mus
 
 import hmac
 
+from maillab.wire.sasl_prep import prepared
 from maillab.wire.sasl_values import Credentials, NeedSecret, text_of
 
 
@@ -26,7 +27,8 @@ class Plain:
         parts = data.split(b"\0")
         if len(parts) != 3:
             raise ValueError("PLAIN wants [authzid] NUL authcid NUL passwd")
-        authzid, user, password = map(text_of, parts)
+        # RFC 4616 §2: SASLprep before the comparison
+        authzid, user, password = (prepared(text_of(part)) for part in parts)
         if not user or not password:  # both are 1*SAFE
             raise ValueError("PLAIN wants a user name and a password")
         return Credentials(authzid, user, password)
@@ -68,7 +70,7 @@ class Login:
 
     def respond(self, data: bytes) -> bytes | NeedSecret | Credentials:
         """Read the name first, then the password."""
-        text = text_of(data)
+        text = prepared(text_of(data))
         if not text or "\0" in text:
             raise ValueError("LOGIN wants a user name and a password, without NUL")
         if not self._user:
@@ -117,7 +119,8 @@ class CramMD5:
 
     def respond(self, data: bytes) -> bytes | NeedSecret | Credentials:
         """Read `user digest`."""
-        self._user, _, self._digest = text_of(data).rpartition(" ")
+        name, _, self._digest = text_of(data).rpartition(" ")
+        self._user = prepared(name)
         if not self._user or "\0" in self._user:
             raise ValueError("CRAM-MD5 wants a user name, a space and 32 digits")
         return NeedSecret(self._user)

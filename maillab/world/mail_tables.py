@@ -18,7 +18,6 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
-    Union,
     cast,
     get_args,
     get_origin,
@@ -52,6 +51,14 @@ def check_count(value: Any) -> Any:
     return value
 
 
+def check_days(value: Any) -> Any:
+    """A number of days, or "never"."""
+    if value == "never" or (type(value) is int and value >= 0):
+        return value
+    raise ValueError(f'{value!r} is no number of days; write 30, or "never"')
+
+
+Days = Annotated[Any, BeforeValidator(check_days)]
 Size = Annotated[int, BeforeValidator(check_size), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(check_count), Field(ge=0)]
 OneBlock = Annotated[Block, BeforeValidator(check_block)]
@@ -92,7 +99,9 @@ def _type_of(name: str, hint: Any) -> Any:
         return OneBlock
     if get_origin(hint) is tuple:
         return _list_of(name, get_args(hint)[0])
-    if get_origin(hint) in (UnionType, Union):
+    if name == "expire_days":
+        return Days
+    if get_origin(hint) is UnionType:
         choices = [_type_of(name, one) for one in get_args(hint)]
         return choices[0] | choices[1]
     return table_of(hint) if is_dataclass(hint) else hint

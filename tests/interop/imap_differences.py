@@ -149,7 +149,7 @@ KNOWN_DIFFERENCES = (
         r".*SEARCH RETURN \(SAVE\) .*MODSEQ.*",
         "ESEARCH",
         "None",
-        ".*MODSEQ.*",
+        ".*UID.*",
         "who only saves hears nothing (RFC 5182 §2.1)",
     ),
     Known(

@@ -269,6 +269,8 @@ def sequence(seed: int) -> list[Step]:
     while len(steps) < LENGTH * (1.5 if both else 1):
         connection = dice.randint(0, 1) if both else 0
         command = plan.command()
+        if b"$modseq" in command or b"$next" in command:  # those of the INBOX
+            steps.append(Step(connection, b"SELECT INBOX"))
         if command.startswith((b"RENAME", b"DELETE")):  # not of what is open
             steps += [Step(one, b"SELECT INBOX") for one in range(2 if both else 1)]
         steps.append(Step(connection, command))

@@ -1,4 +1,4 @@
-"""`maillab serve`, as a person starts it: curl sends and reads, a program drops mail."""
+"""`maillab serve`, as a person starts it: curl sends and reads, mail is dropped in."""
 
 import shutil
 import subprocess
