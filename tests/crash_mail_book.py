@@ -29,7 +29,7 @@ class Tree:
 
     def append(self, command, uids):
         new = [(name, frozenset(command["flags"])) for name in command["letters"]]
-        self.boxes[command["box"]] |= zip(uids, new, strict=False)
+        self.boxes[command["box"]] |= zip(uids, new, strict=True)
 
     def replace(self, command, uids):
         self.append({**command, "box": command["target"]}, uids)
@@ -52,10 +52,14 @@ class Tree:
     def copy(self, command, uids):
         box = self.boxes[command["box"]]
         olds = [box[uid] for uid in sorted(command["uids"])]
-        self.boxes[command["target"]] |= zip(uids, olds, strict=False)
+        self.boxes[command["target"]] |= zip(uids, olds, strict=True)
 
     def move(self, command, uids):
         self.copy(command, uids)
+        for uid in command["uids"]:
+            del self.boxes[command["box"]][uid]
+
+    def remove(self, command, _):
         for uid in command["uids"]:
             del self.boxes[command["box"]][uid]
 
@@ -184,7 +188,8 @@ class Book:
         possible = [self.trees[user]]
         if (command := self.under_way[user]) is not None:
             uids = self._new_uids(user, there, command)
-            possible.append(self.trees[user].after(command, uids))
+            if len(uids) == expected(command):
+                possible.append(self.trees[user].after(command, uids))
         rests = [self._news(tree, there) for tree in possible]
         rest = next((rest for rest in rests if rest is not None), None)
         assert rest is not None, (there.__dict__, [p.__dict__ for p in possible])
@@ -195,6 +200,8 @@ class Book:
 
     def _new_uids(self, user, there, command):
         """Letters from outside (their names begin with S) are not from a command."""
+        if not expected(command):
+            return []
         name = command.get("target", command["box"])
         before = self.trees[user].boxes.get(name, {})
         return sorted(
@@ -217,3 +224,9 @@ class Book:
         if any(name[0] != "S" or flags for name, flags in new):
             return None
         return [name for name, _ in new]
+
+
+def expected(command):
+    """How many messages are new when it is done."""
+    adds = {"append": "letters", "replace": "letters", "copy": "uids", "move": "uids"}
+    return len(command.get(adds.get(command["verb"]), ()))

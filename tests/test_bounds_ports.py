@@ -14,6 +14,7 @@ from maillab.protocol.imap_server_options import IMAPServerOptions
 from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import POP3ServerOptions
 from maillab.protocol.smtp_server import SMTPServer
+from maillab.protocol.smtp_server_events import Connected
 from maillab.protocol.smtp_server_limits import SMTPServerOptions
 from tests.bounds import TLS_PORTS, Peer, mail_server, serve_somebody
 
@@ -37,8 +38,8 @@ BOMBS = {
     "a literal of 4 GiB": b"a LOGIN {4294967295}\r\n" + b"x" * MB,
     "a literal of 4 GiB at once": b"a LOGIN {4294967295+}\r\n" + b"x" * MB,
     "a literal of 99 MiB at once": b"a LOGIN {103809024+}\r\n" + b"a b c\r\n" * 99_999,
-    "empty literals in a row": b"a LOGIN" + b" {0+}\r\n" * 100_000,
-    "empty commands in a row": b"a NOOP {0+}\r\n\r\n" * 50_000,
+    "empty literals in a row": b"a LOGIN" + b" {0+}\r\n" * 20_000,
+    "empty commands in a row": b"a NOOP {0+}\r\n\r\n" * 5_000,
     "a message before the login": b"a APPEND INBOX {20000000+}\r\n" + b"x" * MB,
     "ten thousand good commands": b"NOOP\r\n" * 10_000,
     "ten thousand tagged commands": b"a NOOP\r\n" * 10_000,
@@ -110,11 +111,15 @@ class Meter:
         return self
 
     def _work(self):
-        while not self.engine.closed and self.engine.next_event():
-            self.engine.lines_spoken(), self.engine.data_to_send()
-            if self.engine._question:
-                return  # nobody answers: a directory that is slow
-        self.engine.lines_spoken(), self.engine.data_to_send()
+        engine = self.engine
+        while not (engine.closed or engine._question) and (
+            event := engine.next_event()
+        ):
+            if isinstance(event, Connected):
+                engine.answer(engine.phrases.reply("banner"))
+            engine.lines_spoken(), engine.data_to_send()
+        # A question stays open: that is a directory which does not answer.
+        engine.lines_spoken(), engine.data_to_send()
 
 
 @pytest.mark.parametrize("protocol", ENGINES)
@@ -124,10 +129,9 @@ def test_memory_before_the_login_is_bounded(protocol, name):
 
 
 @pytest.mark.parametrize("protocol", ENGINES)
-def test_many_small_pieces_cost_no_more_than_large_ones(protocol):
-    """A client that never ends its line, octet by octet: nothing is searched twice."""
+def test_of_a_line_that_never_ends_nothing_is_kept_though_it_comes_in_octets(protocol):
     engine = ENGINES[protocol]()
-    meter = Meter(engine)
-    for _ in range(300):
-        meter.feed(b"y" * 100)
-    assert len(engine._lines) <= 2 * 12_290
+    for _ in range(100_000):
+        engine.receive(b"y")
+        Meter(engine)._work()
+    assert len(engine._lines) <= 12_290

@@ -1,4 +1,4 @@
-"""The settings of POP3 and IMAP (`[hosts.NAME.mail.reading]`) act in a running world."""
+"""`[hosts.NAME.mail.reading]`: the settings of POP3 and IMAP act in a running world."""
 
 import poplib
 

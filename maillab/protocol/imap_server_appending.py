@@ -100,6 +100,8 @@ def _content(server: "IMAPServer", words: Scanner) -> bytes:
         content = words.literal()
         words.expect(b")")
         return content
+    # deviation: 8-bit header fields without ENABLE UTF8=ACCEPT are taken, and given to
+    # others as they are (RFC 6855 §4, §8): who copies old mail has messages like that.
     binary = words.peek(b"~")
     if binary and not server.options.offers("BINARY"):
         raise BadSyntax("Literals begin with { here")

@@ -149,6 +149,8 @@ class MailboxTree:
         renamed = {name: valid_name(new + name[len(old) :]) for name in affected}
         if any(name in self._mailboxes for name in (new, *renamed.values())):
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
+        # deviation: the UIDVALIDITY stays, though a mailbox of the new name may once
+        # have had a higher one (RFC 9051 §2.3.1.1); it never had the same.
         made = self._steps_to_make(self._missing_above(new))
         known = self._mailboxes
         self._commit(
