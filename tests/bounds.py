@@ -3,6 +3,7 @@
 Goes in: a port, perhaps TLS. Comes out: what the server says, until it hangs up.
 """
 
+import asyncio
 import socket
 import ssl
 import tempfile
@@ -112,3 +113,13 @@ def serve_somebody(user: User) -> None:
             assert all(peer.line().startswith(b"+OK") for _ in range(3))
     for service in ("imap", "imaps"):
         imap_of(user, service).close()
+
+
+def everything_is_closed(server: MailServer) -> None:
+    """No session is left: each has a task, and nothing else has."""
+
+    async def wait() -> None:
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
+
+    server.call(wait())

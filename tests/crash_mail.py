@@ -99,8 +99,10 @@ class Imap:
     def say(self, line, contents=()):
         self.tag += 1
         tag = f"a{self.tag} ".encode()
-        literals = b"".join(b" {%d+}\r\n%s" % (len(one), one) for one in contents)
-        yield tag + line.encode() + literals + b"\r\n"
+        line, *flags = line.split(" (", 1) if contents else [line]
+        words = f" ({flags[0]}".encode() if flags else b""  # of each message
+        literals = (words + b" {%d+}\r\n%s" % (len(one), one) for one in contents)
+        yield tag + line.encode() + b"".join(literals) + b"\r\n"
         said = []
         while not (said and said[-1].startswith(tag)):
             said.append((yield READ))
@@ -322,6 +324,24 @@ def heard(reading, pid):
     return said
 
 
+def one_life(reading, ports, known):
+    """Clients speak until the server is to be killed."""
+    book, dice, _ = known
+    with os.fdopen(reading, "rb") as pipe:
+        found = pipe.readline()
+    assert found, "the server did not start"
+    book.compare(json.loads(found))
+    known = (*known, dice.random() < 0.3 and all(to != ANN for _, to in book.queue))
+    lines = [Line(ports[name], make(*known)) for name, make in CLIENTS.items()]
+    if dice.random() < 0.5:
+        talk(lines, dice.randrange(12_000), 1_000_000)
+    else:
+        talk(lines, 1_000_000, dice.randrange(60))
+        for _ in range(dice.randrange(300)):
+            select.select(lines, [], [], 0)
+    return lines
+
+
 def one_kill(folder, book, dice, names):
     sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in CLIENTS}
     ports = {name: one.getsockname()[1] for name, one in sockets.items()}
@@ -330,19 +350,9 @@ def one_kill(folder, book, dice, names):
     pid, reading = fork(folder, sockets)
     for one in sockets.values():
         one.close()
-    with os.fdopen(reading, "rb") as pipe:
-        found = pipe.readline()
-        assert found, "the server did not start"
-        book.compare(json.loads(found))
-        quiet = dice.random() < 0.3 and all(to != ANN for _, to in book.queue)
-        known = (book, dice, names, quiet)
-        lines = [Line(ports[name], make(*known)) for name, make in CLIENTS.items()]
-        if dice.random() < 0.5:
-            talk(lines, dice.randrange(12_000), 1_000_000)
-        else:
-            talk(lines, 1_000_000, dice.randrange(60))
-            for _ in range(dice.randrange(300)):
-                select.select(lines, [], [], 0)
+    try:
+        lines = one_life(reading, ports, (book, dice, names))
+    finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     hear_the_rest(lines)

@@ -138,6 +138,36 @@ def test_imaplib_reads(world, how):
         assert b"Hello" in client.fetch(found, "(BODY[])")[1][0][1]
 
 
+def test_poplib_and_imaplib_read_utf_8(world):
+    pc, header = world.host("bob-pc"), "Subject: Grüße".encode()
+    with IMAP4(pc, MX) as imap:
+        imap.starttls()
+        imap.login(BOB, PASSWORD[BOB])
+        # Before: imaplib puts "UTF8 (" into the message itself (RFC 6855 §4 does not).
+        imap.append("INBOX", "", None, header + b"\r\n\r\nHi\r\n")
+        assert imap.enable("UTF8=ACCEPT")[0] == "OK"
+        assert imap.create('"Entwürfe"')[0] == "OK"
+        imap.select()
+        imap.literal = "Grüße".encode()
+        assert imap.uid("SEARCH", "SUBJECT") == ("OK", [b"1"])
+        assert imap.uid("MOVE", "1", '"Entwürfe"')[0] == "OK"
+        imap.select('"Entwürfe"')
+        assert imap.fetch("1", "(BODY[HEADER])")[1][0][1].startswith(header)
+        imap.uid("MOVE", "1", "INBOX")
+    surrogate = b"Subject: =?utf-8?b?R3LDvMOfZQ==?="
+    for says_utf8, expected in ((False, surrogate), (True, header)):
+        pop3 = POP3(pc, MX)
+        assert pop3.capa()["UTF8"] == ["USER"]
+        pop3.stls()
+        if says_utf8:
+            pop3.utf8()
+        pop3.user(BOB)
+        pop3.pass_(PASSWORD[BOB])
+        assert pop3.top(1, 0)[1][0] == expected
+        assert pop3.uidl(1).split()[2:] == pop3.uidl()[1][0].split()[1:]
+        pop3.quit()
+
+
 # Time and failures --------------------------------------------------------------------
 
 

@@ -38,11 +38,11 @@ BOMBS = {
     "a literal of 4 GiB": b"a LOGIN {4294967295}\r\n" + b"x" * MB,
     "a literal of 4 GiB at once": b"a LOGIN {4294967295+}\r\n" + b"x" * MB,
     "a literal of 99 MiB at once": b"a LOGIN {103809024+}\r\n" + b"a b c\r\n" * 99_999,
-    "empty literals in a row": b"a LOGIN" + b" {0+}\r\n" * 20_000,
+    "empty literals in a row": b"a LOGIN" + b" {0+}\r\n" * 5_000,
     "empty commands in a row": b"a NOOP {0+}\r\n\r\n" * 5_000,
     "a message before the login": b"a APPEND INBOX {20000000+}\r\n" + b"x" * MB,
-    "ten thousand good commands": b"NOOP\r\n" * 10_000,
-    "ten thousand tagged commands": b"a NOOP\r\n" * 10_000,
+    "thousands of good commands": b"NOOP\r\n" * 3_000,
+    "thousands of tagged commands": b"a NOOP\r\n" * 3_000,
     "a response of SASL without end": b"a AUTHENTICATE PLAIN " + LONG_BASE64,
     "responses of SASL": b"AUTH PLAIN\r\na AUTHENTICATE PLAIN\r\n" + LONG_BASE64,
     "SASL that is not finished": b"EHLO x\r\nAUTH LOGIN\r\na AUTHENTICATE LOGIN\r\n",
@@ -131,7 +131,7 @@ def test_memory_before_the_login_is_bounded(protocol, name):
 @pytest.mark.parametrize("protocol", ENGINES)
 def test_of_a_line_that_never_ends_nothing_is_kept_though_it_comes_in_octets(protocol):
     engine = ENGINES[protocol]()
-    for _ in range(100_000):
+    for _ in range(20_000):
         engine.receive(b"y")
         Meter(engine)._work()
     assert len(engine._lines) <= 12_290

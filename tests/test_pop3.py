@@ -7,7 +7,7 @@ from maillab.protocol import pop3_server
 from maillab.protocol.engine import Event, StartTLS
 from maillab.protocol.pop3_client import Garbled, POP3Client
 from maillab.protocol.pop3_server_events import DropMessage, Login, Retrieved
-from maillab.wire.pop3 import Reply, parse_status, parse_unique_ids, top_of
+from maillab.wire.pop3 import Reply, apop_digest, parse_status, parse_unique_ids, top_of
 from maillab.wire.pop3_surrogate import surrogate
 from tests.pop3_player import LETTERS, new_session
 
@@ -269,6 +269,36 @@ def test_a_maildrop_is_a_list_of_sizes_and_nothing_is_read_before_it_is_wanted()
     assert talk.say("STAT").text == "9999 69993000000000"
 
 
+def test_a_password_may_be_composed_in_any_way_and_must_be_utf_8():
+    # "aã": "ã" of one or of two code points; the digests are those of RFC 6856 §2.2
+    stamp = "<1.2@b>"
+    assert apop_digest(stamp, "a\u0303") == apop_digest(stamp, "\xe3")
+    client = POP3Client()
+    client.receive(f"+OK hi {stamp}\r\n".encode())
+    client.next_event()
+    with pytest.raises(LocalProtocolError, match="no APOP with this password"):
+        client.apop("ann", "\ue000")
+    talk = Line()
+    for line in (b"USER ann\r\n", b"PASS \xff\r\n", b"PASS secret\r\n"):
+        answer = talk.session.hear(1, line)
+        assert answer.startswith(b"-ERR") == (b"\xff" in line)
+
+
+def test_a_language_that_was_chosen_in_plain_text_is_forgotten_with_tls():
+    talk = Line(starttls="yes")
+    talk.say("LANG", "en")
+    talk.client.starttls()
+    talk.run()
+    assert talk.say("LANG", "xx").text.startswith("i-default ")
+
+
+def test_of_a_large_message_top_reads_a_few_lines():
+    content = b"A: b\r\n\r\n" + b"x\r\n" * 1_000_000
+    lines = content[8:].split(b"\r\n", 2)[:2]
+    assert top_of(content, 2) == b"A: b\r\n\r\n" + b"".join(x + b"\r\n" for x in lines)
+    assert top_of(content, 10**9) == content
+
+
 def test_the_size_that_is_told_is_the_size_that_comes():
     talk = Line()
     talk.client.login("ann", "secret")
@@ -277,6 +307,8 @@ def test_the_size_that_is_told_is_the_size_that_comes():
         size = int(talk.say("LIST", number).text.split()[1])
         reply = talk.say("RETR", number)
         assert int(reply.text.split()[0]) == size == len(reply.body)
+    reply = talk.say("RETR", "3")  # has no CRLF at its end, and a surrogate
+    assert int(reply.text.split()[0]) == len(reply.body)
 
 
 def test_languages_and_mechanisms_are_lists():
@@ -298,6 +330,17 @@ def test_languages_and_mechanisms_are_lists():
         ("X-Mood: größer", ""),
         ("Subject: a\r\n é", "Subject: =?utf-8?q?a_=C3=A9?="),
         ("Grüße: x", ""),
+        (
+            "Return-Path: <ü@b.org>",
+            "Return-Path: "
+            "=?utf-8?b?w7xAYi5vcmc=?= <invalid@internationalized-address.invalid>",
+        ),
+        (
+            'Content-Type: multipart/mixed;\r\n name="é;";\r\n boundary="a  b"',
+            'Content-Type: multipart/mixed;\r\n boundary="a  b"',
+        ),
+        ('Content-Type: text/plain; name="é', ""),
+        ("To: Grüße: ;", ""),
     ],
 )
 def test_a_surrogate_says_in_ascii_what_can_be_said(header, said):

@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from maillab.errors import LabError
+from maillab.gateway.serving.in_process import InProcess
 from maillab.net.ca import certificate_pem
 
 pytest_plugins = ["pytester"]
@@ -151,6 +153,60 @@ def test_it(maillab):
     result.assert_outcomes(passed=1)
 
 
+def test_who_was_refused_is_told_and_what_to_do(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+def test_it(maillab):
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        maillab.send(to="eve@far.example")
+    maillab.wait_for_message(timeout=0)
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*refused (`add_user` makes a mailbox, `catch_all = True` takes all):",
+            "*RCPT TO:<eve@far.example>: the domain is not ours*",
+        ]
+    )
+
+
+def test_after_clear_the_next_message_of_the_same_kind_is_a_new_one(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(
+        pytester,
+        """
+def test_it(maillab):
+    ann = maillab.add_user("ann@example.org")
+    for text in ("first", "second"):
+        maillab.send(to=ann, subject="Code", text=text)
+        assert maillab.wait_for_message(subject="Code").get_content() == f"{text}\\n"
+        maillab.clear()
+    assert maillab.messages() == []
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_programs_trust_the_server_by_a_file(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+import ssl
+
+def test_it(maillab, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(maillab.ca_file))
+    with smtplib.SMTP(maillab.host, maillab.submission_port) as smtp:
+        assert smtp.starttls(context=ssl.create_default_context())[0] == 220
+    with maillab.ca_file.open() as file:
+        assert file.read() == maillab.ca_pem
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_a_server_can_keep_its_mail_on_disk(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -190,6 +246,16 @@ def test_a_text(maillab):
 """,
     )
     result.assert_outcomes(passed=2)
+
+
+def test_a_server_that_does_not_run_says_so_at_once() -> None:
+    server = InProcess()
+    with pytest.raises(LabError, match="is not running"):
+        server.add_user("ann@example.org")
+    with server:
+        server.add_user("ann@example.org")
+    with pytest.raises(LabError, match="is not running"):
+        server.messages()
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

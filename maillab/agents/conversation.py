@@ -72,8 +72,13 @@ class Conversation:
                 self.engine.receive_eof()
 
     async def breathe(self) -> None:
-        """In the middle of a long answer: wait for a slow peer, give others a turn."""
+        """In the middle of a long answer: wait for a slow peer, give others a turn.
+
+        Raises ConnectionResetError: the peer is gone, so nobody wants the rest.
+        """
         await self._drain()
+        if not self.stream.is_open:
+            raise ConnectionResetError("the peer is gone")
         await asyncio.sleep(0)
         self._turn = self._now()
 

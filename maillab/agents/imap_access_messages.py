@@ -33,8 +33,16 @@ def read_part(
     if question.mark_seen:
         messages = mailbox.existing(part)
         mailbox.set_all_flags({m.uid: m.flags | SEEN for m in messages})
-    found = [_read(tree, mailbox, uid, question.need) for uid in part]
-    return ask.Messages(tuple(data for data in found if data), uids[count:])
+    found: list[MessageData] = []
+    octets = 0
+    for at, uid in enumerate(part):
+        if octets > OCTETS:  # of headers: nobody knows before how large they are
+            return ask.Messages(tuple(found), uids[at:])
+        data = _read(tree, mailbox, uid, question.need)
+        if data:
+            found.append(data)
+            octets += len(data.content)
+    return ask.Messages(tuple(found), uids[count:])
 
 
 def store_flags(mailbox: Mailbox, question: ask.StoreFlags) -> ask.Stored:
@@ -59,14 +67,16 @@ def store_flags(mailbox: Mailbox, question: ask.StoreFlags) -> ask.Stored:
 
 def as_message_data(message: StoredMessage, content: bytes) -> MessageData:
     """A stored message as the engine wants it."""
+    date, saved = message.internal_date, message.save_date
+    internal_date = as_date_time(date)
     return MessageData(
         message.uid,
         message.flags,
-        as_date_time(message.internal_date),
+        internal_date,
         content,
         size=message.size,
         modseq=message.modseq,
-        save_date=as_date_time(message.save_date) if message.save_date else None,
+        save_date=internal_date if saved == date else saved and as_date_time(saved),
         email_id=message.email_id,
         thread_id=message.thread_id,
     )

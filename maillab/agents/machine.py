@@ -65,6 +65,11 @@ class Stream(Protocol):
         """Send RST; the peer gets ConnectionResetError."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Writing makes sense still."""
+        ...
+
     async def cut(self, data: bytes) -> None:
         """Inside TLS: send half of a record that holds `data`, then FIN."""
         ...

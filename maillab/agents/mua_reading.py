@@ -19,6 +19,7 @@ from maillab.protocol import imap_client, pop3_client
 from maillab.protocol.engine import Event, StartTLS
 from maillab.protocol.imap_client import IMAPClient
 from maillab.protocol.pop3_client import POP3Client
+from maillab.wire.imap import Status
 from maillab.wire.imap_response import Data, Fetched
 
 POP3_PORT, POP3S_PORT = 110, 995
@@ -65,7 +66,7 @@ class Reading:
                 raise RemoteProtocolError(f"{self.settings.server}: {why}")
             refusal = refusal_of(event)
             if refusal:
-                raise LabError(f"{self.settings.server}: {refusal}")
+                raise LabError(f"{self.settings.server}: {printable(refusal)}")
             if isinstance(event, kind):
                 return event
             if isinstance(event, imap_client.News):
@@ -144,14 +145,18 @@ async def read_by_imap(
     return [data.items["BODY[]"] for data in found if "BODY[]" in data.items]
 
 
-async def welcomed(reading: Reading) -> None:
-    """Hear the greeting of IMAP. Raises LabError: PREAUTH where TLS has to come."""
+async def welcomed(reading: Reading) -> Status:
+    """Hear the greeting of IMAP, and return it.
+
+    Raises LabError: PREAUTH where TLS has to come.
+    """
     greeting = await reading.wait_for(imap_client.Greeting)
     if greeting.status.condition == "PREAUTH" and not reading.engine.tls_active:
         raise LabError(
             f"{reading.settings.server} says that somebody has logged in already, "
             f"outside TLS: this may be an attacker, so nothing was said"
         )
+    return greeting.status
 
 
 async def read_by_pop3(
@@ -191,6 +196,11 @@ async def asked(
     """Say a POP3 command and return its reply. Raises LabError on -ERR."""
     client.command(verb, argument)
     return (await reading.wait_for(pop3_client.Replied)).reply
+
+
+def printable(text: str) -> str:
+    """What a stranger says, without what terminals obey."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def refusal_of(event: Event) -> str:

@@ -78,8 +78,13 @@ class Stream(asyncio.Protocol):
         return b""
 
     def write(self, data: bytes) -> None:
-        """Queue bytes; they leave when the caller next waits for anything."""
+        """Queue bytes; they leave when the caller next waits for anything.
+
+        Nothing is kept for a peer that is gone.
+        """
         self._begun = True
+        if self._lost.done():
+            return
         self._out += data
         if not self._flush_planned:
             self._flush_planned = True

@@ -155,7 +155,7 @@ class IMAPClient(IMAPVerbs):
         """The handshake is done. What was offered before is not believed (§6.2.1)."""
         super().tls_started()
         self._handshake = False
-        self.capabilities = frozenset()
+        self.capabilities = self.enabled = frozenset()
 
     def _inflate(self) -> bool:
         """Make more plain octets of what came; False: more must come."""
@@ -363,10 +363,14 @@ class IMAPClient(IMAPVerbs):
         """Capabilities come as data, or as the code of a status (RFC 3501 §7.1)."""
         if isinstance(data, Capability):
             self.capabilities = frozenset(data.words)
-        elif isinstance(data, Enabled):
+        elif isinstance(data, Enabled) and self._asked("ENABLE"):
             self.enabled |= frozenset(data.words)
         elif isinstance(data, Status) and data.code.upper().startswith("CAPABILITY "):
             self.capabilities = frozenset(data.code.upper().split()[1:])
+
+    def _asked(self, verb: str) -> bool:
+        """This command is being answered now."""
+        return self._current is not None and self._current.verb == verb
 
     def _garbled(self, octets: bytes) -> None:
         self.closed = True

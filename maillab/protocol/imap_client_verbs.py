@@ -200,12 +200,13 @@ class IMAPVerbs(Engine):
     def search(
         self, *keys: str | bytes, uid: bool = True, tell: str | None = None
     ) -> None:
-        """Find messages: `Found` data. `str` is language, `bytes` is text to quote.
+        """Find messages: `Found` data. `str` is language, `bytes` is UTF-8 to quote.
 
         tell  return options (RFC 9051 §6.4.4): "MIN MAX COUNT", "ALL", "SAVE",
               "PARTIAL 1:100"; "" is ALL. Then the data is `Extended`.
         """
-        self._by_uid("SEARCH", uid, *_told(tell), *self._keys(keys))
+        words = [*_told(tell), *self._charset(keys), *self._keys(keys)]
+        self._by_uid("SEARCH", uid, *words)
 
     def sort(
         self,
@@ -318,6 +319,14 @@ class IMAPVerbs(Engine):
         return [
             text(key, self.utf8) if isinstance(key, bytes) else raw(key) for key in keys
         ]
+
+    def _charset(self, keys: Sequence[str | bytes]) -> Sequence[Words]:
+        """US-ASCII is the default (RFC 3501 §6.4.4). With UTF8=ACCEPT nobody may say
+        which (RFC 6855 §3).
+        """
+        ascii_only = all(key.isascii() for key in keys)
+        said = isinstance(keys[0], str) and keys[0].upper().startswith("CHARSET")
+        return [] if ascii_only or said or self.utf8 else [raw("CHARSET UTF-8")]
 
     def _letter(self, one: Letter) -> Sequence[Words]:
         return letter(one, binary=self.offers("BINARY"), utf8=self.utf8)

@@ -236,14 +236,25 @@ class IMAPServer(CommandReader):
         self.untagged(b"OK [HIGHESTMODSEQ %d] Highest modseq" % modseq)
 
     def tell_folder(
-        self, verb: str, folder: Folder, childinfo: tuple[str, ...] = ()
+        self,
+        verb: str,
+        folder: Folder,
+        childinfo: tuple[str, ...] = (),
+        old_name: str = "",
     ) -> None:
-        """Say a LIST or LSUB response. `childinfo`: RFC 5258 §3.5."""
+        """Say a LIST or LSUB response (RFC 5258 §3.5, RFC 9051 §6.3.9.7)."""
         words = " ".join(folder.attributes).encode()
         name = imap.mailbox(folder.name, self.utf8)
         more = " ".join(f'"{option}"' for option in childinfo).encode()
         more = b' ("CHILDINFO" (%b))' % more if more else b""
+        if old_name:
+            more = b' ("OLDNAME" (%b))' % imap.mailbox(old_name, self.utf8)
         self.untagged(b'%b (%b) "/" %b%b' % (verb.encode(), words, name, more))
+
+    def tell_real_name(self, words: Scanner, name: str, *attributes: str) -> None:
+        """What a client named in another spelling is really `name` (RFC 9051 §5.1)."""
+        if self.rev2 and words.old_name and name != "INBOX":
+            self.tell_folder("LIST", Folder(name, attributes), (), words.old_name)
 
     def leave_mailbox(self, *, expunge: bool = False) -> Generator[Question, Any, None]:
         """Close the open mailbox, if there is one (for `yield from`)."""

@@ -41,6 +41,7 @@ def append(server: "IMAPServer", words: Scanner) -> Steps:
         letters.append(_letter(server, words))
     _check(server, letters)
     added: Added = yield AppendMessages(name, tuple(letters))
+    server.tell_real_name(words, name)
     return ok("Appended", append_uid(server, added))
 
 

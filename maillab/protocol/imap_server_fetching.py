@@ -129,14 +129,15 @@ def _modifiers(server: "IMAPServer", words: Scanner, by_uid: bool) -> Modifiers:
     words.space()
     words.expect(b"(")
     changed_since, vanished = None, False
-    while not words.take(b")"):
-        if changed_since is not None or vanished:
-            words.space()
+    while True:
         if words.take(b"VANISHED"):
             vanished = True
         else:
             words.expect(b"CHANGEDSINCE ")
             changed_since = words.number64()
+        if words.take(b")"):
+            break
+        words.space()
     if vanished and not (by_uid and changed_since and "QRESYNC" in server.enabled):
         # RFC 7162 §3.2.6: "the server MUST respond with a tagged BAD response"
         raise BadSyntax("VANISHED goes with UID FETCH, CHANGEDSINCE and QRESYNC")
@@ -154,6 +155,10 @@ def _tell_vanished(
     answer: Vanished = yield FindVanished(modseq)
     view = server.selected
     largest = max([*view.uids[-1:], *answer.uids[-1:]], default=0)
-    gone = [uid for uid in answer.uids if some.contains(uid, largest)]
+    asked = (uid for uid in answer.uids if some.contains(uid, largest))
+    # What the session still counts is told without EARLIER, at the end of the command:
+    # "servers MUST NOT combine them" (RFC 7162 §3.2.10)
+    counted = set(view.uids)
+    gone = [uid for uid in asked if uid not in counted]
     if gone:
         server.untagged(b"VANISHED (EARLIER) %b" % compact(gone).encode())

@@ -78,6 +78,7 @@ class CommandReader(Server):
         self._missing = 0  # octets of the literal that is being read
         self._skipping = 0  # octets of a refused literal
         self._literal = bytearray()
+        self._goes_on = False  # the line is not the first of its command
 
     # What the other half does ---------------------------------------------------------
 
@@ -207,13 +208,17 @@ class CommandReader(Server):
     def _hear(self, octets: bytes, what: str) -> None:
         command = self._command
         spans: Spans = ()
-        if not command.raw or command.verb in ("LOGIN", "AUTHENTICATE"):
+        logs_in = command.verb in ("LOGIN", "AUTHENTICATE")
+        if command.refusal and self._goes_on and logs_in:
+            spans = ((0, len(octets.removesuffix(CRLF))),)  # behind a refused literal
+        elif not command.raw or logs_in:
             spans = secret_spans(bytes(command.raw), octets, what)
         self._heard(octets, what, secret=spans, ref=self._ref)
 
     def _command_line(self, line: bytes) -> None:
         """A line that begins a command, or goes on with it after a literal."""
-        if not self._command.raw and not self._command.refusal:
+        self._goes_on = bool(self._command.raw or self._command.refusal)
+        if not self._goes_on:
             self._begin(line)
         self._hear(line + CRLF, "command")
         announced = announced_literal(line)

@@ -22,7 +22,7 @@ from maillab.protocol.imap_server_events import (
 )
 from maillab.protocol.imap_server_status import say_status, status_items
 from maillab.wire import imap_list
-from maillab.wire.imap import BadSyntax, Scanner, ok
+from maillab.wire.imap import BadName, BadSyntax, Scanner, ok
 from maillab.wire.imap_list import DELIMITER, Folder, parents_of
 
 if TYPE_CHECKING:
@@ -99,12 +99,13 @@ def lsub(server: "IMAPServer", words: Scanner) -> Steps:
     words.space()
     reference = words.mailbox()
     words.space()
-    pattern = _canonical(reference + words.list_mailbox())
+    patterns = tuple(_usable(reference, [_pattern(words)]))
     words.end()
-    _bound(pattern)
     answer: Folders = yield ListMailboxes()
-    for folder in imap_list.subscribed(answer.subscribed, pattern):
-        server.tell_folder("LSUB", folder)
+    for pattern in patterns:
+        whole = _canonical(reference + pattern)
+        for folder in imap_list.subscribed(answer.subscribed, whole):
+            server.tell_folder("LSUB", folder)
     return ok("That is all")
 
 
@@ -192,20 +193,37 @@ def _read(server: "IMAPServer", words: Scanner) -> Wish:
     words.space()
     if extends and words.peek(b"("):
         wish.extended = True
-        wish.patterns = _patterns(words)
+        patterns = _patterns(words)
     else:
-        wish.patterns = (words.list_mailbox(),)
+        patterns = [_pattern(words)]
+    wish.patterns = tuple(_usable(wish.reference, patterns))
     if extends and words.take(b" RETURN "):
         wish.extended = True
         _read_return(server, words, wish)
     words.end()
-    _bound("".join(wish.reference + pattern for pattern in wish.patterns))
     return wish
 
 
-def _bound(patterns: str) -> None:
-    if sum(map(patterns.count, "*%")) > MAX_WILDCARDS:
-        raise BadSyntax(f"More than {MAX_WILDCARDS} wildcards")
+def _pattern(words: Scanner) -> str | None:
+    """Read a pattern; None when nothing can match it.
+
+    "Any syntactically valid pattern that is not accepted by a server for any reason
+    MUST be silently ignored." -- RFC 9051 §6.3.9
+    """
+    try:
+        return words.list_mailbox()
+    except BadName:
+        return None
+
+
+def _usable(reference: str, patterns: Iterable[str | None]) -> Iterable[str]:
+    """Those that can match, until there are too many wildcards in them."""
+    left = MAX_WILDCARDS
+    for pattern in patterns:
+        if pattern is not None:
+            left -= sum(map((reference + pattern).count, "*%"))
+            if left >= 0:
+                yield pattern
 
 
 def _selection(server: "IMAPServer", words: Scanner) -> frozenset[str]:
@@ -216,16 +234,16 @@ def _selection(server: "IMAPServer", words: Scanner) -> frozenset[str]:
     return found
 
 
-def _patterns(words: Scanner) -> tuple[str, ...]:
+def _patterns(words: Scanner) -> list[str | None]:
     words.expect(b"(")
-    found: list[str] = []
+    found: list[str | None] = []
     while not found or not words.take(b")"):
         if found:
             words.space()
-        found.append(words.list_mailbox())
+        found.append(_pattern(words))
         if len(found) > MAX_PATTERNS:
             raise BadSyntax(f"More than {MAX_PATTERNS} patterns")
-    return tuple(found)
+    return found
 
 
 def _read_return(server: "IMAPServer", words: Scanner, wish: Wish) -> None:

@@ -31,23 +31,31 @@ def create(server: "IMAPServer", words: Scanner) -> Steps:
         use = _read_use(words)
     words.end()
     made: Made = yield CreateMailbox(name, use)
+    server.tell_real_name(words, name)
     shows_id = server.options.offers("OBJECTID")  # RFC 8474 §4.1
     return ok("Created", f"MAILBOXID ({made.mailbox_id})" if shows_id else "")
 
 
 @command("DELETE", rfc="RFC 3501 §6.3.4")
-def delete(_server: "IMAPServer", words: Scanner) -> Steps:
+def delete(server: "IMAPServer", words: Scanner) -> Steps:
     """Remove a mailbox."""
-    yield DeleteMailbox(_only_name(words))
+    name = _only_name(words)
+    yield DeleteMailbox(name)
+    server.tell_real_name(words, name, "\\NonExistent")
     return ok("Deleted")
 
 
 @command("RENAME", rfc="RFC 3501 §6.3.5")
-def rename(_server: "IMAPServer", words: Scanner) -> Steps:
+def rename(server: "IMAPServer", words: Scanner) -> Steps:
     """Give a mailbox another name."""
     words.space()
     old = words.mailbox()
-    yield RenameMailbox(old, _only_name(words))
+    given = words.old_name or old
+    new = _only_name(words)
+    yield RenameMailbox(old, new)
+    if words.old_name and old != "INBOX":
+        words.old_name = given  # "being the supplied existing mailbox name"
+        server.tell_real_name(words, new)
     return ok("Renamed")
 
 

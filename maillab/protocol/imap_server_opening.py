@@ -114,6 +114,8 @@ def _open(server: "IMAPServer", words: Scanner, *, read_only: bool) -> Steps:
     server.view = view
     server.state = State.SELECTED
     _describe(server, view, opened)
+    if server.rev2 and opened.folder:  # RFC 9051 §6.3.2
+        server.tell_folder("LIST", opened.folder, (), words.old_name)
     if resync and resync.uid_validity == opened.uid_validity:
         yield from _tell_what_changed(server, view, resync)
     mode = "READ-ONLY" if read_only else "READ-WRITE"
@@ -137,8 +139,6 @@ def _describe(server: "IMAPServer", view: View, opened: Opened) -> None:
         server.tell_highest_modseq()
     if server.options.offers("OBJECTID"):  # RFC 8474 §4.2
         server.untagged(b"OK [MAILBOXID (%b)] Its id" % opened.mailbox_id.encode())
-    if server.rev2 and opened.folder:  # RFC 9051 §6.3.2
-        server.tell_folder("LIST", opened.folder)
 
 
 def _parameters(server: "IMAPServer", words: Scanner) -> Resync | None:

@@ -119,6 +119,9 @@ def read_keys(server: "IMAPServer", words: Scanner, *, charset: bool = False) ->
     for name in key.names():
         if not server.options.offers(CAPABILITY_OF.get(name, "")):
             raise BadSyntax(f"Unknown search key {name}")
+    # "The VANISHED response MUST NOT be sent during a UID SEARCH command that contains
+    # message numbers" (RFC 7162 §3.2.10.2); nor EXPUNGE, for the same reason
+    server.names_numbers = "NUMBERS" in key.names()
     if "MODSEQ" in key.names():
         server.enable("CONDSTORE")
     return key

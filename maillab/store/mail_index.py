@@ -238,9 +238,9 @@ class MailIndex:
         """Where a message is."""
         return next(self._file_rows("m.mailbox = ? AND uid = ?", (mailbox, uid)), None)
 
-    def unsettled(self) -> list[FileRow]:
+    def unsettled(self, most: int = -1) -> list[FileRow]:
         """Messages whose files may not yet be as they should."""
-        return list(self._file_rows("NOT m.settled", ()))
+        return list(self._file_rows("NOT m.settled LIMIT ?", (most,)))
 
     def _file_rows(self, where: str, values: tuple[int, ...]) -> Iterator[FileRow]:
         rows = self.sql.execute(
@@ -280,9 +280,10 @@ class MailIndex:
         ask = "SELECT name FROM subscriptions ORDER BY name"
         return [name for (name,) in self.sql.execute(ask)]
 
-    def doomed(self) -> list[FileRow]:
+    def doomed(self, most: int = -1) -> list[FileRow]:
         """Files of messages that are gone; base "": the folder itself."""
-        rows = self.sql.execute("SELECT folder, base, written FROM doomed")
+        ask = "SELECT folder, base, written FROM doomed LIMIT ?"
+        rows = self.sql.execute(ask, (most,))
         return [
             FileRow(0, 0, folder, base, split(written))
             for folder, base, written in rows

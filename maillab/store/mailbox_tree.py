@@ -118,12 +118,7 @@ class MailboxTree:
         `use`: what it is for (RFC 6154 §3).
         """
         name = valid_name(name.removesuffix(DELIMITER))
-        if name in self._mailboxes:
-            raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
-        missing = self._missing_above(name)
-        if len(self._mailboxes) + len(missing) >= MAX_MAILBOXES:
-            raise MailboxError("LIMIT", "Too many mailboxes")
-        self._commit(self._steps_to_make({**missing, name: use}))
+        self._commit(self._steps_to_create(name, use))
         return self._mailboxes[name]
 
     def delete(self, name: str) -> None:
@@ -247,11 +242,23 @@ class MailboxTree:
             for at, (name, use) in enumerate(names.items(), 1)
         ]
 
+    def _steps_to_create(self, name: str, use: str = "") -> list[Made]:
+        if name in self._mailboxes:
+            raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
+        superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
+        missing = [n for n in map(_canonical, superiors) if n not in self._mailboxes]
+        if len(self._mailboxes) + len(missing) >= MAX_MAILBOXES:
+            raise MailboxError("LIMIT", "Too many mailboxes")
+        return self._steps_to_make({**dict.fromkeys(missing, ""), name: use})
+
     def _move_inbox(self, new: str) -> None:
         # "It moves all messages in INBOX to a new mailbox with the given name, leaving
         # INBOX empty. ... inferior hierarchical names of INBOX are unaffected"
-        target = self.create(new)
-        self.move(self.inbox, self.inbox.uids, target)
+        made = self._steps_to_create(new)
+        target = Mailbox(KeptMailbox(new, made[-1].mailbox, size=0))
+        added = target.steps_to_add([_copy_of(m, None) for m in self.inbox.messages])
+        gone = self.inbox.steps_to_remove(self.inbox.uids)
+        self._commit([*made, *added, *gone])
 
     def _commit(self, steps: Sequence[Step]) -> None:
         self._apply(self._keeper.commit(steps))

@@ -45,7 +45,7 @@ from maillab.store.mail_index_steps import IndexSteps, Observed, Octets
 from maillab.store.mail_trouble import unavailable
 from maillab.store.mailboxes import INBOX
 from maillab.store.maildir_files import UserFiles
-from maillab.store.maildir_following import SUBSCRIPTIONS, Follower
+from maillab.store.maildir_following import ALL, SLICE, SUBSCRIPTIONS, Follower
 from maillab.store.maildir_incoming import Incoming, KeptOctets
 from maillab.store.maildir_names import (
     MAX_FILE_NAME,
@@ -103,7 +103,7 @@ class MaildirKeeper:
         self._index = MailIndex(self.root / INDEX, self._disk)
         self._steps = IndexSteps(self.index)
         self._watch = Watch(self.files, self.index, self.tell)
-        self._follower = Follower(self.files, self.index, self._steps)
+        self._follower = Follower(self.files, self.index, self._steps, self.tell)
         with self.index.transaction():
             self._steps.forget_vanished()
         is_known = bool(self.index.mailboxes())
@@ -251,12 +251,13 @@ class MaildirKeeper:
         return [self._as_kept(step) for step in steps]
 
     def _be_ready(self, steps: Sequence[Step]) -> None:
+        names = any(isinstance(step, Made | Renamed | Deleted) for step in steps)
         if self._follower.behind:
-            self._follower.follow()
+            self._follower.follow(most=ALL if names else SLICE)
         for step in steps:
             if isinstance(step, Made | Renamed):
                 self._check_name(step)
-        if any(isinstance(step, Made | Renamed | Deleted) for step in steps):
+        if names:
             self._follower.settle()
         self._note_validity(steps)
 
@@ -287,7 +288,7 @@ class MaildirKeeper:
                 self._follower.follow(names=True)
                 self._follower.settle()
             else:
-                self._follower.follow()
+                self._follower.follow(most=SLICE)
         except _TROUBLE as error:
             self.tell(f"{self.root}: files are behind the index ({error})")
 
@@ -305,7 +306,7 @@ class MaildirKeeper:
         steps: list[Step] = []
         try:
             if self._follower.behind:
-                self._follower.follow()
+                self._follower.follow(most=SLICE)
             self._observe(steps)
         except _TROUBLE as error:
             self.tell(f"{self.root}: cannot look for changes ({error})")

@@ -147,6 +147,8 @@ def email_id(content: bytes) -> str:
     >>> email_id(b"Hi")
     'M3639efcd08abb273b1619e82e78c29a7'
     """
+    # deviation: the internal date is not in it: a letter that was appended twice with
+    # two dates has one id. A checksum of the octets is of more use (store.backup).
     return f"M{sha256(content).hexdigest()[:32]}"
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from maillab.errors import LabError
 from maillab.store.crypt_sha import read_setting, sha_crypt
 from maillab.wire.sasl_prep import prepared
 from maillab.wire.sasl_scram import ScramVerifier
@@ -281,9 +282,8 @@ class Hasher:
         self._nobody = PasswordHash(cost, bytes(SALT), b"")
 
     def secret(self, password: str) -> Secret:
-        """What to keep of a password."""
-        scram = self._verifier(password)
-        password = _as_compared(password)
+        """What to keep of a password. Raises LabError: nobody could say it."""
+        scram, password = self._verifier(password), _as_compared(password)
         if self.reversible:
             return Secret(PlainPassword(password), scram)
         salt = self._random.randbytes(SALT)
@@ -312,11 +312,14 @@ class Hasher:
 
 
 def _as_compared(password: str) -> str:
-    """As protocols give it: after SASLprep (RFC 4616 §2, RFC 6856 §2.2)."""
+    """As protocols give it: after SASLprep (RFC 4616 §2, RFC 6856 §2.2).
+
+    Raises LabError.
+    """
     try:
         return prepared(password)
-    except ValueError:  # nobody can say it in any protocol
-        return password
+    except ValueError as error:  # no protocol would let the user say it
+        raise LabError(f"this password cannot be used: {error}") from error
 
 
 def real_hasher() -> Hasher:

@@ -42,6 +42,10 @@ class BadSyntax(ValueError):
     """A command breaks the grammar. The text says how, and may be shown to the peer."""
 
 
+class BadName(BadSyntax):
+    """A string that no mailbox name can be spelled like."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """A status response (RFC 3501 §7.1): OK, NO, BAD, BYE or PREAUTH.
@@ -128,6 +132,7 @@ class Scanner:
         self._octets = octets
         self.utf8 = utf8
         self.at = 0
+        self.old_name = ""  # a mailbox name as it was given, if it is really another
 
     # Punctuation ----------------------------------------------------------------------
 
@@ -247,7 +252,8 @@ class Scanner:
             if flags:
                 self.space()
             flags.append(self.flag())
-        return tuple(dict.fromkeys(flags))
+        by_key = {flag.lower(): flag for flag in reversed(flags)}  # the first stays
+        return tuple(reversed(by_key.values()))
 
     def word(self, pattern: re.Pattern[bytes], expected: str) -> bytes:
         """What `pattern` matches here; `expected` names it for the peer."""
@@ -280,15 +286,16 @@ class Scanner:
         """
         try:
             name = _decoded(octets) if self.utf8 else mutf7.from_wire(octets)
-        except BadSyntax:
-            raise
         except ValueError as error:
-            raise BadSyntax(str(error)) from None
+            raise BadName(str(error)) from None
         if _NO_NAME.search(name):
-            raise BadSyntax("A mailbox name has no control characters")
+            raise BadName("A mailbox name has no control characters")
+        normal = unicodedata.normalize("NFC", name)
         if name.isascii() and name.upper() == "INBOX":
-            return "INBOX"
-        return unicodedata.normalize("NFC", name)
+            normal = "INBOX"
+        if normal != name:
+            self.old_name = name
+        return normal
 
 
 def _decoded(octets: bytes) -> str:

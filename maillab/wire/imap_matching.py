@@ -10,10 +10,10 @@ Rule 3: what the cheap keys decide is not asked of the dear ones: first what the
 """
 
 import operator
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -75,7 +75,7 @@ class Candidate:
     ) -> None:
         self.data = data
         self.number = number
-        self.flags = frozenset(flag.lower() for flag in flags)
+        self.flags = _lowered(flags)
         self.around = around
         self.work = 0  # characters that were looked at, about
         self._level = known
@@ -94,12 +94,28 @@ class Candidate:
 
     @cached_property
     def body_text(self) -> str:
-        """All its text, mapped for comparison."""
-        parts = list(mime.parse(self.data.content).walk())
-        fields = (field for part in parts[1:] for field in part.header)
-        names = (decode_words(f.value) for f in islice(fields, MAX_FIELDS))
-        texts = (_text_of(part) for part in parts if not part.children)
-        return casemap("\n".join([*texts, *names]))
+        """All its text, without "any header fields" (RFC 9051 §6.4.4, BODY)."""
+        texts = (_text_of(part) for part in self.parts if not part.children)
+        return casemap("\n".join(texts))
+
+    @cached_property
+    def inner_header_text(self) -> str:
+        """The header fields of its parts, mapped for comparison."""
+        fields = (field for part in self.parts[1:] for field in part.header)
+        some = islice(fields, MAX_FIELDS)
+        return casemap("\n".join(decode_words(field.value) for field in some))
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The message and all its parts."""
+        return list(mime.parse(self.data.content).walk())
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """What TEXT looks at: all of it, "including MIME header fields"."""
+        yield self.header_text
+        yield self.body_text
+        yield self.inner_header_text
 
     def verdict(self, key: Key) -> Verdict:
         """Is this message found?"""
@@ -132,6 +148,11 @@ class Candidate:
             self.work += len(self.data.content)
             self._answers[key] = TESTS[key.name](self, key.arguments)
         return self._answers[key]
+
+
+@lru_cache(maxsize=1024)  # many messages have the same
+def _lowered(flags: frozenset[str]) -> frozenset[str]:
+    return frozenset(flag.lower() for flag in flags)
 
 
 _OPPOSITE = {
@@ -221,7 +242,7 @@ TESTS: dict[str, Test] = {
     "SUBJECT": _in_field("Subject"),
     "HEADER": lambda m, a: _header_has(m, a[0], a[1]),
     "BODY": lambda m, a: a[0] in m.body_text,
-    "TEXT": lambda m, a: a[0] in m.header_text or a[0] in m.body_text,
+    "TEXT": lambda m, a: any(a[0] in text for text in m.texts),
     "LARGER": lambda m, a: m.data.size > a[0],
     "SMALLER": lambda m, a: m.data.size < a[0],
     "OLDER": lambda m, a: _age(m) >= a[0],  # RFC 5032 §3

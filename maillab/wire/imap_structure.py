@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from maillab.wire.imap import nstring, string
 from maillab.wire.imap_addresses import parse_addresses
 from maillab.wire.mime import Part
-from maillab.wire.mime_values import Fields, Value, raw_text, without_comments
+from maillab.wire.mime_values import (
+    Fields,
+    Value,
+    put_together,
+    raw_text,
+    without_comments,
+)
 
 _ENVELOPE = Fields(
     *("Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc"),
@@ -172,7 +178,7 @@ class _Writer:
     def _parameters(self, parameters: tuple[tuple[str, str], ...]) -> bytes:
         if not parameters:
             return b"NIL"
-        words = [self._text(word) for pair in parameters for word in pair]
+        words = [self._text(word) for pair in put_together(parameters) for word in pair]
         return b"(" + b" ".join(words) + b")"
 
     def _field(self, part: Part, name: str) -> bytes:

@@ -16,10 +16,14 @@ from maillab.wire.mime_values import Fields
 
 ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES")
 MAX_STEPS = 20_000_000  # of looking for loops
+# deviation: of a message with more references the last ones count: a letter must not
+# fill the memory.
+MAX_REFERENCES = 200
 
 _IDS = Fields("Message-ID", "References", "In-Reply-To")
-# Both read every octet once, however many "@" or quotes a bomb has.
-_MESSAGE_ID = re.compile(rb"<([^<>\s][^<>\s@]*@[^<>\s]+)>")
+# Both read every octet once, however many "@" or quotes a bomb has. An ID fits into a
+# line (RFC 5322 §2.1.1).
+_MESSAGE_ID = re.compile(rb"<([^<>\s][^<>\s@]{0,996}@[^<>\s]{1,998})>")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)(?:(")|\\?\Z)')
 
 
@@ -46,7 +50,8 @@ class Threadable:
         if not ids:  # "use the first (if any) valid Message ID" there (step 1)
             ids = message_ids(found.get("in-reply-to", []))[:1]
         own = message_ids(found.get("message-id", []))[:1]
-        return cls(number, sortable.sent, sortable.subject, b"".join(own), tuple(ids))
+        some = tuple(ids[-MAX_REFERENCES:])
+        return cls(number, sortable.sent, sortable.subject, b"".join(own), some)
 
 
 @dataclass(slots=True, eq=False)

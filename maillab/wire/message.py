@@ -218,7 +218,7 @@ class DateTime:
     def __post_init__(self) -> None:
         if not 1 <= self.month <= 12 or not 1 <= self.year <= 9999:
             raise ValueError("No such month or year")
-        if not 1 <= self.day <= _days_in(self.year, self.month):
+        if not 1 <= self.day <= 28 and not 1 <= self.day <= _days_in(*self.date[:2]):
             raise ValueError("No such day")
         if not (
             0 <= self.hour < 24 and 0 <= self.minute < 60 and 0 <= self.second < 60

@@ -8,6 +8,7 @@ Rule 2: the work grows with the length, whatever somebody wrote there.
 
 import re
 from dataclasses import dataclass
+from itertools import count, takewhile
 
 from maillab.wire.message import unfold
 
@@ -23,6 +24,11 @@ _MEDIA_TYPE = re.compile(rf"\s*({_WORD})\s*/\s*({_WORD})", re.ASCII | re.DOTALL)
 _PARAMETER = re.compile(
     rf';\s*({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+)', re.ASCII | re.DOTALL
 )
+
+
+_CONTINUED = re.compile(r"(.+)\*(0|[1-9]\d{0,8})(\*?)", re.DOTALL)
+
+Parameters = tuple[tuple[str, str], ...]
 
 
 class Fields:
@@ -71,6 +77,42 @@ class Value:
         """The first parameter of this name, or None."""
         pairs = (value for key, value in self.parameters if key.lower() == name)
         return next(pairs, None)
+
+
+def put_together(pairs: Parameters) -> Parameters:
+    """Parameters without continuations (RFC 2231 §3): `x*0`, `x*1` become `x`.
+
+    >>> put_together((("x*1", "b.txt"), ("y", "1"), ("x*0*", "utf-8''a%20")))
+    (('x*', "utf-8''a%20b.txt"), ('y', '1'))
+    """
+    # deviation: `x*` keeps its charset and its percent signs, though RFC 9051 §7.5.2
+    # would have it in UTF-8: mail programs read it as it stands in the message.
+    pieces: dict[str, dict[int, tuple[str, bool]]] = {}
+    for name, value in pairs:
+        if found := _CONTINUED.fullmatch(name):
+            numbered = pieces.setdefault(found[1].lower(), {})
+            numbered.setdefault(int(found[2]), (value, bool(found[3])))
+    whole = {base: _joined(some) for base, some in pieces.items() if 0 in some}
+    kept: dict[str | int, tuple[str, str]] = {}
+    for at, (name, value) in enumerate(pairs):
+        found = _CONTINUED.fullmatch(name)
+        if found and found[1].lower() in whole:
+            joined, coded = whole[found[1].lower()]
+            kept.setdefault(found[1].lower(), (found[1] + "*" * coded, joined))
+        else:
+            kept[at] = name, value
+    return tuple(kept.values())
+
+
+def _joined(pieces: dict[int, tuple[str, bool]]) -> tuple[str, bool]:
+    """The pieces from 0 on without a gap; are there percent signs to be undone?"""
+    some = [pieces[n] for n in takewhile(pieces.__contains__, count())]
+    coded = any(is_coded for _, is_coded in some)
+    texts = (
+        text if is_coded or not coded else text.replace("%", "%25")
+        for text, is_coded in some
+    )
+    return "".join(texts), coded
 
 
 def media_type(text: str) -> tuple[str, str] | None:

@@ -152,8 +152,10 @@ class ScramServer:
         return self._challenge.encode()
 
     def _invented(self) -> ScramVerifier:
+        """Always the same for a name: in any case, as it is for those who are known."""
+        name = self._user.lower()
         made = [
-            hmac.digest(self._key, f"{what} {self._user}".encode(), HASH)
+            hmac.digest(self._key, f"{what} {name}".encode(), HASH)
             for what in ("salt", "stored", "server")
         ]
         return ScramVerifier(made[0][:16], self._iterations, made[1], made[2])

@@ -32,7 +32,7 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 auth_failure_delay = 0
-auth_mechanisms = plain login
+auth_mechanisms = {mechanisms}
 mail_location = {location}
 mail_fsync = never
 mail_max_userip_connections = 1000
@@ -115,7 +115,9 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def serving_dovecot(location: str = LAYOUT) -> Iterator[Dovecot]:
+def serving_dovecot(
+    location: str = LAYOUT, mechanisms: str = "plain login"
+) -> Iterator[Dovecot]:
     """Start Dovecot, and stop it."""
     program = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin")
     if program is None or not Path("/usr/lib/dovecot/imap").exists():
@@ -134,6 +136,7 @@ def serving_dovecot(location: str = LAYOUT) -> Iterator[Dovecot]:
         text = CONFIGURATION.format(
             folder=folder,
             location=location,
+            mechanisms=mechanisms,
             imap=dovecot.imap,
             pop3=dovecot.pop3,
             password=PASSWORD,

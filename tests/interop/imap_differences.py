@@ -48,21 +48,6 @@ KNOWN_DIFFERENCES = (
         "a part that is not there is NIL, not empty (RFC 9051 §6.4.5.1)",
     ),
     Known(
-        "(UID )?FETCH .*",
-        "fetch .* BODY(STRUCTURE)?",
-        r".*name\*0\*.*",
-        r".*name\*'.*",
-        "Dovecot joins the pieces of a parameter (RFC 2231 §3); BODYSTRUCTURE gives "
-        "the parameters as they stand there (RFC 3501 §7.4.2)",
-    ),
-    Known(
-        "UNSUBSCRIBE .*",
-        "tagged",
-        "'NO.*",
-        "'OK'",
-        "a name that is not subscribed (RFC 3501 §6.3.7: NO)",
-    ),
-    Known(
         "ENABLE.*",
         "tagged|ENABLED",
         r"'BAD'|None|\(\)",

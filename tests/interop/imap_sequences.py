@@ -196,7 +196,9 @@ class Plan:
         if kind < 0.55:
             return "LSUB " + self.one('"" *', '"" %', '"" Work/%', "Work *")
         if kind < 0.65:
-            return f"{self.one('SUBSCRIBE', 'UNSUBSCRIBE')} {self.one(*STAYING)}"
+            if self.dice.random() < 0.5:
+                return f"SUBSCRIBE {self.one(*STAYING)}"
+            return f"UNSUBSCRIBE {self.one(*STAYING, 'never-was')}"
         if kind < 0.83:
             return f"CREATE {self.box()}"
         if kind < 0.9:
@@ -221,7 +223,7 @@ class Plan:
         return self.one(
             "NOOP", "CHECK", "EXPUNGE", "EXPUNGE", "UID EXPUNGE 1:3", "UID EXPUNGE 1:*",
             "CLOSE", "UNSELECT", "NAMESPACE", "IDLE", "NOOP",
-            "ENABLE CONDSTORE", "ENABLE X-NONE",
+            "ENABLE X-NONE",
         )  # fmt: skip
 
     def modseqs(self) -> str:
@@ -251,21 +253,25 @@ def literals(keys: str) -> bytes:
     return b" ".join(words)
 
 
+def beginning(dice: random.Random, seed: int, *, both: bool) -> list[Step]:
+    """Mailboxes and messages, and an open INBOX."""
+    new = ("Work", "lists", *dice.sample(("Work/old", "two words", "&APw-ber"), 1))
+    steps = [Step(0, f"CREATE {quoted(one)}".encode()) for one in new]
+    if seed % 4 == 1:
+        steps.append(Step(0, b"ENABLE CONDSTORE"))
+    if seed % 2 == 0:
+        steps += [Step(one, b"ENABLE QRESYNC") for one in range(1 + both)]
+    steps += [Step(0, appended(dice, "INBOX")) for _ in range(dice.randint(3, 6))]
+    steps.append(Step(0, NEWEST_OF_INBOX))
+    return steps + [Step(one, b"SELECT INBOX") for one in range(1 + both)]
+
+
 def sequence(seed: int) -> list[Step]:
     """A session: mailboxes and messages first, then anything."""
     dice = random.Random(f"imap {seed}")
     both = seed % 3 == 0  # two connections
-    qresync = seed % 2 == 0
-    plan = Plan(dice, qresync=qresync, both=both)
-    new = ("Work", "lists", *dice.sample(("Work/old", "two words", "&APw-ber"), 1))
-    steps = [Step(0, f"CREATE {quoted(one)}".encode()) for one in new]
-    if qresync:
-        steps += [Step(one, b"ENABLE QRESYNC") for one in range(2 if both else 1)]
-    steps += [Step(0, appended(dice, "INBOX")) for _ in range(dice.randint(3, 6))]
-    steps.append(Step(0, NEWEST_OF_INBOX))
-    steps.append(Step(0, b"SELECT INBOX"))
-    if both:
-        steps.append(Step(1, b"SELECT INBOX"))
+    plan = Plan(dice, qresync=seed % 2 == 0, both=both)
+    steps = beginning(dice, seed, both=both)
     while len(steps) < LENGTH * (1.5 if both else 1):
         connection = dice.randint(0, 1) if both else 0
         command = plan.command()

@@ -3,6 +3,7 @@
 Goes in: octets of a mailbox, and wishes. Comes out: `EmailMessage`, and sentences.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -42,6 +43,22 @@ class Letter:
     def __str__(self) -> str:
         who = self.message["Return-Path"]
         return f"to {self.recipient} from {who}: {self.message['Subject']!r}"
+
+
+def account_of(arrived: Iterable[Letter], refused: Iterable[str]) -> str:
+    """What has happened instead, in lines for people.
+
+    >>> print(account_of([], ["RCPT TO:<eve@far.example>: the domain is not ours"]))
+      nothing
+    refused (`add_user` makes a mailbox, `catch_all = True` takes all):
+      RCPT TO:<eve@far.example>: the domain is not ours
+    """
+    lines = [f"  {one}" for one in arrived] or ["  nothing"]
+    reasons = [f"  {one}" for one in refused]
+    if reasons:
+        hint = "`add_user` makes a mailbox, `catch_all = True` takes all"
+        lines += [f"refused ({hint}):", *reasons]
+    return "\n".join(lines)
 
 
 def same_or_any(wanted: str, found: str) -> bool:

@@ -22,11 +22,12 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from email.message import EmailMessage
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
-from maillab.gateway.serving.arrivals import Letter, Wanted, parsed
+from maillab.errors import LabError
+from maillab.gateway.serving.arrivals import Letter, Wanted, account_of, parsed
 from maillab.gateway.serving.catching import (
     CATCHER,
     CatchingDelivery,
@@ -70,6 +71,8 @@ class InProcess:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._news = threading.Condition()
         self._delivered = 0
+        self._refused: list[str] = []
+        self._ca_file: Path | None = None
         self._passwords: dict[str, str] = {}
         self._worlds: list[Any] = []
         self._mail: MailStore | None = None
@@ -107,6 +110,8 @@ class InProcess:
         if not self._loop.is_closed():
             self._loop.close()
         self._ca.close()
+        if self._ca_file is not None:
+            self._ca_file.unlink(missing_ok=True)
 
     def _open_store(self) -> Mailboxes:
         if self._store is None:
@@ -148,7 +153,12 @@ class InProcess:
         return future.result(LONGEST)
 
     def _call(self, work: Callable[[], T]) -> T:
-        """Do it in the server's thread."""
+        """Do it in the server's thread. Raises LabError: there is none."""
+        if not self._thread.is_alive():
+            raise LabError(
+                "this server is not running: write `with InProcess() as server:` "
+                "and use it inside"
+            )
         done: Future[T] = Future()
 
         def do() -> None:
@@ -160,11 +170,13 @@ class InProcess:
         self._loop.call_soon_threadsafe(do)
         return done.result(LONGEST)
 
-    def _observe(self, kind: str, *_: Any, **_facts: Any) -> None:
+    def _observe(self, kind: str, *_: Any, **facts: Any) -> None:
         if kind == "delivered":
             with self._news:
                 self._delivered += 1
                 self._news.notify_all()
+        elif kind == "policy" and facts["verdict"] != "accept":
+            self._refused.append(f"{facts['subject']}: {facts['reason']}")
 
     # Ports and keys -------------------------------------------------------------------
 
@@ -212,6 +224,15 @@ class InProcess:
     def ca_pem(self) -> str:
         """The certificate that clients must trust."""
         return self._ca.pem.decode()
+
+    @property
+    def ca_file(self) -> Path:
+        """... in a file, for programs that are told by SSL_CERT_FILE."""
+        if self._ca_file is None:
+            with NamedTemporaryFile(suffix=".pem", delete=False) as file:
+                file.write(self._ca.pem)
+            self._ca_file = Path(file.name)
+        return self._ca_file
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -281,9 +302,18 @@ class InProcess:
             return self._news.wait_for(lambda: self._delivered > seen, left)
 
     def _not_arrived(self, wanted: Wanted, timeout: float) -> str:
-        arrived = [f"  {one}" for one in self._letters()]
-        there = "\n".join(arrived) or "  nothing"
-        return f"no message with {wanted} within {timeout:g} s; arrived:\n{there}"
+        missing = f"no message with {wanted} within {timeout:g} s"
+        return f"{missing}; arrived:\n{account_of(self._letters(), self._refused)}"
+
+    def clear(self) -> None:
+        """Delete all messages: the next to be waited for is a new one."""
+
+        def work() -> None:
+            for account in self._directory.accounts:
+                inbox = account.mailboxes.inbox
+                inbox.expunge(set(inbox.uids))
+
+        self._call(work)
 
     def _letters(self, address: str = "") -> list[Letter]:
         return [
