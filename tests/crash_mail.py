@@ -64,7 +64,9 @@ def pop3(book, dice, _names, _quiet):
     numbers = dice.sample(range(len(uids)), dice.randint(0, len(uids)))
     for number in numbers:
         yield from agreed(f"DELE {number + 1}")
-    book.begin(BOB, {"verb": "remove", "box": "INBOX", "uids": [uids[n] for n in numbers]})
+    book.begin(
+        BOB, {"verb": "remove", "box": "INBOX", "uids": [uids[n] for n in numbers]}
+    )
     yield from agreed("QUIT")
     book.done(BOB)
 
@@ -168,6 +170,8 @@ class Imap:
                 command |= {"sign": "+", "flags": [DELETED]}
         if verb in ("move", "copy"):  # letters in INBOX come from outside
             others = [name for name in self.boxes if name not in ("INBOX", box)]
+            if not others:
+                return None
             command["target"] = dice.choice(others)
         if verb == "replace":
             command["target"] = dice.choice(list(self.boxes))
@@ -189,7 +193,7 @@ class Imap:
         new = self.dice.choice(NAMES)
         family = [n for n in self.boxes if n == old or n.startswith(old + "/")]
         if old == "INBOX":
-            family = ["INBOX"] if self.quiet and "/" not in new else []
+            family = ["INBOX"] if self.quiet else []
         clash = {new + name[len(old) :] for name in family} & self.boxes.keys()
         if not family or clash or (new + "/").startswith(old + "/"):
             return None

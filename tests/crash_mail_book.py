@@ -64,7 +64,9 @@ class Tree:
             del self.boxes[command["box"]][uid]
 
     def create(self, command, _):
-        name = command["box"]
+        self._need(command["box"])
+
+    def _need(self, name):
         for at, char in enumerate(name + "/"):
             if char == "/":
                 self.boxes.setdefault(name[:at], {})
@@ -77,10 +79,12 @@ class Tree:
         if old == "INBOX":
             moved = list(self.boxes["INBOX"].values())
             self.boxes["INBOX"] = {}
+            self._need(new)
             self.boxes[new] = dict(enumerate(moved, 1))
             return
         for name in [n for n in self.boxes if n == old or n.startswith(old + "/")]:
             self.boxes[new + name[len(old) :]] = self.boxes.pop(name)
+        self._need(new)
 
     def subscribe(self, command, _):
         self.subscriptions ^= {command["box"]}

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import ssl
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from maillab.gateway.serving.service import MailService, Parts
 from maillab.net.sockets import WorldLoop
 from maillab.policy.settings import Access, Settings
 from maillab.store.accounts import MemoryDirectory
+from maillab.store.mail_disk import MailDisk
 from maillab.store.mail_store import MailStore
 from maillab.store.passwords import Cost, Hasher
 from maillab.store.spool import Spool
@@ -32,7 +34,7 @@ DAMAGED = "a letter that nobody wrote"
 
 def letter(name, flavour=1):
     """What is in a letter can be told from its name."""
-    body = f"{name} ".encode() * (20 * flavour) + b"\r\n"
+    body = (f"{name} ".encode() * 20 + b"\r\n") * flavour
     return b"Subject: %s %d\r\n\r\n" % (name.encode(), flavour) + body
 
 
@@ -74,14 +76,26 @@ def waiting(spool):
     ]
 
 
+class Deadly(MailDisk):
+    """A disk before whose step number `left` somebody kills the server."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def step(self, what, path):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 # The server ---------------------------------------------------------------------------
 
 
 class Child:
     """One server."""
 
-    def __init__(self, folder, say):
-        self.store = MailStore.open(Path(folder) / "mail")
+    def __init__(self, folder, say, die_at):
+        self.store = MailStore.open(Path(folder) / "mail", disk=Deadly(die_at))
         directory = MemoryDirectory((DOMAIN,), CHEAP, self.store.tree)
         for address in (ANN, BOB):
             directory.add(address, PASSWORD)
@@ -110,8 +124,8 @@ class Child:
         self.tell()
 
 
-def fork(folder, sockets):
-    """A child; returns its process id and where it speaks."""
+def fork(folder, sockets, die_at=0):
+    """A child; returns its process id and where it speaks. `die_at`: see `Deadly`."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -120,7 +134,9 @@ def fork(folder, sockets):
     os.close(reading)
     try:
         child = Child(
-            folder, lambda value: os.write(writing, json.dumps(value).encode() + b"\n")
+            folder,
+            lambda value: os.write(writing, json.dumps(value).encode() + b"\n"),
+            die_at,
         )
         child.loop.run_until_complete(child.serve(sockets))
         os._exit(0)

@@ -98,7 +98,6 @@ ORDERS = (
     | st.tuples(_tree, _names)
     | st.tuples(st.just("rename"), _names, _names)
 )
-RENAMED_INBOX = st.tuples(st.just("rename"), st.just("INBOX"), _names)
 
 SCRIPT = (
     ("append", "INBOX", [0, 1, 3], ["\\Seen", "$Junk"]),

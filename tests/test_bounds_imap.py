@@ -150,9 +150,9 @@ def test_many_messages_in_one_append_are_together_no_larger_than_one(ann, traced
     assert ann.contents() == []
 
 
-def test_a_gibibyte_of_zeros_comes_in_as_one_mebibyte_and_is_never_there(ann, traced):
+def test_256_mib_of_zeros_come_in_a_piece_at_a_time_and_are_never_there(ann, traced):
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
-    bomb = (deflate.compress(bytes(MB)) + deflate.flush(zlib.Z_FULL_FLUSH)) * 1024
+    bomb = (deflate.compress(bytes(MB)) + deflate.flush(zlib.Z_FULL_FLUSH)) * 256
     with imap_of(ann) as peer:
         assert peer.ask(b"COMPRESS DEFLATE")[-1].startswith(b"t OK")
         before = traced()
@@ -182,23 +182,23 @@ LETTERS = {
     "multiparts with one boundary": one_boundary(10_000),
     "letters in letters": b"Content-Type: message/rfc822\r\n\r\n" * 10_000,
     "many parts": one_boundary(1) + b"\r\nx\r\n--b\r\n" * 100_000,
-    "many boundaries": one_boundary(1) + b"--b\r\n" * 200_000,
+    "many boundaries": one_boundary(1) + b"--b\r\n" * 100_000,
     "nearly boundaries": one_boundary(1) + b"--bb\r\n--" * 100_000,
     "a long line": b"Subject: " + b"x" * MB + b"\r\n\r\n",
-    "a long folded line": b"Subject: x" + b"\r\n x" * 250_000 + b"\r\n\r\n",
+    "a long folded line": b"Subject: x" + b"\r\n x" * 60_000 + b"\r\n\r\n",
     "many fields": b"X: y\r\n" * 100_000 + b"\r\n",
-    "many subjects": b"Subject: [re: (fwd)\r\n" * 50_000 + b"\r\n",
-    "many addresses": b"To: a@b,c@d\r\n" * 30_000 + b"\r\n",
-    "brackets": b"Subject: " + b"re: [x] " * 100_000 + b"\r\n\r\n",
-    "comments": b"To: " + b"(" * 500_000 + b"\r\nFrom: " + b"a()" * 99_999 + b"\r\n",
-    "quotes": b"Content-Type: text/plain" + b'; a="\\"' * 60_000 + b"\r\n\r\n",
+    "many subjects": b"Subject: [re: (fwd)\r\n" * 15_000 + b"\r\n",
+    "many addresses": b"To: a@b,c@d\r\n" * 10_000 + b"\r\n",
+    "brackets": b"Subject: " + b"re: [x] " * 30_000 + b"\r\n\r\n",
+    "comments": b"To: " + b"(" * 100_000 + b"\r\nFrom: " + b"a()" * 30_000 + b"\r\n",
+    "quotes": b"Content-Type: text/plain" + b'; a="\\"' * 20_000 + b"\r\n\r\n",
     "references": b"References: " + b"<a@b> " * 100_000 + b"\r\n\r\n",
-    "a reference of at signs": b"References: <" + b"a@" * 500_000 + b"\r\n\r\n",
+    "a reference of at signs": b"References: <" + b"a@" * 100_000 + b"\r\n\r\n",
     "a reference of quotes": b'In-Reply-To: <"' + b'\\"' * 300_000 + b"@x>\r\n\r\n",
-    "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 60_000 + b"\r\n\r\n",
-    "a date": b"Date: Mon, " + b"1 " * 200_000 + b"\r\n\r\n",
+    "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 20_000 + b"\r\n\r\n",
+    "a date": b"Date: Mon, " + b"1 " * 50_000 + b"\r\n\r\n",
     "markup": b"Content-Type: text/html\r\n\r\n" + b"<a" * 300_000 + b"<!--" * 99_999,
-    "UTF-8": "Subject: é{}\r\nTo: é{}\r\n\r\n".format("(" * 99, "()" * 99_999).encode(),
+    "UTF-8": "Subject: é{}\r\nTo: é{}\r\n\r\n".format("(" * 99, "()" * 20_000).encode(),
 }  # fmt: skip
 
 PATH = b".".join([b"1"] * 500)
@@ -243,7 +243,7 @@ HUGE = [b"X: ", b"Subject: ", b"References: <x@", b"References: " + b"<a@b>" * 9
 @pytest.mark.parametrize("begin", HUGE)
 def test_of_many_huge_headers_few_are_in_memory_at_once(ann, traced, begin):
     for number in range(12):
-        ann.put(b"%b%b>%d\r\n\r\n" % (begin, b"y" * MB, number))
+        ann.put(b"%b%b>%d\r\n\r\nbody" % (begin, b"y" * MB, number))
     with imap_of(ann) as peer:
         before = traced()
         for question in (*QUESTIONS[4:6], b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (TO)]"):
@@ -289,9 +289,9 @@ def test_every_bomb_of_a_command_is_answered(ann):
 def test_a_chain_of_searches_in_what_was_found_stays_as_quick_as_the_first(ann):
     ann.put(*[b"Subject: %d\r\n\r\n" % n for n in range(500)])
     with imap_of(ann) as peer:
-        peer.send(b"x SEARCH RETURN (SAVE) OR $ NOT $\r\n" * 200 + b"y NOOP\r\n")
+        peer.send(b"x SEARCH RETURN (SAVE) OR $ NOT $\r\n" * 100 + b"y NOOP\r\n")
         answers = peer.until(b"y ")
-    assert sum(line.startswith(b"x OK") for line in answers) == 200
+    assert sum(line.startswith(b"x OK") for line in answers) == 100
 
 
 def test_a_user_has_a_thousand_mailboxes_whatever_the_pattern_of_a_list(ann):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 
 import pytest
 
@@ -13,6 +14,7 @@ from maillab.protocol.pop3_server import POP3Server
 from maillab.protocol.pop3_server_events import POP3ServerOptions
 from maillab.store.mail_store import MailStore
 from maillab.store.messages import MailboxError
+from maillab.store.passwords import Hasher, PlainPassword, Secret
 from maillab.wire.imap_thread import message_ids
 from maillab.wire.pop3_surrogate import surrogate
 from maillab.wire.sasl_scram import ScramServer
@@ -220,6 +222,16 @@ def challenge_of(name):
 def test_the_salt_of_somebody_unknown_is_the_same_in_any_case():
     """As it is for those who are known: their names are compared without case."""
     assert challenge_of(b"ann") == challenge_of(b"ANN") != challenge_of(b"bob")
+
+
+def test_the_salt_of_a_password_that_is_kept_as_it_is_is_always_the_same():
+    """Another one at each login would tell that this user exists."""
+    hasher, secret = Hasher(random.Random(1)), Secret(PlainPassword("tea"), None)
+    ann = [hasher.secret_for("SCRAM-SHA-256", secret, "ann@b.example") for _ in "12"]
+    bob = hasher.secret_for("SCRAM-SHA-256", secret, "bob@b.example")
+    assert ann[0] == ann[1]
+    assert ann[0].has_password("tea")
+    assert ann[0].salt != bob.salt  # nor that two have the same password
 
 
 # The log ------------------------------------------------------------------------------

@@ -136,6 +136,8 @@ def test_a_message_whose_file_is_gone_was_expunged():
 class Peer(FakeStream):
     """A client that says one thing, and counts how often it is waited for."""
 
+    is_open = True
+
     def __init__(self, says: bytes) -> None:
         super().__init__("c1")
         self.says = says

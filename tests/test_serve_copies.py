@@ -1,6 +1,9 @@
 """`maillab backup`, `restore` and `serve --check`: copies and a look."""
 
+import errno
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,42 @@ def test_check_finds_mail_that_is_lost(tmp_path: Path) -> None:
     code, lines = check(tmp_path)
     assert code == 1
     assert any("the file is not what it was" in line for line in lines)
+
+
+def test_what_only_the_settings_name_is_copied_too(tmp_path: Path) -> None:
+    server, copy, back = tmp_path / "D", tmp_path / "copy", tmp_path / "back"
+    own = '[tls]\ncertificate = "own/cert.pem"\nkey = "/elsewhere/key.pem"'
+    write_settings(server, 'accounts = "sqlite:///people/list.db"', own)
+    files = {
+        "own/cert.pem": b"certificate",
+        "mailroot/Drop/1.eml": b"To: x\r\n\r\n",
+        "queue/messages/1.mail": b"{}",
+    }
+    for name, content in files.items():
+        (server / name).parent.mkdir(parents=True)
+        (server / name).write_bytes(content)
+    (server / "people").mkdir()
+    with closing(sqlite3.connect(server / "people/list.db")) as people:
+        people.execute("PRAGMA journal_mode = WAL")
+        people.execute("CREATE TABLE person (name)")
+        people.execute("INSERT INTO person VALUES ('ann')")
+        people.commit()  # stands in the log, until somebody closes the file
+        assert "queue: 1 messages" in run("backup", copy, "--dir", server).output
+    assert run("restore", copy, "--dir", back).exit_code == 0
+    for name, content in files.items():
+        assert (back / name).read_bytes() == content
+    with closing(sqlite3.connect(back / "people/list.db")) as people:
+        assert people.execute("SELECT name FROM person").fetchall() == [("ann",)]
+
+
+def test_a_copy_that_cannot_be_finished_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_settings(tmp_path / "D")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copy2", full)
+    said = complaint("backup", tmp_path / "copy", "--dir", tmp_path / "D")
+    assert "is not whole: No space left on device; remove" in said

@@ -19,7 +19,7 @@ from tests.mail_disks import (
     fresh,
     open_store,
 )
-from tests.store_steps import ORDERS, RENAMED_INBOX, SCRIPT, do
+from tests.store_steps import ORDERS, SCRIPT, do
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def quick_folder():
 
 
 @settings(max_examples=30)
-@given(st.lists(ORDERS | RENAMED_INBOX, min_size=3, max_size=14), st.integers(0, 14))
+@given(st.lists(ORDERS, min_size=3, max_size=14), st.integers(0, 14))
 def test_the_same_steps_give_the_same_in_memory_and_on_disk(
     quick_folder, orders, reopen_at
 ):

@@ -279,8 +279,10 @@ def test_a_message_is_read_wherever_another_program_has_put_it(store):
     path = only(home(store) / "new")
     path.rename(home(store) / "cur" / f"{path.name}:2,PS")
     assert inbox.messages[0].content == LETTER
-    inbox.set_flags(1, ["\\Deleted"])  # who comes last wins
-    assert info(only(home(store) / "cur")) == "T"
+    inbox.set_flags(1, ["\\Deleted"])  # what both did stays done
+    assert info(only(home(store) / "cur")) == "PST"
+    store.refresh()
+    assert inbox.messages[0].flags == {"\\Deleted", "\\Seen", "$Forwarded"}
 
 
 def test_a_deleted_mailbox_keeps_mail_that_nobody_has_seen(store):

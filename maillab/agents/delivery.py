@@ -239,7 +239,11 @@ class LocalDelivery:
         return judge_quota(Room(account.address, used, size), settings)
 
     def _obey(self, case: Case, effects: Effects) -> None:
-        """Tell which rules acted; their copies for others leave now."""
+        """Tell which rules acted; their copies for others leave now, once: the mailbox
+        may be on a disk that is full, and is tried again.
+        """
+        if case.recipient.obeyed:
+            return
         for step in effects.steps:
             self.machine.emit(
                 "policy",
@@ -252,6 +256,7 @@ class LocalDelivery:
             )
         targets = tuple(to for to, _ in effects.forwards)
         self.expansion.copy_by_rule(case.entry, case.recipient, targets)
+        case.recipient.obeyed = True
 
     def _tell_way(self, case: Case) -> None:
         """The account was reached by another name."""

@@ -18,6 +18,7 @@ Rule 1: everything raises LabError (the server refuses, in its words),
         RemoteProtocolError (the session has ended) and OSError.
 Rule 2: mailboxes and messages have files of their own: `mua_imap_folders`,
         `mua_imap_messages`.
+Rule 3: one coroutine at a time has the session. `wake` ends the `idle` of another.
 """
 
 import asyncio
@@ -106,6 +107,7 @@ class IMAPSession(IMAPMessages):
     def __init__(self, reading: Reading, client: IMAPClient) -> None:
         super().__init__(reading, client)
         self.opened: Opened | None = None
+        self._waits = False
 
     async def __aenter__(self) -> "IMAPSession":
         return self
@@ -193,14 +195,23 @@ class IMAPSession(IMAPMessages):
         """
         if not self.client.offers("IDLE") and not self.client.offers("IMAP4REV2"):
             await self.reading.machine.sleep(seconds)
-            told = await self.ask(self.client.noop)
-            return self.take_news() + list(told.data)
+            return await self.look()
         self.client.idle()
         await self.reading.wait_for(Idling)
         if not self.reading.news:
             await self._wait_for_news(min(seconds, IDLE_AT_MOST))
         done = await self.ask(self.client.done)
         return self.take_news() + list(done.data)
+
+    def wake(self) -> None:
+        """End `idle` now; nothing when nobody waits."""
+        if self._waits:
+            self.reading.conversation.stream.interrupt()
+
+    async def look(self) -> list[Data]:
+        """News up to now, without waiting."""
+        told = await self.ask(self.client.noop)
+        return self.take_news() + list(told.data)
 
     def take_news(self) -> list[Data]:
         """What the server told unasked since the last call."""
@@ -210,11 +221,13 @@ class IMAPSession(IMAPMessages):
     async def _wait_for_news(self, seconds: float) -> None:
         conversation = self.reading.conversation
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(seconds, conversation.stream.interrupt)
+        self._waits = True
+        timer = loop.call_later(seconds, self.wake)
         try:
             event = await conversation.next_event(None)
         finally:
             timer.cancel()
+            self._waits = False
         if event is None and not conversation.interrupted:
             why = self.client.ended or "the server closed the connection"
             raise RemoteProtocolError(f"{self.reading.settings.server}: {why}")

@@ -6,6 +6,7 @@ octets.
 Rule: the mail stays on the server; only flags change (`\\Seen` by IMAP).
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -61,6 +62,8 @@ class Reading:
         """
         while True:
             event = await self.conversation.next_event(REPLY_TIMEOUT)
+            if event is None and self.conversation.interrupted:
+                continue  # it was meant for a wait that has ended
             if event is None:
                 why = self.engine.ended or "the server closed the connection"
                 raise RemoteProtocolError(f"{self.settings.server}: {why}")
@@ -179,7 +182,7 @@ async def read_by_pop3(
         await reading.start_tls("STLS" in client.capabilities, client.starttls)
         client.login(settings.login, settings.password)
         await reading.wait_for(pop3_client.Replied)
-        count = int((await asked(reading, client, "STAT")).text.split()[0])
+        count = count_of(await asked(reading, client, "STAT"))
         replies = [
             await asked(reading, client, "RETR", str(number))
             for number in range(1, count + 1)
@@ -188,6 +191,18 @@ async def read_by_pop3(
     finally:
         await reading.close()
     return [reply.body or b"" for reply in replies]
+
+
+def count_of(reply: pop3_client.Reply) -> int:
+    """How many messages STAT told (RFC 1939 §5). Raises LabError.
+
+    >>> count_of(pop3_client.Reply(True, "2 320"))
+    2
+    """
+    found = re.match(r"([0-9]{1,9}) [0-9]", reply.text)
+    if found is None:
+        raise LabError(f"STAT tells no number: {printable(str(reply))}")
+    return int(found[1])
 
 
 async def asked(

@@ -163,12 +163,13 @@ class Pop3Session:
         except DirectoryUnavailable as error:
             self._refuse_now("APOP", question.user, str(error))
             return
-        known = isinstance(secret, str)
+        known = secret if isinstance(secret, str) else None
         try:
-            digest = apop_digest(question.timestamp, secret if known else "")
+            digest = apop_digest(question.timestamp, known or "")
         except ValueError:  # such a password cannot be proved
-            known, digest = False, ""
-        proven = hmac.compare_digest(digest, question.digest) and known
+            known, digest = None, ""
+        same = hmac.compare_digest(digest, question.digest)
+        proven = same and known is not None
         self._log_in("APOP", Credentials("", question.user, proven=proven))
 
     def _log_in(self, mechanism: str, credentials: Credentials) -> None:

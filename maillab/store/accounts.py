@@ -192,10 +192,10 @@ class DirectoryBase(ABC):
         None: there is no such account, or nothing of that kind is kept. An account
         that is disabled has its secret still; `verify` will say no.
         """
-        account = self.find_login(user)
-        if account is None:
+        if not (account := self.find_login(user)):
             return None
-        return self.hasher.secret_for(mechanism, self._secret_of(account))
+        kept = self._secret_of(account)
+        return self.hasher.secret_for(mechanism, kept, account.address)
 
     def is_active(self, user: str) -> bool:
         """Whoever has logged in by this name may go on."""

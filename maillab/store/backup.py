@@ -18,6 +18,7 @@ Rule 3: octets of mail never change, so a link is as good as a copy. It is no he
 
 import shutil
 import sqlite3
+import stat
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,13 @@ from pathlib import Path
 
 from maillab.errors import LabError
 from maillab.store.mail_disk import MailDisk
-from maillab.store.mail_index import INDEX, FileRow, IndexDamaged, MailIndex
+from maillab.store.mail_index import (
+    INDEX,
+    FileRow,
+    IndexDamaged,
+    MailIndex,
+    is_damage,
+)
 from maillab.store.mail_index_steps import IndexSteps
 from maillab.store.maildir_files import PLACES, UserFiles
 from maillab.store.maildir_following import KEYWORDS, SUBSCRIPTIONS, Follower
@@ -35,6 +42,7 @@ from maillab.store.maildir_names import (
     from_file_name,
     from_user_folder,
     identity,
+    with_info,
 )
 from maillab.store.maildir_watch import to_crlf
 from maillab.store.messages import email_id
@@ -99,6 +107,9 @@ def verify(folder: Path | str) -> Report:
     for name in _users(Path(folder)):
         report.users += 1
         root = Path(folder) / name
+        if not (root / INDEX).exists():
+            report.problems.append(f"{root} has no index: it is made when it is opened")
+            continue
         try:
             with closing(MailIndex(root / INDEX, MailDisk())) as index:
                 _verify_user(UserFiles(root, MailDisk()), index, report)
@@ -128,9 +139,11 @@ def _verify_user(files: UserFiles, index: MailIndex, report: Report) -> None:
     for mailbox in index.mailboxes():
         report.mailboxes += 1
         for row, size, known in index.contents(mailbox.validity):
+            octets = files.read(row)
+            if octets is None and index.file_row(row.mailbox, row.uid) is None:
+                continue  # expunged or moved meanwhile
             report.messages += 1
             report.octets += size
-            octets = files.read(row)
             where = f"{files.root.name}, {mailbox.name}, UID {row.uid}"
             if octets is None:
                 report.problems.append(f"{where}: there is no file")
@@ -163,6 +176,8 @@ class _UserCopy:
             self._copy_index()
             self._follow()
         except _TROUBLE as error:
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise OSError(f"{self._source.root / INDEX}: {error}") from error
             for path in self._target.root.glob(f"{INDEX}*"):
                 path.unlink()
             self._report.problems.append(
@@ -174,8 +189,10 @@ class _UserCopy:
     def _folders(self) -> Iterator[str]:
         yield ""
         for name in sorted(self._disk.names(self._source.root)):
-            if name.startswith(".") and (self._source.root / name / "cur").is_dir():
-                yield name
+            path = self._source.root / name
+            if name.startswith(".") and (path / "cur").is_dir():
+                if not path.is_symlink():  # it may lead out of the store
+                    yield name
 
     def _names(self, folder: str) -> Iterator[tuple[str, str]]:
         for place in PLACES:
@@ -191,8 +208,12 @@ class _UserCopy:
         base = identity(from_file_name(name)[0])
         path = self._target.tmp / (base if MARK in base else f"{len(self._here)}.copy")
         key = ("" if MARK in base else folder, base)
+        source = self._source.root / folder / place / name
         with suppress(FileNotFoundError):  # renamed or removed right now
-            self._copy(self._source.root / folder / place / name, path)
+            if not stat.S_ISREG(source.lstat().st_mode):
+                self._report.problems.append(f"{source} is left out: it is no file")
+                return
+            self._copy(source, path)
             self._here[key] = (path, Path(folder, place, name))
 
     def _copy(self, source: Path, target: Path) -> None:
@@ -251,16 +272,19 @@ class _UserCopy:
     def _follow(self) -> None:
         with closing(MailIndex(self._target.root / INDEX, self._disk)) as index:
             steps = IndexSteps(index)
-            rows = {
-                _key(row): row
-                for mailbox in index.mailboxes()
-                for row, _, _ in index.contents(mailbox.validity)
-            }
+            rows: dict[tuple[str, str], FileRow] = {}
+            twins: list[FileRow] = []
+            for mailbox in index.mailboxes():
+                for row, _, _ in index.contents(mailbox.validity):
+                    if rows.setdefault(_key(row), row) is not row:
+                        twins.append(row)
             with index.transaction():
                 steps.unsettle()
             for mailbox in index.mailboxes():
                 self._target.make(mailbox.folder)
                 self._copy_small(str(Path(mailbox.folder, KEYWORDS)))
+            for row in twins:
+                self._put_twin(row)
             self._put_rest(set(rows))
             for key, row in rows.items():
                 if MARK in row.base and row.base != key[1] and key in self._here:
@@ -268,6 +292,13 @@ class _UserCopy:
                     self._disk.rename(tmp / key[1], tmp / row.base)
             Follower(self._target, index, steps).recover(is_known=True)
             self._count(index)
+
+    def _put_twin(self, row: FileRow) -> None:
+        """Another program has copied one of our files, with its name."""
+        found = self._find(row)
+        if found is not None and found.parent != self._source.tmp:
+            name = with_info(row.base, row.written[-1])
+            self._copy(found, self._target.root / row.folder / "cur" / name)
 
     def _put_rest(self, known: set[tuple[str, str]]) -> None:
         """Files of other programs go where they were; of ours, only those unknown to a

@@ -90,6 +90,7 @@ class MailIndex:
         self._flags: dict[str, frozenset[str]] = {}
         path.touch(FILE_MODE)  # headers are for nobody else
         self.sql = sqlite3.connect(path, isolation_level=None)
+        self._file = _file_of(path)
         try:
             self._prepare()
         except BaseException:
@@ -126,6 +127,13 @@ class MailIndex:
         found = self.sql.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise IndexDamaged(found)
+
+    def is_there(self) -> bool:
+        """Has nobody removed the file, or put another in its place?
+
+        What is written then is written into nowhere.
+        """
+        return _file_of(self.path) == self._file
 
     def close(self) -> None:
         """No more questions."""
@@ -301,6 +309,14 @@ class MailIndex:
     def forget_keywords(self) -> None:
         """They have changed."""
         self._keywords.clear()
+
+
+def _file_of(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def is_damage(error: sqlite3.Error) -> bool:

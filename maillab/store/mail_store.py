@@ -10,6 +10,7 @@ Rule 1: a store has one writer. Other programs may bring, mark and remove mail i
 Rule 2: trees are opened when they are first asked for.
 """
 
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -111,7 +112,7 @@ class MailStore:
             self._open.pop(name)[1].close()
         if not (self.folder / name).exists():
             return
-        gone = self.folder / f"{REMOVED}{name}"[:255]
+        gone = self._free_name(name)
         try:
             self._disk.rename(self.folder / name, gone)
             self._disk.sync_folder(self.folder)
@@ -119,6 +120,14 @@ class MailStore:
             raise unavailable(error) from error
         with suppress(OSError):  # it is tried again when the store is opened
             self._disk.remove_folder(gone)
+
+    def _free_name(self, name: str) -> Path:
+        """What could not be deleted before may still be there."""
+        for number in itertools.count():
+            free = self.folder / f"{REMOVED}{number}-{name}"[:255]
+            if not free.exists():
+                return free
+        raise AssertionError("there are numbers enough")
 
     def refresh(self) -> None:
         """Look at all open trees for what other programs did."""

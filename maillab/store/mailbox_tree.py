@@ -245,11 +245,10 @@ class MailboxTree:
     def _steps_to_create(self, name: str, use: str = "") -> list[Made]:
         if name in self._mailboxes:
             raise MailboxError("ALREADYEXISTS", "There is such a mailbox already")
-        superiors = [name[:at] for at, char in enumerate(name) if char == DELIMITER]
-        missing = [n for n in map(_canonical, superiors) if n not in self._mailboxes]
+        missing = self._missing_above(name)
         if len(self._mailboxes) + len(missing) >= MAX_MAILBOXES:
             raise MailboxError("LIMIT", "Too many mailboxes")
-        return self._steps_to_make({**dict.fromkeys(missing, ""), name: use})
+        return self._steps_to_make({**missing, name: use})
 
     def _move_inbox(self, new: str) -> None:
         # "It moves all messages in INBOX to a new mailbox with the given name, leaving

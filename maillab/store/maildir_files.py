@@ -10,7 +10,9 @@ Rule 4: `dirty` folders have changes that a crash could take back; `digests` say
         names we expect in a folder, so that changes by others can be told from ours.
 """
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +30,12 @@ class Listing:
 
     files   identity -> ("new" or "cur", letters, name of the file)
     digest  of all names
+    twice   folder and name of files of which there is another with the same base
     """
 
     files: dict[str, tuple[str, str, str]]
     digest: int
+    twice: tuple[tuple[str, str], ...] = ()
 
 
 class UserFiles:
@@ -60,10 +64,26 @@ class UserFiles:
     def rename_folder(self, old: str, new: str) -> None:
         """A mailbox has another name; nothing happens where that is so already."""
         if old != new and (self.root / old).is_dir():
-            self.disk.rename(self.root / old, self.root / new)
+            try:
+                self.disk.rename(self.root / old, self.root / new)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                self._merge(old, new)
             self.dirty.discard(self.root / old)
             self.dirty.add(self.root)
             self.digests.pop(old, None)
+
+    def _merge(self, old: str, new: str) -> None:
+        """Another program has just made a folder of the new name: one has all."""
+        self.make(new)
+        for place, name in [*self._names(old)]:
+            if not (self.root / new / place / name).exists():
+                self.disk.rename(
+                    self.root / old / place / name, self.root / new / place / name
+                )
+        self.dirty |= {self.root / new / place for place in PLACES}
+        self.remove_folder(old)
 
     def is_free(self, folder: str) -> bool:
         """Can a mailbox be renamed so?"""
@@ -83,11 +103,46 @@ class UserFiles:
         """What is there."""
         files: dict[str, tuple[str, str, str]] = {}
         digest = 0
+        twice: list[tuple[str, str]] = []
         for place, name in self._names(folder):
             base, letters = from_file_name(name)
+            if identity(base) in files:
+                twice.append((place, name))
+                continue
             files[identity(base)] = (place, letters, name)
             digest += hash((place, name))
-        return Listing(files, digest)
+        return Listing(files, digest, tuple(twice))
+
+    def separate(self, folder: str, names: Iterable[tuple[str, str]]) -> None:
+        """Two files claim to be one message, as when one was copied (`cp`).
+
+        A second name for the same octets goes; other octets are another message.
+        """
+        here = self.root / folder
+        for place, name in names:
+            path, base = here / place / name, from_file_name(name)[0]
+            others = [one for one in self._paths(folder, identity(base)) if one != path]
+            with suppress(FileNotFoundError):  # it was only renamed while we looked
+                if not others or not path.is_file():
+                    continue
+                if any(path.samefile(other) for other in others):
+                    self.disk.remove(path)
+                else:
+                    number = self.disk.stat(path).st_ino
+                    base, letters = from_file_name(name)
+                    base = f"{base.split('.')[0]}.I{number}P{os.getpid()}.twice"
+                    self.disk.rename(path, path.with_name(with_info(base, letters)))
+
+    def _paths(self, folder: str, wanted: str) -> list[Path]:
+        return [
+            self.root / folder / place / name
+            for place, name in self._names(folder)
+            if identity(from_file_name(name)[0]) == wanted
+        ]
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The names of all files of a folder."""
+        return (name for _, name in self._names(folder))
 
     def _names(self, folder: str) -> Iterator[tuple[str, str]]:
         for place in PLACES:
@@ -99,7 +154,7 @@ class UserFiles:
 
     def find(self, row: FileRow) -> Path | None:
         """Where a message is now; None: nowhere."""
-        likely = (path for path in self.likely(row) if path.exists())
+        likely = (path for path in self.likely(row) if path.is_file())
         return next(likely, None) or self.search(row)
 
     def likely(self, row: FileRow) -> Iterator[Path]:
@@ -116,14 +171,15 @@ class UserFiles:
         """Look at all names for a message."""
         wanted = identity(row.base)
         for place, name in self._names(row.folder):
-            if identity(from_file_name(name)[0]) == wanted:
-                return self.root / row.folder / place / name
+            path = self.root / row.folder / place / name
+            if identity(from_file_name(name)[0]) == wanted and path.is_file():
+                return path
         return None
 
     def read(self, row: FileRow) -> bytes | None:
         """The octets of a message; None: it is nowhere."""
         for path in self.likely(row):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, IsADirectoryError):
                 return self.disk.read(path)
         with suppress(FileNotFoundError):
             found = self.search(row)
@@ -137,6 +193,8 @@ class UserFiles:
             source = self.find(row)
             if source is None:
                 return
+            if source.parent != self.tmp:
+                letters = self._with_news(row, from_file_name(source.name)[1])
             is_new = not letters and source.parent.name != "cur"
             base = from_file_name(source.name)[0]
             name = base if is_new else with_info(base, letters)
@@ -146,6 +204,16 @@ class UserFiles:
             with suppress(FileNotFoundError):
                 self._rename(row.folder, source, target)
                 return
+
+    def _with_news(self, row: FileRow, found: str) -> str:
+        """What another program did to the letters since we wrote them stays done."""
+        wanted = row.written[-1]
+        if found in row.written:
+            return wanted
+        before = set(row.written[-2] if len(row.written) > 1 else wanted)
+        self.digests.pop(row.folder, None)  # the index is to hear of it
+        new, gone = set(found) - before, before - set(found)
+        return "".join(sorted(set(wanted) - gone | new))
 
     def _rename(self, folder: str, source: Path, target: Path) -> None:
         try:

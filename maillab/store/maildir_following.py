@@ -89,7 +89,7 @@ class Follower:
         if self._names_behind:
             self._follow_names()
         left = self._place(most) or left
-        self.behind = left
+        self.behind = left or self._names_behind
         if left or len(self._done) + len(self._gone) >= SETTLE_AFTER:
             self.settle()
 

@@ -50,6 +50,7 @@ from maillab.store.maildir_incoming import Incoming, KeptOctets
 from maillab.store.maildir_names import (
     MAX_FILE_NAME,
     from_folder,
+    is_later,
     to_folder,
 )
 from maillab.store.maildir_watch import Watch, to_crlf
@@ -104,6 +105,7 @@ class MaildirKeeper:
         self._steps = IndexSteps(self.index)
         self._watch = Watch(self.files, self.index, self.tell)
         self._follower = Follower(self.files, self.index, self._steps, self.tell)
+        self._check_age()
         with self.index.transaction():
             self._steps.forget_vanished()
         is_known = bool(self.index.mailboxes())
@@ -113,6 +115,14 @@ class MaildirKeeper:
         self._observe([])
         kept = self.index.load()
         return kept if kept.mailboxes else replace(kept, last_validity=self._highest())
+
+    def _check_age(self) -> None:
+        """Is it an older copy? It would give UIDs again that clients know."""
+        for mailbox in self.index.mailboxes():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                for name in self.files.names(mailbox.folder):
+                    if is_later(name, mailbox.validity, mailbox.uid_next):
+                        raise IndexDamaged("it is older than the folders")
 
     @property
     def index(self) -> MailIndex:
@@ -251,6 +261,7 @@ class MaildirKeeper:
         return [self._as_kept(step) for step in steps]
 
     def _be_ready(self, steps: Sequence[Step]) -> None:
+        self._check_index()
         names = any(isinstance(step, Made | Renamed | Deleted) for step in steps)
         if self._follower.behind:
             self._follower.follow(most=ALL if names else SLICE)
@@ -261,11 +272,22 @@ class MaildirKeeper:
             self._follower.settle()
         self._note_validity(steps)
 
+    def _check_index(self) -> None:
+        if not self.index.is_there():
+            self.tell(
+                f"{self.root}: cannot look for changes, nor make any: the index was "
+                "removed or replaced; put it back, or restart the server"
+            )
+            raise StoreUnavailable("The mail store was changed; a restart opens it")
+
     def _check_name(self, step: Made | Renamed) -> None:
         folder = to_folder(step.name)
         if len(folder) > MAX_FILE_NAME:
             # deviation: IMAP has no limit for names, file systems have.
             raise MailboxError("CANNOT", "The name is too long for a folder on disk")
+        path = self.root / folder
+        if path.exists() and not path.is_dir():
+            raise MailboxError("CANNOT", "There is a file of that name on disk")
         if isinstance(step, Renamed) and not self.files.is_free(folder):
             raise StoreUnavailable("Another program has just made a mailbox so named")
 
@@ -304,6 +326,7 @@ class MaildirKeeper:
     def refresh(self) -> Sequence[Step]:
         """What other programs did to the mailboxes meanwhile; it is kept already."""
         steps: list[Step] = []
+        self._check_index()
         try:
             if self._follower.behind:
                 self._follower.follow(most=SLICE)

@@ -39,6 +39,7 @@ SEEN_FLAGS: Mapping[str, str] = {
 _INFO = ":2,"
 _DOT = "&AC4-"
 _UID_OF_MBSYNC = re.compile(r",U=\d+(?=,|$)")
+_PLACE = re.compile(r"V(\d{1,18})U(\d{1,18})\.maillab,")
 _BEGIN = re.compile(r"(\d{1,18})(?:\.(?:\D*?M(\d{1,6}))?)?")
 
 
@@ -51,6 +52,16 @@ def base_name(when: float, place: tuple[int, int], pid: int, size: int) -> str:
     seconds, micros = divmod(round(when * 1_000_000), 1_000_000)
     validity, uid = place
     return f"{seconds}.M{micros}P{pid}V{validity}U{uid}{MARK}S={size}"
+
+
+def is_later(name: str, validity: int, uid_next: int) -> bool:
+    """Did we name a file for a UID of this mailbox that is not given yet?
+
+    >>> is_later("1767258000.M25P7V1767257999U3.maillab,S=5:2,S", 1767257999, 3)
+    True
+    """
+    found = _PLACE.search(name)
+    return bool(found and int(found[1]) == validity and int(found[2]) >= uid_next)
 
 
 def with_info(base: str, letters: str) -> str:

@@ -13,6 +13,7 @@ Rule 3: a folder is looked at when its time has changed, and again when that was
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from maillab.store.messages import (
     stored,
 )
 
+MAX_FILE = 256 * 1024 * 1024  # octets; nobody mails such a file, and it fills memory
 TICK = 2_000_000_000  # ns; file systems know the time of a change no better than so
 
 
@@ -86,8 +88,12 @@ class Watch:
                 yield name
 
     def _is_maildir(self, name: str) -> bool:
-        path = self.files.root / name
-        return all((path / place).is_dir() for place in PLACES)
+        """No link: it may lead out of the store."""
+        paths = [self.files.root / name / place for place in PLACES]
+        if any(path.is_symlink() for path in (self.files.root / name, *paths) if name):
+            self._tell(f"the folder {name!r} is ignored: it is a link")
+            return False
+        return all(path.is_dir() for path in paths)
 
     def folder_news(
         self, known: Iterable[MailboxRow], next_validity: int
@@ -131,6 +137,9 @@ class Watch:
         if before is not None and before.settled and before.times == look.times:
             return None
         listing = self.files.listing(folder)
+        if listing.twice:
+            self.files.separate(folder, listing.twice)
+            listing = self.files.listing(folder)
         if listing.digest == self.files.digests.get(folder):
             self._seen[folder] = look
             return None
@@ -190,15 +199,16 @@ class Watch:
         keywords: Mapping[str, str],
     ) -> list[Observed]:
         found: list[Observed] = []
-        doomed = {identity(row.base) for row in self.index.doomed()}
+        here = mailbox.folder
+        doomed = {identity(o.base) for o in self.index.doomed() if o.folder == here}
         for name in sorted(files.keys() - doomed, key=order_of):
             place, letters, file_name = files[name]
             base, _ = from_file_name(file_name)
             path = self.files.root / mailbox.folder / place / file_name
-            try:
-                content, status = self.files.disk.read(path), path.stat()
-            except FileNotFoundError:  # renamed or removed right now
+            read = self._read(path)
+            if read is None:
                 continue
+            content, status = read
             uid = mailbox.uid_next + len(found)
             flags = from_letters(letters, keywords)
             new = _new_message(base, content, status, flags)
@@ -207,6 +217,21 @@ class Watch:
             step = Added(mailbox.validity, message)
             found.append(Observed(step, letters, octets))
         return found
+
+    def _read(self, path: Path) -> tuple[bytes, os.stat_result] | None:
+        """A file of another program; None when it is no message."""
+        try:
+            status = path.lstat()
+            problem = _oddity(path, status)
+            content = b"" if problem else self.files.disk.read(path)
+        except FileNotFoundError:  # renamed or removed right now
+            return None
+        except PermissionError as error:
+            content, status, problem = b"", os.stat_result([0] * 10), str(error)
+        if problem:
+            self._tell(f"{str(path)!r} is ignored: {problem}")
+            return None
+        return content, status
 
     # Keywords -------------------------------------------------------------------------
 
@@ -242,6 +267,19 @@ def to_letter(number: str) -> str:
     """
     at = int(number) if number.isascii() and number.isdigit() else 26
     return chr(ord("a") + at) if at < 26 else ""
+
+
+def _oddity(path: Path, status: os.stat_result) -> str:
+    """Why a name in a Maildir is no message; "" when it is one."""
+    if not stat.S_ISREG(status.st_mode):  # a link could lead out of the store
+        return "it is no file, but a folder, a link or a pipe"
+    if status.st_size > MAX_FILE:
+        return f"it is larger than {MAX_FILE} octets"
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return "its name is no UTF-8"
+    return ""
 
 
 def _merged(

@@ -19,6 +19,7 @@ import hmac
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from maillab.errors import LabError
@@ -283,7 +284,8 @@ class Hasher:
 
     def secret(self, password: str) -> Secret:
         """What to keep of a password. Raises LabError: nobody could say it."""
-        scram, password = self._verifier(password), _as_compared(password)
+        scram = self._verifier(password, self._random.randbytes(SALT))
+        password = _as_compared(password)
         if self.reversible:
             return Secret(PlainPassword(password), scram)
         salt = self._random.randbytes(SALT)
@@ -293,18 +295,30 @@ class Hasher:
         """Do the work of a comparison: who is unknown here must not be told faster."""
         self._nobody.matches(password)
 
-    def secret_for(self, mechanism: str, secret: Secret) -> ScramVerifier | str | None:
-        """What a SASL mechanism needs to go on; None: it cannot be had."""
+    def secret_for(
+        self, mechanism: str, secret: Secret, address: str = ""
+    ) -> ScramVerifier | str | None:
+        """What a SASL mechanism needs to go on; None: it cannot be had.
+
+        `address`: whose it is. A salt that has to be made is always the same for it, as
+        it is for those who are unknown: else whoever asks twice knows who is there.
+        """
         stored = secret.stored
         plain = stored.password if isinstance(stored, PlainPassword) else None
         if mechanism.upper() != "SCRAM-SHA-256":
             return plain
         if isinstance(stored, ScramPassword):
             return stored.verifier
-        return secret.scram or (self._verifier(plain) if plain else None)
+        if secret.scram or not plain:
+            return secret.scram
+        salt = hmac.digest(self._salts, address.lower().encode(), "sha256")[:SALT]
+        return self._verifier(plain, salt)
 
-    def _verifier(self, password: str) -> ScramVerifier | None:
-        salt = self._random.randbytes(SALT)
+    @cached_property
+    def _salts(self) -> bytes:
+        return self._random.randbytes(DIGEST)
+
+    def _verifier(self, password: str, salt: bytes) -> ScramVerifier | None:
         try:
             return ScramVerifier.from_password(password, salt)
         except ValueError:  # SASLprep (RFC 4013) refuses it: then there is no SCRAM

@@ -34,6 +34,7 @@ class Recipient:
     original  the address that the sender wrote (ORCPT): "rfc822;ann@x.example", or ""
     attempts  failed tries; next_try: when the next one is due, in seconds since the
               world began; 0: now
+    obeyed    rules have had their copies sent: a further try sends them no more
     warned    the sender has been told of the delay
     reason, code, reply, host   why the last try failed; `reply` as the host said it
     """
@@ -48,6 +49,7 @@ class Recipient:
     code: str = ""
     reply: str = ""
     host: str = ""
+    obeyed: bool = False
 
     def __str__(self) -> str:
         return str(self.address)

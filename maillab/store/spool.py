@@ -145,6 +145,7 @@ class Spool:
                 "code": one.code,
                 "reply": one.reply,
                 "host": one.host,
+                "obeyed": one.obeyed,
             }
             for one in entry.recipients
         ]
@@ -214,6 +215,7 @@ class Spool:
             found["code"],
             found["reply"],
             found["host"],
+            found.get("obeyed", False),
         )
 
 
