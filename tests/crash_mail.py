@@ -1,10 +1,11 @@
 """A mail server that is killed at any moment, and clients who remember its promises.
 
 Runs as a program: `python -m tests.crash_mail FOLDER KILLS SEED`. Forks a server (SMTP,
-queue, IMAP, POP3 on real sockets; `crash_mail_server`), speaks to all its ports at once,
-kills it (SIGKILL) at a random octet of what is said, or a moment after a command, and
-lets the next server tell what it has found (`crash_mail_book`). At the end one server
-empties the queue. Says "survived N, changes M, letters L".
+queue, IMAP, POP3 on real sockets; `crash_mail_server`), speaks to all ports at once,
+kills it (SIGKILL) at a random octet of what is said, a moment after a command, or
+between two steps of its disk, and lets the next server tell what it has found
+(`crash_mail_book`). At the end one server empties the queue. Says "survived N, changes
+M, letters L".
 """
 
 import json
@@ -119,7 +120,7 @@ class Imap:
         if command["verb"] in ("delete", "rename") and self.selected:
             self.selected = ""
             yield from self.say("UNSELECT")
-        line, names = getattr(self, "line_" + command["verb"])(command), ()
+        line = getattr(self, "line_" + command["verb"])(command)
         names = command.get("letters", ())
         self.book.begin(ANN, command)
         said = yield from self.say(line, [letter(one) for one in names])
@@ -183,7 +184,8 @@ class Imap:
 
     def choose_delete(self):
         names = [name for name in self.boxes if name != "INBOX"]
-        return {"verb": "delete", "box": self.dice.choice(names)}
+        few = len(names) < 3
+        return None if few else {"verb": "delete", "box": self.dice.choice(names)}
 
     def choose_subscribe(self):
         return {"verb": "subscribe", "box": self.dice.choice(NAMES)}
@@ -220,10 +222,9 @@ class Imap:
         return f"UID COPY {numbers(command)} {command['target']}"
 
     def line_create(self, command):
-        return f"CREATE {command['box']}"
+        return f"{command['verb']} {command['box']}"
 
-    def line_delete(self, command):
-        return f"DELETE {command['box']}"
+    line_delete = line_create
 
     def line_rename(self, command):
         return f"RENAME {command['box']} {command['target']}"
@@ -234,6 +235,7 @@ class Imap:
 
 
 def numbers(command):
+    """A sequence set (RFC 9051 §9)."""
     return ",".join(map(str, command["uids"]))
 
 
@@ -274,7 +276,11 @@ class Line:
             self.ended = True
 
     def send(self, limit):
-        sent = self.socket.send(self.out[:limit])
+        """The number of octets; 0 when nobody takes them."""
+        try:
+            sent = self.socket.send(self.out[:limit])
+        except (BrokenPipeError, ConnectionResetError):
+            sent, self.out = 0, b""
         self.out = self.out[sent:]
         return sent
 
@@ -292,11 +298,12 @@ class Line:
 
 
 def talk(lines, octets, commands):
-    """Until so many octets went to and fro, or so many whole commands went out."""
-    while octets > 0 and commands > 0:
-        reading, writing, _ = select.select(
-            lines, [line for line in lines if line.out], [], 30
-        )
+    """Until so many octets went to and fro, or so many whole commands went out, or the
+    server is dead.
+    """
+    while octets > 0 and commands > 0 and lines:
+        wanting = [line for line in lines if line.out]
+        reading, writing, _ = select.select(lines, wanting, [], 30)
         assert reading or writing, "the server does not answer"
         for line in writing:
             octets -= line.send(octets)
@@ -304,7 +311,6 @@ def talk(lines, octets, commands):
         for line in reading:
             if octets > 0 and commands > 0:
                 count = line.receive(min(octets, 4096))
-                assert count or line.ended, "the server has hung up"
                 octets -= count
                 lines = lines if count else [one for one in lines if one is not line]
 
@@ -319,28 +325,33 @@ def hear_the_rest(lines):
 
 # Killing ------------------------------------------------------------------------------
 
-
-def heard(reading, pid):
-    """What a new server has found."""
-    with os.fdopen(reading, "rb") as pipe:
-        said = [json.loads(line) for line in iter(pipe.readline, b"")]
-    assert os.waitpid(pid, 0)[1] == 0, "the server did not start or end well"
-    return said
+# How a server ends: when so many octets went to and fro; a moment after so many
+# commands; before so many steps of its disk.
+ENDS = ("octets", "commands", "steps")
+FOREVER = 1_000_000
 
 
-def one_life(reading, ports, known):
-    """Clients speak until the server is to be killed."""
+def one_life(reading, ports, known, end):
+    """Clients speak until the server is to be killed, or is dead."""
     book, dice, _ = known
     with os.fdopen(reading, "rb") as pipe:
         found = pipe.readline()
-    assert found, "the server did not start"
+    if not found:
+        assert end == "steps", "the server did not start"
+        return []
     book.compare(json.loads(found))
     known = (*known, dice.random() < 0.3 and all(to != ANN for _, to in book.queue))
-    lines = [Line(ports[name], make(*known)) for name, make in CLIENTS.items()]
-    if dice.random() < 0.5:
-        talk(lines, dice.randrange(12_000), 1_000_000)
+    try:
+        lines = [Line(ports[name], make(*known)) for name, make in CLIENTS.items()]
+    except ConnectionError:
+        assert end == "steps"
+        return []
+    if end == "octets":
+        talk(lines, dice.randrange(12_000), FOREVER)
+    elif end == "steps":
+        talk(lines, FOREVER, FOREVER)
     else:
-        talk(lines, 1_000_000, dice.randrange(60))
+        talk(lines, FOREVER, dice.randrange(60))
         for _ in range(dice.randrange(300)):
             select.select(lines, [], [], 0)
     return lines
@@ -351,15 +362,26 @@ def one_kill(folder, book, dice, names):
     ports = {name: one.getsockname()[1] for name, one in sockets.items()}
     for one in sockets.values():
         one.setblocking(False)
-    pid, reading = fork(folder, sockets)
+    end = dice.choice(ENDS)
+    steps = dice.randrange(1, 250) if end == "steps" else 0
+    pid, reading = fork(folder, sockets, steps)
     for one in sockets.values():
         one.close()
     try:
-        lines = one_life(reading, ports, (book, dice, names))
+        lines = one_life(reading, ports, (book, dice, names), end)
     finally:
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        status = os.waitpid(pid, 0)[1]
+    assert os.WIFSIGNALED(status), "the server ended by itself"
     hear_the_rest(lines)
+
+
+def heard(reading, pid):
+    """What a server found at its beginning, and at its end."""
+    with os.fdopen(reading, "rb") as pipe:
+        said = [json.loads(line) for line in iter(pipe.readline, b"")]
+    assert os.waitpid(pid, 0)[1] == 0, "the server did not start or end well"
+    return said
 
 
 def run(folder, kills, seed):

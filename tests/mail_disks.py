@@ -113,10 +113,12 @@ class ForgetfulDisk(CrashingDisk):
         kept = self.hidden()
         if new.is_file():
             os.link(new, kept)
+        inside = self.inside(old) if new.parent.name == "tmp" else []  # to be removed
         super().rename(old, new)
 
         def back():
             new.rename(old)
+            self.take_back(inside)
             if kept.exists():
                 kept.rename(new)
 
@@ -140,14 +142,19 @@ class ForgetfulDisk(CrashingDisk):
         self.step("remove", path)
         kept = self.hidden()
         path.rename(kept)
-        inside = [one for one in self.undo if any(path in f.parents for f in one[0])]
-        self.undo = [one for one in self.undo if one not in inside]
+        inside = self.inside(path)
 
         def back():
             kept.rename(path)
             self.take_back(inside)
 
         self.undo.append(({path.parent}, back))
+
+    def inside(self, path):
+        """What was changed in a folder; it goes where the folder goes."""
+        found = [one for one in self.undo if any(path in f.parents for f in one[0])]
+        self.undo = [one for one in self.undo if one not in found]
+        return found
 
     def sync_folder(self, path):
         super().sync_folder(path)

@@ -253,6 +253,9 @@ LOGINS = {
         [b"a AUTHENTICATE PLAIN\r\n", IN_PLAIN + b"\r\n"],
         [b"a AUTHENTICATE PLAIN %b\r\n" % IN_PLAIN],
         [b"a AUTHENTICATE LOGIN\r\n", b"YW5u\r\n", IN_PLAIN + b"\r\n"],
+        [b"a AUTHENTICATE NONSENSE\r\n" + IN_PLAIN + b"\r\n"],
+        [b"a\tLOGIN ann wonder-land\r\n"],
+        [b"a LOGIN\tann wonder-land\r\n"],
     ],
     "pop3": [
         [b"USER ann\r\nPASS wonder-land\r\n"],
@@ -261,6 +264,8 @@ LOGINS = {
         [b"USER ann\r\nPASS wonder-land" + b"x" * 400 + b"\r\n"],
         [b"AUTH PLAIN\r\n", IN_PLAIN + b"\r\n"],
         [b"AUTH PLAIN %b\r\n" % IN_PLAIN],
+        [b"AUTH NONSENSE\r\n" + IN_PLAIN + b"\r\n"],
+        [b"PASS\twonder-land\r\n"],
     ],
 }
 MADE = {

@@ -1,4 +1,4 @@
-"""`kill -9` of the served agents at 200 random moments, while SMTP, IMAP and POP3 speak.
+"""`kill -9` of a whole server at 200 random moments, while SMTP, IMAP and POP3 speak.
 
 What was acknowledged holds, what was not is done as a whole or not at all, and what
 waits in the queue is delivered after the restart.
@@ -29,5 +29,5 @@ def test_a_server_that_is_killed_again_and_again_keeps_its_promises():
     said = re.fullmatch(r"survived (\d+), changes (\d+), letters (\d+)\n", ended.stdout)
     kills, changes, letters = map(int, said.groups())
     assert kills == KILLS
-    assert changes > 4 * KILLS  # most were killed under load
+    assert changes > 6 * KILLS  # most were killed under load
     assert letters > KILLS

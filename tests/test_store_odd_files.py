@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import sqlite3
 from contextlib import suppress
 
 import pytest
 
 from maillab.store import maildir_following, maildir_watch
 from maillab.store.backup import backup, verify
-from maillab.store.mail_index import INDEX
 from maillab.store.messages import MailboxError, StoreUnavailable
 from tests.mail_disks import (
     ANN,
@@ -138,7 +136,7 @@ def test_a_folder_in_the_way_of_one_file_is_no_trouble_of_others(store):
     inbox = store.tree(ANN).inbox
     inbox.append(LETTER, NOW)
     inbox.append(OTHER, NOW)
-    first = next(p for p in (home(store) / "new").iterdir() if "U1." in p.name)
+    first = next(p for p in (home(store) / "new").iterdir() if "1.maillab" in p.name)
     (home(store) / "cur" / f"{first.name}:2,S").mkdir()
     inbox.set_all_flags({1: frozenset({"\\Seen"}), 2: frozenset({"\\Seen"})})
     assert "cannot be put right" in store.problems_of(ANN)[0]
@@ -187,6 +185,32 @@ def test_a_folder_made_right_before_a_rename_has_the_mail_of_both(tmp_path):
     opened = reopened(store)
     assert contents(opened.tree(ANN).require("b")) == [LETTER, OTHER]
     opened.close()
+
+
+class Postman(QuickDisk):
+    """Another program brings a letter right before a folder is removed."""
+
+    folder = None
+
+    def step(self, what, path):
+        super().step(what, path)
+        if self.folder and what in ("rename", "remove") and "w" in path.name:
+            (self.folder / "new" / "9.foreign").write_bytes(OTHER)
+            self.folder = None
+
+
+def test_mail_that_comes_while_its_mailbox_is_deleted_is_kept(tmp_path):
+    disk = Postman()
+    store = open_store(tmp_path, disk)
+    store.tree(ANN).create("w").append(LETTER, NOW)
+    disk.folder = home(store) / ".w"
+    shutil.rmtree(disk.folder / "cur")
+    store.tree(ANN).delete("w")
+    assert disk.folder is None
+    (home(store) / ".w" / "cur").mkdir()
+    store.refresh()
+    assert contents(store.tree(ANN).require("w")) == [OTHER]
+    store.close()
 
 
 def test_many_files_follow_in_slices(store, monkeypatch):
@@ -284,68 +308,7 @@ def test_flags_changed_by_two_at_the_same_time_are_all_there(store):
     assert inbox.messages[0].flags == {"\\Seen", "\\Answered", "\\Flagged"}
 
 
-# The index ----------------------------------------------------------------------------
-
-
-def test_an_older_index_never_gives_a_uid_again(store):
-    inbox = store.tree(ANN).inbox
-    inbox.append(LETTER, NOW)
-    store.close()
-    old = (home(store) / INDEX).read_bytes()
-    opened = open_store(store.folder)
-    opened.tree(ANN).inbox.append(OTHER, NOW)
-    opened.tree(ANN).inbox.append(LETTER, NOW, ["\\Seen"])
-    opened.tree(ANN).inbox.expunge([2])
-    before = opened.tree(ANN).inbox.uid_validity
-    opened.close()
-    (home(store) / INDEX).write_bytes(old)
-    opened = open_store(store.folder)
-    inbox = opened.tree(ANN).inbox
-    assert inbox.uid_validity > before
-    assert contents(inbox) == [LETTER, LETTER]
-    assert "older than the folders" in opened.problems_of(ANN)[0]
-    opened.close()
-
-
-def test_a_log_without_its_index_is_of_no_use(store):
-    inbox = store.tree(ANN).inbox
-    inbox.append(LETTER, NOW)
-    log = home(store) / f"{INDEX}-wal"
-    assert log.stat().st_size
-    kept = log.read_bytes()
-    before = inbox.uid_validity
-    abandon(store)
-    (home(store) / INDEX).unlink()
-    log.write_bytes(kept)
-    opened = open_store(store.folder)
-    assert contents(opened.tree(ANN).inbox) == [LETTER]
-    assert opened.tree(ANN).inbox.uid_validity > before
-    opened.close()
-
-
-@pytest.mark.parametrize("how", ["gone", "another", "all gone"])
-def test_nothing_is_acknowledged_into_an_index_that_is_gone(store, how):
-    inbox = store.tree(ANN).inbox
-    inbox.append(LETTER, NOW)
-    if how == "all gone":
-        shutil.rmtree(home(store))
-    else:
-        (home(store) / INDEX).unlink()
-    if how == "another":
-        sqlite3.connect(home(store) / INDEX).execute("CREATE TABLE x (y)")
-    for change in (
-        lambda: inbox.append(OTHER, NOW),
-        lambda: inbox.set_flags(1, ["\\Seen"]),
-        lambda: store.tree(ANN).create("w"),
-    ):
-        with pytest.raises(StoreUnavailable):
-            change()
-    store.refresh()
-    assert "restart the server" in store.problems_of(ANN)[0]
-    abandon(store)
-    opened = open_store(store.folder)
-    assert contents(opened.tree(ANN).inbox) == [LETTER] * (how != "all gone")
-    opened.close()
+# Names and users -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("to", ["old/mail", "w"])

@@ -365,13 +365,18 @@ class IMAPServer(CommandReader):
         if self.state is State.LOGOUT:
             self.closed = True
         self._count_bad(status)
+        logs_in = command.verb in ("LOGIN", "AUTHENTICATE")
+        self._login_refused = logs_in and status.condition != "OK"
         self._command = Command(bytearray())
 
     def _count_bad(self, status: Status) -> None:
-        failed = status.condition == "BAD"
+        guessed = status.code == "AUTHENTICATIONFAILED"
+        failed = guessed or status.condition == "BAD"
         self._bad_commands = self._bad_commands + 1 if failed else 0
         if self._bad_commands >= MAX_BAD_COMMANDS:
-            self._hang_up("Too many bad commands")
+            self._hang_up(
+                f"Too many {'wrong passwords' if guessed else 'bad commands'}"
+            )
 
     def _tell_news(self, *, expunge: bool) -> None:
         for response in self.selected.news(expunge=expunge) if self.view else ():

@@ -79,6 +79,7 @@ class CommandReader(Server):
         self._skipping = 0  # octets of a refused literal
         self._literal = bytearray()
         self._goes_on = False  # the line is not the first of its command
+        self._login_refused = False  # that was the last command
 
     # What the other half does ---------------------------------------------------------
 
@@ -209,8 +210,10 @@ class CommandReader(Server):
         command = self._command
         spans: Spans = ()
         logs_in = command.verb in ("LOGIN", "AUTHENTICATE")
-        if command.refusal and self._goes_on and logs_in:
-            spans = ((0, len(octets.removesuffix(CRLF))),)  # behind a refused literal
+        behind_literal = command.refusal and self._goes_on and logs_in
+        if behind_literal or (self._login_refused and command.verb not in RFC_OF):
+            # a client that did not wait for our refusal has sent its password
+            spans = ((0, len(octets.removesuffix(CRLF))),)
         elif not command.raw or logs_in:
             spans = secret_spans(bytes(command.raw), octets, what)
         self._heard(octets, what, secret=spans, ref=self._ref)
@@ -246,6 +249,8 @@ class CommandReader(Server):
             command.verb = words.keyword()
         except BadSyntax as error:
             command.refusal = bad(f"Expected a tag and a command: {error}")
+            if self._login_refused:  # it may be a password: do not say it again
+                command.tag = "*"
         if b"\0" in line:
             command.refusal = bad("A command has no NUL octets")
 

@@ -11,7 +11,7 @@ import re
 from maillab.wire.imap import BadSyntax, Scanner
 
 # The tag may be missing: people forget it when they type.
-_COMMAND = re.compile(rb"(?:[^\s]*[ ]+)?(LOGIN|AUTHENTICATE) ", re.IGNORECASE)
+_COMMAND = re.compile(rb"(?:[^\s]*[ \t]+)?(LOGIN|AUTHENTICATE)[ \t]", re.IGNORECASE)
 _ANNOUNCEMENT = re.compile(rb"\{\d+\+?\}\r\n")
 _TAIL = re.compile(rb"(?:\{\d+\+?\})?(?:\r\n)?\Z")
 

@@ -50,7 +50,9 @@ from maillab.wire.pop3 import (
 from maillab.wire.pop3_surrogate import surrogate
 from maillab.wire.sasl import Secret
 
-SECRET = re.compile(rb"(pass +|auth +[^ ]+ +|apop +[^ ]+ +)", re.IGNORECASE)
+SECRET = re.compile(
+    rb"(pass[ \t]+|auth[ \t]+[^ \t]+[ \t]+|apop[ \t]+[^ \t]+[ \t]+)", re.IGNORECASE
+)
 TOO_LONG = Reply(False, "Line too long")
 DEFAULT_LANGUAGE = "i-default"  # RFC 2277 §4.5
 
@@ -78,6 +80,7 @@ class POP3Server(Server):
         self.utf8 = False
         self.language_tag = DEFAULT_LANGUAGE
         self.bad_commands = 0
+        self._login_refused = False  # by AUTH, just now
         self.named = ""  # by USER, until the next command
         self.exchange: SaslExchange | None = None  # in state SASL
         self._maildrop = Maildrop()
@@ -250,6 +253,7 @@ class POP3Server(Server):
             self._question = outcome
             return outcome
         self._reply(outcome)
+        self._login_refused = verb == "AUTH" and not outcome.positive
         return StartTLS() if self.state is State.TLS else Answered(verb, outcome)
 
     def _hear(self, verb: str, line: bytes) -> Reply | Question:
@@ -260,6 +264,8 @@ class POP3Server(Server):
             return self._respond(line)
         secret = SECRET.match(line)
         spans = ((secret.end(), len(line)),) if secret else ()
+        if self._login_refused and verb not in HANDLERS:
+            spans = ((0, len(line)),)  # sent by a client that did not wait
         self._heard(line + CRLF, "command", secret=spans, ref=self._ref)
         return self._handle(*parse_command(line))
 

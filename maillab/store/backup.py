@@ -190,9 +190,10 @@ class _UserCopy:
         yield ""
         for name in sorted(self._disk.names(self._source.root)):
             path = self._source.root / name
+            if path.is_symlink():  # it may lead out of the store
+                continue
             if name.startswith(".") and (path / "cur").is_dir():
-                if not path.is_symlink():  # it may lead out of the store
-                    yield name
+                yield name
 
     def _names(self, folder: str) -> Iterator[tuple[str, str]]:
         for place in PLACES:

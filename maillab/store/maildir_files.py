@@ -91,13 +91,29 @@ class UserFiles:
         return not path.exists()
 
     def remove_folder(self, folder: str) -> None:
-        """Remove a folder, unless there is mail in it that nobody has seen yet."""
-        path = self.root / folder
-        if path.is_dir() and not any(self._names(folder)):
-            self.disk.remove_folder(path)
+        """Remove a folder, unless there is mail in it that nobody has seen yet.
+
+        It is put aside first: then nobody brings mail between the look and the end.
+        """
+        path, aside = self.root / folder, self.tmp / f"removed{folder}"
+        if path.is_dir() and not aside.exists() and not self._has_mail(path):
+            self.disk.rename(path, aside)
+        if aside.is_dir():
+            if not self._has_mail(aside):
+                self.disk.remove_folder(aside)
+            elif not path.exists():
+                self.disk.rename(aside, path)
         self.dirty = {one for one in self.dirty if not one.is_relative_to(path)}
-        self.dirty.add(self.root)
+        self.dirty |= {self.root, self.tmp}
         self.digests.pop(folder, None)
+
+    def _has_mail(self, path: Path) -> bool:
+        for place in PLACES:
+            with suppress(FileNotFoundError):  # another program removed it
+                names = self.disk.names(path / place)
+                if any(not name.startswith(".") for name in names):
+                    return True
+        return False
 
     def listing(self, folder: str) -> Listing:
         """What is there."""
@@ -154,18 +170,18 @@ class UserFiles:
 
     def find(self, row: FileRow) -> Path | None:
         """Where a message is now; None: nowhere."""
-        likely = (path for path in self.likely(row) if path.is_file())
+        likely = (Path(path) for path in self.likely(row) if os.path.isfile(path))  # noqa: PTH113
         return next(likely, None) or self.search(row)
 
-    def likely(self, row: FileRow) -> Iterator[Path]:
-        """Where it should be, the likeliest place first."""
-        folder = self.root / row.folder
+    def likely(self, row: FileRow) -> Iterator[str]:
+        """Where it should be, the likeliest place first; a `Path` is slow to make."""
+        folder = f"{self.root}/{row.folder}" if row.folder else f"{self.root}"
         for letters in reversed(row.written):
-            yield folder / "cur" / with_info(row.base, letters)
+            yield f"{folder}/cur/{with_info(row.base, letters)}"
             if not letters:
-                yield folder / "new" / row.base
-                yield folder / "new" / with_info(row.base, letters)  # mbsync
-        yield self.tmp / row.base
+                yield f"{folder}/new/{row.base}"
+                yield f"{folder}/new/{with_info(row.base, letters)}"  # mbsync
+        yield f"{self.tmp}/{row.base}"
 
     def search(self, row: FileRow) -> Path | None:
         """Look at all names for a message."""
@@ -180,7 +196,7 @@ class UserFiles:
         """The octets of a message; None: it is nowhere."""
         for path in self.likely(row):
             with suppress(FileNotFoundError, IsADirectoryError):
-                return self.disk.read(path)
+                return self.disk.read(Path(path))
         with suppress(FileNotFoundError):
             found = self.search(row)
             return self.disk.read(found) if found else None

@@ -3,8 +3,8 @@
 Goes in: names of files and folders, flags, names of mailboxes, addresses. Comes out:
 the other one.
 
-    new/1767258000.M52P77V1767257999U3.maillab,S=512         nobody has seen it
-    cur/1767258000.M52P77V1767257999U3.maillab,S=512:2,FS    \\Flagged, \\Seen
+    new/1767258000.M…P77V…U0000000003.maillab,S=512          nobody has seen it
+    cur/1767258000.M…P77V…U0000000003.maillab,S=512:2,FS     \\Flagged, \\Seen
     .lists.mail/                                             the mailbox "lists/mail"
 
 Rule 1: what stands before ":2," (the base) never changes and is never used twice: our
@@ -47,11 +47,13 @@ def base_name(when: float, place: tuple[int, int], pid: int, size: int) -> str:
     """The name of a new message. `place`: UIDVALIDITY and UID.
 
     >>> base_name(1767258000.25, (1767257999, 3), 77, 512)
-    '1767258000.M250000P77V1767257999U3.maillab,S=512'
+    '1767258000.M250000P77V1767257999U0000000003.maillab,S=512'
+
+    Programs that sort by name find the messages of one moment in their order.
     """
     seconds, micros = divmod(round(when * 1_000_000), 1_000_000)
     validity, uid = place
-    return f"{seconds}.M{micros}P{pid}V{validity}U{uid}{MARK}S={size}"
+    return f"{seconds}.M{micros:06}P{pid}V{validity}U{uid:010}{MARK}S={size}"
 
 
 def is_later(name: str, validity: int, uid_next: int) -> bool:
