@@ -150,6 +150,8 @@ class Imap:
             verb = self.dice.choice(("store", "expunge"))
         if verb == "names":
             verb = self.dice.choice(("create", "delete", "rename", "subscribe"))
+            if verb == "subscribe":
+                return {"verb": verb, "box": self.dice.choice(NAMES)}
             return getattr(self, "choose_" + verb)()
         if verb != "append" and not self.boxes[box]:
             return None
@@ -186,9 +188,6 @@ class Imap:
         names = [name for name in self.boxes if name != "INBOX"]
         few = len(names) < 3
         return None if few else {"verb": "delete", "box": self.dice.choice(names)}
-
-    def choose_subscribe(self):
-        return {"verb": "subscribe", "box": self.dice.choice(NAMES)}
 
     def choose_rename(self):
         old = self.dice.choice(list(self.boxes))
@@ -235,7 +234,6 @@ class Imap:
 
 
 def numbers(command):
-    """A sequence set (RFC 9051 §9)."""
     return ",".join(map(str, command["uids"]))
 
 

@@ -308,7 +308,7 @@ def test_flags_changed_by_two_at_the_same_time_are_all_there(store):
     assert inbox.messages[0].flags == {"\\Seen", "\\Answered", "\\Flagged"}
 
 
-# Names and users -----------------------------------------------------------------------
+# Names and users ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("to", ["old/mail", "w"])

@@ -1,4 +1,4 @@
-"""An index that is old, gone or somebody else's: no UID is given twice, no mail lost."""
+"""An index that is old, gone or replaced: no UID is given twice, no mail is lost."""
 
 import shutil
 import sqlite3
