@@ -93,8 +93,10 @@ def add(
     generate: Generate = False,
 ) -> None:
     """Add an account. The password is asked for, unless an option says otherwise."""
-    directory = open_accounts(folder)
-    changed(lambda: directory.add(address, password(password_stdin, generate), name))
+    directory = open_accounts(folder, make=True)
+    secret = password(password_stdin, generate)
+    changed(lambda: directory.add(address, secret, name))
+    told(secret, generate)
     say(f"{address}: added")
 
 
@@ -108,7 +110,9 @@ def passwd(
     """Give an account a new password; its sessions end."""
     directory = open_accounts(folder)
     changed(lambda: directory.require(address))
-    changed(lambda: directory.set_password(address, password(password_stdin, generate)))
+    secret = password(password_stdin, generate)
+    changed(lambda: directory.set_password(address, secret))
+    told(secret, generate)
     say(f"{address}: has a new password")
 
 
@@ -164,27 +168,36 @@ def list_users(folder: Dir = HERE) -> None:
             state = "" if account.enabled else "disabled"
             row = f"{account.address:32} {account.full_name:24} {state}"
             say(row.rstrip())
+        if not directory.names:
+            typer.echo("no accounts yet: maillab user add NAME@DOMAIN", err=True)
 
     changed(show)
 
 
-def open_accounts(path: Path) -> "DirectoryBase":
-    """The accounts of a server, whether it runs or not. Raises LabError."""
+def open_accounts(path: Path, make: bool = False) -> "DirectoryBase":
+    """The accounts of a server, whether it runs or not. Raises LabError.
+
+    Only the first account may come before the first start.
+    """
     from maillab.gateway.serving.folder import ServerFolder, private_files
     from maillab.gateway.serving.stores import open_directory
 
     private_files()
     folder = ServerFolder(path)
-    folder.make()
+    if make and folder.make():
+        say(f"made {folder.settings}: every setting is in it, at its default")
+    folder.require()
     return open_directory(folder.load(), folder)
 
 
 def changed(change: Callable[[], T]) -> T:
-    """Do it; a database that does not answer is a LabError."""
+    """Do it; a database that does not answer, or a file, is a LabError."""
+    from maillab.gateway.serving.folder import reachable
     from maillab.store.accounts import DirectoryUnavailable
 
     try:
-        return change()
+        with reachable():
+            return change()
     except DirectoryUnavailable as error:
         raise LabError(f"accounts: {error}; is it running?") from None
 
@@ -194,9 +207,7 @@ def password(from_stdin: bool, generate: bool) -> str:
     if from_stdin and generate:
         raise LabError("--password-stdin or --generate: only one of them")
     if generate:
-        made = new_password()
-        say(f"password: {made}")
-        return made
+        return new_password()
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
@@ -205,6 +216,12 @@ def password(from_stdin: bool, generate: bool) -> str:
             "--generate"
         )
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def told(secret: str, generated: bool) -> None:
+    """Show a password that was made, once it counts."""
+    if generated:
+        say(f"password: {secret}")
 
 
 def new_password() -> str:

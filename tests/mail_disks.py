@@ -13,6 +13,8 @@ from maillab.store.mail_store import MailStore
 
 ANN = "ann@here.example"
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
+LETTER = b"Subject: hi\r\nMessage-ID: <1@a>\r\n\r\nHello\r\n"
+OTHER = LETTER.replace(b"hi", b"other")
 
 
 class QuickDisk(MailDisk):
@@ -237,3 +239,8 @@ def of_message(message):
         message.email_id,
         message.thread_id,
     )
+
+
+def home(store):
+    """The Maildir of Ann."""
+    return store.folder / ANN

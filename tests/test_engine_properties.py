@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maillab.errors import LocalProtocolError
+from maillab.protocol.engine import StartTLS
 from maillab.protocol.smtp_client import SMTPClient
 from maillab.wire.smtp import Envelope
 from maillab.wire.smtp_path import Address
@@ -131,6 +132,26 @@ def converse(player, stream: bytes, sizes: list[int], **options: str):
         said += session.hear(1, stream[at : at + size])
         at, turn = at + size, turn + 1
     return said, session.servers[1]
+
+
+def hear(client, stream: bytes, sizes: list[int]) -> tuple[list[object], bytes]:
+    """Let a client hear the stream in pieces. Returns its events and its octets.
+
+    TLS ends it: what follows would be no plain text.
+    """
+    events: list[object] = []
+    said = b""
+    at = turn = 0
+    while at < len(stream):
+        size = sizes[turn % len(sizes)]
+        client.receive(stream[at : at + size])
+        at, turn = at + size, turn + 1
+        while event := client.next_event():
+            events.append(event)
+            if isinstance(event, StartTLS):
+                return events, said + client.data_to_send()
+        said += client.data_to_send()
+    return events, said
 
 
 def smtp(stream: bytes, sizes: list[int], kind: str = "smtp"):

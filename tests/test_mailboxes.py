@@ -77,7 +77,7 @@ def test_renaming_takes_inferior_names_along():
     tree.create("Sent/2025")
     tree.rename("Sent", "Old")
     assert tree.names == ("INBOX", "Old", "Old/2025")
-    assert tree.special("\\Sent") is tree.require("Old")
+    assert tree.use_of("Old") == "\\Sent"
     assert tree.require("Old").name == "Old"
 
 

@@ -5,11 +5,11 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maillab.protocol.engine import StartTLS
 from maillab.protocol.pop3_client import POP3Client
 from maillab.wire.pop3_surrogate import surrogate
 from maillab.wire.smtp_downgrade import has_utf8_header
 from tests import pop3_player
+from tests.test_engine_properties import converse, hear
 
 SAID = [
     b"USER ann",
@@ -62,16 +62,9 @@ logged_in = streams(SAID).map(b"USER ann\r\nPASS secret\r\n".__add__)
 
 
 def served(stream: bytes, sizes: list[int]):
-    session = pop3_player.new_session(
-        starttls="yes", apop="yes", mechanisms="PLAIN,CRAM-MD5,SCRAM-SHA-256"
-    )
-    said = session.greeting(1)
-    at = turn = 0
-    while at < len(stream):
-        size = sizes[turn % len(sizes)]
-        said += session.hear(1, stream[at : at + size])
-        at, turn = at + size, turn + 1
-    return said, session.servers[1]
+    offered = {"starttls": "yes", "apop": "yes"}
+    mechanisms = "PLAIN,CRAM-MD5,SCRAM-SHA-256"
+    return converse(pop3_player, stream, sizes, mechanisms=mechanisms, **offered)
 
 
 @quick
@@ -122,19 +115,7 @@ def asked(stream: bytes, sizes: list[int], calls):
     client = POP3Client()
     for call in calls:
         call(client)
-    events: list[object] = []
-    said = b""
-    at = turn = 0
-    while at < len(stream):
-        size = sizes[turn % len(sizes)]
-        client.receive(stream[at : at + size])
-        at, turn = at + size, turn + 1
-        while event := client.next_event():
-            events.append(event)
-            if isinstance(event, StartTLS):
-                return events, said + client.data_to_send()
-        said += client.data_to_send()
-    return events, said
+    return hear(client, stream, sizes)
 
 
 @quick

@@ -182,6 +182,8 @@ def test_sigterm_is_a_goodbye_and_what_was_on_its_way_is_taken(tmp_path: Path) -
         for client in (imap.sock, pop3, idle, busy):
             client.close()
         assert server.process.wait(PATIENCE) == 0
+        assert server.process.stdout is not None
+        assert server.process.stdout.read().endswith("\nstopped\n")
         assert not (tmp_path / "ports.json").exists()
     store = MailStore.open(tmp_path / "mail")
     (message,) = store.tree(ANN).inbox.messages

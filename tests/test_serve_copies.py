@@ -87,7 +87,7 @@ def test_check_says_what_is_there_and_opens_nothing(tmp_path: Path) -> None:
     [
         ("hostname = 3", "hostname: found 3, expected a text in quotes"),
         ('domains = ["other.example"]', f"{ANN}, bob@example.test cannot get mail"),
-        ('[tls]\ncertificate = "none.pem"', "none.pem: cannot be read"),
+        ('[tls]\ncertificate = "none.pem"', "none.pem: cannot be read: No such file"),
         ('user = "nobody-of-this-name"', "this computer has no such user"),
     ],
 )

@@ -77,6 +77,7 @@ def test_the_server_says_what_the_page_says(server: Serving) -> None:
     usual = {str(server.ports[name]): port for name, port in USUAL.items()}
     usual[str(server.ports["health"])] = str(ServeSettings().health.port)
     said = "\n".join(server.said).replace(f"{server.folder.parent}/", "")
+    said = said.replace(" --dir maillab-server", "")
     for real, port in usual.items():
         said = re.sub(rf"(?<=\s){real} *", f"{port:<7}", said)
     if "::1" not in said:  # no IPv6 here

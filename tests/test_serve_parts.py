@@ -1,8 +1,10 @@
 """The parts of `maillab serve` that need no server: certificates, log, ports, …"""
 
 import asyncio
+import errno
 import io
 import json
+import os
 import socket
 import ssl
 from datetime import UTC, datetime
@@ -20,10 +22,13 @@ from maillab.gateway.serving.certificates import (
     own_files,
     signed_for,
 )
+from maillab.gateway.serving.folder import reachable
 from maillab.gateway.serving.health import Health, response
 from maillab.gateway.serving.host import bind, close_all, own_addresses
 from maillab.gateway.serving.log import Log
 from maillab.gateway.serving.lookups import SystemLookups
+from maillab.store import spool_lock
+from maillab.store.spool_lock import SpoolLock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NAMES = ["mail.school.example", "school.example"]
@@ -140,7 +145,8 @@ def test_an_address_that_is_not_here_is_left_out_or_named() -> None:
     sockets = bind("imap", ["127.0.0.1", "192.0.2.77"], 0)
     assert [one.getsockname()[0] for one in sockets] == ["127.0.0.1"]
     close_all(sockets)
-    with pytest.raises(LabError, match=r"ports\.imap: port 0 cannot be opened"):
+    said = r"ports\.imap: port 0 cannot be opened: .*listen = \['192\.0\.2\.77'\]"
+    with pytest.raises(LabError, match=said):
         bind("imap", ["192.0.2.77"], 0)
 
 
@@ -154,6 +160,35 @@ def test_a_low_port_says_how_to_get_it() -> None:
 def test_loopback_is_no_address_of_ours() -> None:
     given = ["127.0.0.1", "::1", "0.0.0.0", "::", "192.0.2.25"]
     assert own_addresses(given) == ("192.0.2.25",)
+
+
+# The folder ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EACCES, "type `chown -R USER D; "), (errno.ENOSPC, "the disk of D")],
+)
+def test_a_file_that_cannot_be_used_says_what_to_type(number: int, said: str) -> None:
+    with pytest.raises(LabError, match=rf"D/lock: .*{said}"), reachable("D"):
+        raise OSError(number, os.strerror(number), "D/lock")
+
+
+def test_what_is_no_trouble_of_a_file_is_not_hidden() -> None:
+    with pytest.raises(ConnectionResetError), reachable("D"):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+
+def test_a_lock_that_is_not_ours_is_not_taken_for_another_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(spool_lock, "fcntl", spool_lock)  # also where there is none
+    with pytest.raises(LabError, match="chown -R USER"):
+        SpoolLock(tmp_path)
 
 
 # The rest -----------------------------------------------------------------------------

@@ -11,17 +11,17 @@ from maillab.store.backup import backup, verify
 from maillab.store.messages import MailboxError, StoreUnavailable
 from tests.mail_disks import (
     ANN,
+    LETTER,
     NOW,
+    OTHER,
     Crash,
     CrashingDisk,
     FailingDisk,
     QuickDisk,
     abandon,
+    home,
     open_store,
 )
-
-LETTER = b"Subject: hi\r\nMessage-ID: <1@a>\r\n\r\nHello\r\n"
-OTHER = LETTER.replace(b"hi", b"other")
 
 
 @pytest.fixture
@@ -30,10 +30,6 @@ def store(tmp_path):
     opened.tree(ANN)
     yield opened
     opened.close()
-
-
-def home(store):
-    return store.folder / ANN
 
 
 def reopened(store):

@@ -8,10 +8,7 @@ import pytest
 
 from maillab.store.mail_index import INDEX
 from maillab.store.messages import StoreUnavailable
-from tests.mail_disks import ANN, NOW, abandon, open_store
-
-LETTER = b"Subject: hi\r\nMessage-ID: <1@a>\r\n\r\nHello\r\n"
-OTHER = LETTER.replace(b"hi", b"other")
+from tests.mail_disks import ANN, LETTER, NOW, OTHER, abandon, home, open_store
 
 
 @pytest.fixture
@@ -20,10 +17,6 @@ def store(tmp_path):
     opened.tree(ANN)
     yield opened
     opened.close()
-
-
-def home(store):
-    return store.folder / ANN
 
 
 def contents(box):

@@ -8,9 +8,7 @@ import pytest
 
 from maillab.store.mailboxes import Change
 from maillab.store.messages import StoreUnavailable
-from tests.mail_disks import ANN, NOW, QuickDisk, open_store
-
-LETTER = b"Subject: hi\r\nMessage-ID: <1@a>\r\n\r\nHello\r\n"
+from tests.mail_disks import ANN, LETTER, NOW, QuickDisk, home, open_store
 
 
 @pytest.fixture
@@ -19,10 +17,6 @@ def store(tmp_path):
     opened.tree(ANN)
     yield opened
     opened.close()
-
-
-def home(store):
-    return store.folder / ANN
 
 
 def names(folder):

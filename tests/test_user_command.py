@@ -54,6 +54,7 @@ def may(folder: Path, password: str) -> bool:
 
 
 def test_an_account_lives_from_add_to_remove(tmp_path: Path) -> None:
+    ServerFolder(tmp_path).make()
     said = good(
         tmp_path, "add", ANN, "--password-stdin", "--name", "Ann", typed="tea\n"
     )
@@ -67,10 +68,11 @@ def test_an_account_lives_from_add_to_remove(tmp_path: Path) -> None:
     good(tmp_path, "enable", "ann")
     assert may(tmp_path, "milk")
     assert "its mail stays in" in good(tmp_path, "remove", ANN)
-    assert good(tmp_path, "list") == ""
+    assert "no accounts yet: maillab user add" in good(tmp_path, "list")
 
 
 def test_a_generated_password_is_told_once_and_works(tmp_path: Path) -> None:
+    ServerFolder(tmp_path).make()
     said = good(tmp_path, "add", ANN, "--generate")
     password = said.splitlines()[0].removeprefix("password: ")
     assert len(password) == 20
@@ -120,7 +122,20 @@ def test_accounts_in_a_database_are_changed_in_the_same_way(tmp_path: Path) -> N
 def test_what_cannot_be_done_is_said(
     tmp_path: Path, words: list[str], typed: str, said: str
 ) -> None:
-    assert said in complaint(tmp_path, *words, typed=typed)
+    ServerFolder(tmp_path).make()
+    result = run(tmp_path, words, typed)
+    assert isinstance(result.exception, LabError)
+    assert said in str(result.exception)
+    assert "password: " not in result.output, "one that counts for nothing"
+
+
+@pytest.mark.parametrize("word", ["list", "disable"])
+def test_only_the_first_account_makes_a_folder(tmp_path: Path, word: str) -> None:
+    here = tmp_path / "D"
+    words = [word] if word == "list" else [word, ANN]
+    assert "is no folder of a mail server" in complaint(here, *words)
+    assert not here.exists()
+    assert "made " in good(here, "add", ANN, "--generate")
 
 
 def test_a_password_is_never_an_argument(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """What POP3 and IMAP access share: whose mailboxes, how passwords travel, and who has
 to go at once.
 
-Goes in: a directory, and what it tells; perhaps a doorkeeper, who knows of bans. Comes
-out: sessions that end when their account is disabled or removed, or has a new password.
+Goes in: a directory, and what it tells; perhaps a doorkeeper, who knows of bans.
+Comes out: sessions, each with a client that may be there.
+
+Rule: a session ends when its account is disabled or removed, or has a new password.
 """
 
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from maillab.store.accounts import (
     Login,
     Stop,
 )
+from maillab.wire.message import message_id
 from maillab.wire.sasl import Credentials, Secret, ServerSide
 
 FAREWELLS: dict[Event, str] = {
@@ -131,6 +134,32 @@ class Access:
         Raises DirectoryUnavailable.
         """
         return self.directory.secret_for(question.mechanism, question.user)
+
+    # For the trace --------------------------------------------------------------------
+
+    def tell_login(
+        self, connection: str, mechanism: str, user: str, reason: str
+    ) -> None:
+        """Somebody tried to log in; `reason`: why it failed, "" when it did not."""
+        self.machine.emit(
+            "auth",
+            connection,
+            protocol=self.protocol.upper(),
+            mechanism=mechanism,
+            user=user,
+            ok=not reason,
+            reason=reason,
+        )
+
+    def tell_fetched(self, connection: str, content: bytes, address: str) -> None:
+        """A client got this message; `address`: whose mailbox it is."""
+        self.machine.emit(
+            "fetched",
+            connection,
+            message=message_id(content),
+            mailbox=address,
+            protocol=self.protocol.upper(),
+        )
 
     # Sessions -------------------------------------------------------------------------
 

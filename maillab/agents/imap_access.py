@@ -19,7 +19,6 @@ from maillab.store.accounts import DirectoryUnavailable, Stop
 from maillab.store.mailboxes import Change, Mailbox
 from maillab.store.messages import MailboxError
 from maillab.wire.imap import Status, no
-from maillab.wire.message import message_id
 
 AUTOLOGOUT = 30 * 60  # seconds: "at least 30 minutes" (RFC 3501 §5.4)
 BEFORE_LOGIN = 3 * 60  # seconds: the RFC's time is for those who have logged in
@@ -133,7 +132,7 @@ class ImapSession:
     def _log_in(self, question: ask.LogIn) -> ask.Answer:
         login, self._banned = self.service.verify(self.stream, question.credentials)
         if login.account is None:
-            self._emit_auth(question, login.reason)
+            self._tell_login(question, login.reason)
             return refused_login(login.reason, temporary=login.temporary)
         account = login.account
         self._unmind = self.service.mind(account, self.stream.id, self._expel)
@@ -143,7 +142,7 @@ class ImapSession:
             self.machine.now,
             lambda: self.service.limit_of(account),
         )
-        self._emit_auth(question, "")
+        self._tell_login(question, "")
         return ask.Done()
 
     def _expel(self, text: str) -> None:
@@ -152,16 +151,9 @@ class ImapSession:
         self.engine.hang_up(text)
         self.stream.interrupt()
 
-    def _emit_auth(self, question: ask.LogIn, reason: str) -> None:
-        self.machine.emit(
-            "auth",
-            self.stream.id,
-            protocol="IMAP",
-            mechanism=question.mechanism,
-            user=question.credentials.user,
-            ok=not reason,
-            reason=reason,
-        )
+    def _tell_login(self, question: ask.LogIn, reason: str) -> None:
+        user = question.credentials.user
+        self.service.tell_login(self.stream.id, question.mechanism, user, reason)
 
     def _open(self, question: ask.OpenMailbox) -> ask.Answer:
         assert self._desk
@@ -223,13 +215,7 @@ class ImapSession:
             return
         if isinstance(answer, ask.Messages) and self._mailbox:
             for data in answer.messages:
-                self.machine.emit(
-                    "fetched",
-                    self.stream.id,
-                    message=message_id(data.content),
-                    mailbox=self.address,
-                    protocol="IMAP",
-                )
+                self.service.tell_fetched(self.stream.id, data.content, self.address)
 
 
 def refused_login(reason: str, *, temporary: bool) -> Status:

@@ -126,13 +126,9 @@ def _read(
         return as_message_data(message, _content(message, need))
     except StoreUnavailable:
         tree.refresh()  # somebody may have removed the file: then this tells
-        if _is_there(mailbox, uid):
+        if mailbox.get(uid) is not None:
             raise
         return None
-
-
-def _is_there(mailbox: Mailbox, uid: int) -> bool:
-    return mailbox.get(uid) is not None
 
 
 def _content(message: StoredMessage, need: ask.Need) -> bytes:

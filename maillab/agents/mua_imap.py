@@ -193,7 +193,7 @@ class IMAPSession(IMAPMessages):
         What other commands were told on the way is news too, and comes at once.
         Where the server has no IDLE (RFC 2177) it is asked once, at the end.
         """
-        if not self.client.offers("IDLE") and not self.client.offers("IMAP4REV2"):
+        if not self.has("IDLE"):
             await self.reading.machine.sleep(seconds)
             return await self.look()
         self.client.idle()

@@ -60,12 +60,18 @@ class IMAPFolders:
         self.reading.news += told_beside(done)
         return done
 
+    def has(self, extension: str) -> bool:
+        """The server offers it, or revision 2, which has it built in (RFC 9051 App. E).
+
+        For such extensions only.
+        """
+        return self.client.offers(extension) or self.client.offers("IMAP4REV2")
+
     async def folders(self, *, counts: bool = False) -> list[Folder]:
         """All mailboxes; `counts`: with how many messages, and how many unseen."""
         client = self.client
         tell = "SPECIAL-USE" if client.offers("SPECIAL-USE") else ""
-        extended = client.offers("LIST-EXTENDED") or client.offers("IMAP4REV2")
-        with_status = client.offers("LIST-STATUS") or client.offers("IMAP4REV2")
+        extended, with_status = self.has("LIST-EXTENDED"), self.has("LIST-STATUS")
         if counts and with_status:
             tell = f"{tell} STATUS (MESSAGES UNSEEN)".strip()
         done = await self.ask(lambda: client.list(tell=tell if extended else ""))

@@ -15,6 +15,7 @@ import binascii
 import quopri
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from maillab.agents.mua_imap_folders import IMAPFolders, only
@@ -136,40 +137,28 @@ class IMAPMessages(IMAPFolders):
         for messages in in_pieces([*uids]):
             for mode, flags in wanted:
                 if flags:
-                    await self._store(messages, mode, flags)
-
-    async def _store(self, messages: str, mode: str, flags: set[str]) -> None:
-        await self.ask(lambda: self.client.store(messages, mode, flags))
+                    await self.ask(partial(self.client.store, messages, mode, flags))
 
     async def copy(self, uids: Sequence[int], folder: str) -> None:
         """Copy messages to another mailbox."""
         for messages in in_pieces(uids):
-            await self._copy(messages, folder)
-
-    async def _copy(self, messages: str, folder: str) -> None:
-        await self.ask(lambda: self.client.copy(messages, folder))
+            await self.ask(partial(self.client.copy, messages, folder))
 
     async def move(self, uids: Sequence[int], folder: str) -> None:
         """Move messages to another mailbox."""
-        if not self.client.offers("MOVE") and not self.client.offers("IMAP4REV2"):
+        if not self.has("MOVE"):
             await self.copy(uids, folder)
             await self.delete(uids)
             return
         for messages in in_pieces(uids):
-            await self._move(messages, folder)
-
-    async def _move(self, messages: str, folder: str) -> None:
-        await self.ask(lambda: self.client.move(messages, folder))
+            await self.ask(partial(self.client.move, messages, folder))
 
     async def delete(self, uids: Sequence[int]) -> None:
         """Remove messages for ever; without UIDPLUS they are only marked (rule 2)."""
         await self.set_flags(uids, add={"\\Deleted"})
-        if self.client.offers("UIDPLUS") or self.client.offers("IMAP4REV2"):
+        if self.has("UIDPLUS"):
             for messages in in_pieces(uids):
-                await self._expunge(messages)
-
-    async def _expunge(self, messages: str) -> None:
-        await self.ask(lambda: self.client.expunge(messages))
+                await self.ask(partial(self.client.expunge, messages))
 
     async def exchange(
         self, uid: int, folder: str, content: bytes, flags: Iterable[str] = ()

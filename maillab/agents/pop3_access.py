@@ -36,7 +36,6 @@ from maillab.protocol.pop3_server_events import (
 from maillab.store.accounts import Account, DirectoryUnavailable, Stop
 from maillab.store.mailboxes import Mailbox
 from maillab.store.messages import MailboxError, StoredMessage
-from maillab.wire.message import message_id
 from maillab.wire.pop3 import Reply, apop_digest
 from maillab.wire.sasl import Credentials
 
@@ -138,7 +137,7 @@ class Pop3Session:
     def notice(self, event: Event) -> None:
         """Tell the trace what was fetched."""
         if isinstance(event, Retrieved):
-            self._note_fetched(event)
+            self.service.tell_fetched(self.stream.id, event.content, self.address)
 
     def end(self) -> None:
         """Let others open the maildrop."""
@@ -185,7 +184,7 @@ class Pop3Session:
         elif refused := self._open(account):
             self._refuse(mechanism, user, refused)
         else:
-            self._note_login(mechanism, user, "")
+            self._tell_login(mechanism, user, "")
             self.engine.open_maildrop(self._snapshot(), self.service.delay_of(account))
 
     def _refuse_now(self, mechanism: str, user: str, reason: str) -> None:
@@ -194,7 +193,7 @@ class Pop3Session:
         self._refuse(mechanism, user, refusal)
 
     def _refuse(self, mechanism: str, user: str, reply: Reply) -> None:
-        self._note_login(mechanism, user, reply.why)
+        self._tell_login(mechanism, user, reply.why)
         self.engine.answer(reply)
 
     def _open(self, account: Account) -> Reply | None:
@@ -274,27 +273,8 @@ class Pop3Session:
         ages = ((one.save_date or one.internal_date, one.uid) for one in inbox.messages)
         return {uid for since, uid in ages if since < oldest}
 
-    # For the trace --------------------------------------------------------------------
-
-    def _note_login(self, mechanism: str, user: str, reason: str) -> None:
-        self.machine.emit(
-            "auth",
-            self.stream.id,
-            protocol="POP3",
-            mechanism=mechanism,
-            user=user,
-            ok=not reason,
-            reason=reason,
-        )
-
-    def _note_fetched(self, retrieved: Retrieved) -> None:
-        self.machine.emit(
-            "fetched",
-            self.stream.id,
-            message=message_id(retrieved.content),
-            mailbox=self.address,
-            protocol="POP3",
-        )
+    def _tell_login(self, mechanism: str, user: str, reason: str) -> None:
+        self.service.tell_login(self.stream.id, mechanism, user, reason)
 
 
 def uid_of(unique_id: str) -> int:

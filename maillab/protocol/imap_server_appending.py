@@ -9,6 +9,7 @@ Rule 2: REPLACE adds and expunges in one step, or does neither (RFC 8508 §3.4).
 from typing import TYPE_CHECKING
 
 from maillab.errors import Refused
+from maillab.protocol.imap_server_choosing import members, must_write
 from maillab.protocol.imap_server_commands import Steps, command, uid_form
 from maillab.protocol.imap_server_events import (
     Added,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from maillab.protocol.imap_server import IMAPServer
 
 GONE = no("That message no longer exists", "EXPUNGEISSUED")  # RFC 5530 §3
-READ_ONLY = no("The mailbox was opened by EXAMINE: nothing can be changed")
 
 
 @command("APPEND", rfc="RFC 3501 §6.3.11")
@@ -60,8 +60,7 @@ def _replace(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
     name = words.mailbox()
     letter = _letter(server, words)
     words.end()
-    if view.read_only:
-        raise Refused(READ_ONLY)
+    must_write(view)
     uid = _only_one(view, some, by_uid=by_uid)
     _check(server, [letter])
     added: Added = yield ReplaceMessage(uid, name, letter)
@@ -123,13 +122,7 @@ def _check(server: "IMAPServer", letters: list[Letter]) -> None:
 
 def _only_one(view: View, some: SequenceSet, *, by_uid: bool) -> int:
     """The UID of the one message that is named."""
-    if not by_uid and some.exceeds(view.count):
-        raise BadSyntax(f"There are only {view.count} messages")
-    if by_uid:
-        found = some.chosen(view.uids)
-    else:
-        numbers = some.chosen(range(1, view.count + 1))
-        found = [view.uids[number - 1] for number in numbers]
+    found = members(view, some, by_uid=by_uid)
     if len(found) > 1:
         raise BadSyntax("Only one message can be replaced at a time")
     if not found or not view.exists(found[0]):

@@ -1,4 +1,4 @@
-"""Which messages a command means, and whether all of them were still there.
+"""Which messages a command means, may they be changed, were all of them still there.
 
 Goes in: the set in the command, the session's view. Comes out: UIDs, ascending; at the
 end of the command OK, or NO when others have removed some of them.
@@ -7,11 +7,12 @@ Rule: `$` is the result of the last SEARCH that saved it (RFC 5182 §2.1). What 
       longer there is left out of it, without a word.
 """
 
-from maillab.protocol.imap_server_events import Messages
+from maillab.errors import Refused
 from maillab.protocol.imap_server_view import View
 from maillab.wire.imap import BadSyntax, Scanner, Status, no, ok
 from maillab.wire.imap_sets import SequenceSet
 
+READ_ONLY = no("The mailbox was opened by EXAMINE: nothing can be changed")
 EXPUNGED = no("Some of the messages no longer exist", "EXPUNGEISSUED")  # RFC 5530 §3
 
 
@@ -20,7 +21,11 @@ def chosen(view: View, words: Scanner, *, by_uid: bool) -> tuple[int, ...]:
     words.space()
     if words.take(b"$"):
         return saved(view)
-    some = SequenceSet.scan(words)
+    return members(view, SequenceSet.scan(words), by_uid=by_uid)
+
+
+def members(view: View, some: SequenceSet, *, by_uid: bool) -> tuple[int, ...]:
+    """The UIDs of the messages in a set of UIDs, or of message numbers."""
     if by_uid:
         return tuple(some.chosen(view.uids))
     if some.exceeds(view.count):
@@ -34,9 +39,12 @@ def saved(view: View) -> tuple[int, ...]:
     return tuple(uid for uid in view.saved if view.exists(uid))
 
 
-def complete(
-    uids: tuple[int, ...], answer: Messages | int, text: str, *, by_uid: bool
-) -> Status:
-    """ "NO" if others removed some of them meanwhile (RFC 2180 §4.1.2, §4.2.2)."""
-    count = answer if isinstance(answer, int) else len(answer.messages)
+def must_write(view: View) -> None:
+    """Raises Refused where EXAMINE has opened the mailbox (RFC 3501 §6.3.2)."""
+    if view.read_only:
+        raise Refused(READ_ONLY)
+
+
+def complete(uids: tuple[int, ...], count: int, text: str, *, by_uid: bool) -> Status:
+    """ "NO" if others removed some of them meanwhile (RFC 2180 §4.1.2)."""
     return ok(text) if by_uid or count == len(uids) else EXPUNGED

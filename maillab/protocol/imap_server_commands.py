@@ -1,7 +1,9 @@
 """Which IMAP commands there are, in which states they are legal, and where they stand.
 
-A command reads its arguments from a `Scanner` and returns the tagged `Status` that ends
-it. One that needs something on the way is a generator:
+Goes in: handlers, as they register. Comes out: tables, by the name of the command.
+
+Rule: a command reads its arguments from a `Scanner` and returns the tagged `Status`
+      that ends it. One that needs something on the way is a generator:
 
     answer = yield Question(...)     the agent is asked; a refusal ends the command
     line = yield Continue(...)       the client is asked for a line

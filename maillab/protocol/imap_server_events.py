@@ -1,7 +1,9 @@
 """What the IMAP server engine asks its agent, and what the agent answers.
 
-Each `Question` names the type of its answer. Instead of it, every question may be
-answered with a `wire.imap.Status`: the refusal that the client gets.
+Goes in: nothing; these are values. Comes out: the words of engine and agent.
+
+Rule: each `Question` names the type of its answer. Instead of it, every question may
+      be answered with a `wire.imap.Status`: the refusal that the client gets.
 """
 
 from collections.abc import Mapping

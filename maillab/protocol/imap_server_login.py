@@ -1,5 +1,7 @@
 """IMAP commands before somebody is known (not authenticated state, RFC 3501 §6.2).
 
+Goes in: names, passwords, responses. Comes out: `LogIn`, and the question for a secret.
+
 Rule: passwords in plain text are refused before they are asked for (LOGINDISABLED).
 """
 

@@ -1,4 +1,9 @@
-"""IMAP commands that change mailboxes and subscriptions (RFC 3501 §6.3)."""
+"""IMAP commands that change mailboxes and subscriptions (RFC 3501 §6.3).
+
+Goes in: names, as the client spells them. Comes out: questions, then OK.
+
+Rule: whether a name can be made, changed or removed is for the agent to say.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,27 +1,19 @@
 """COPY, MOVE, EXPUNGE, and the forms of commands with UIDs (RFC 3501 §6.4).
 
-FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE and others have two forms: with message
-numbers, and as `UID …` with UIDs. Both are the same function, told which by `by_uid`.
+Goes in: commands. Comes out: [COPYUID]; what is gone is told with the other news.
+
+Rule: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE and others have two forms: with message
+      numbers, and as `UID …` with UIDs. Both are one function, told which by `by_uid`.
 """
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maillab.errors import Refused
-from maillab.protocol.imap_server_appending import READ_ONLY
-from maillab.protocol.imap_server_choosing import EXPUNGED, chosen
-from maillab.protocol.imap_server_commands import (
-    UID_FORMS,
-    Continue,
-    Pause,
-    Question,
-    Steps,
-    command,
-    uid_form,
-)
+from maillab.protocol.imap_server_choosing import EXPUNGED, chosen, must_write
+from maillab.protocol.imap_server_commands import UID_FORMS, Steps, command, uid_form
 from maillab.protocol.imap_server_events import Added, CopyMessages, ExpungeMessages
 from maillab.protocol.imap_server_view import View
-from maillab.wire.imap import BadSyntax, Scanner, Status, ok
+from maillab.wire.imap import BadSyntax, Scanner, ok
 from maillab.wire.imap_sets import compact
 
 if TYPE_CHECKING:
@@ -73,7 +65,7 @@ def _copy(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
 @uid_form("MOVE", rfc="RFC 6851 §3.2")
 def _move(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
     uids, target = _what_and_where(server.selected, words, by_uid=by_uid)
-    _must_write(server.selected)
+    must_write(server.selected)
     if not uids:
         return ok("Nothing to move")
     added: Added = yield CopyMessages(uids, target, move=True)
@@ -95,10 +87,8 @@ def _uid_expunge(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps
 # Inside -------------------------------------------------------------------------------
 
 
-def _expunge(
-    server: "IMAPServer", uids: tuple[int, ...]
-) -> Generator[Question | Continue | Pause, Any, Status]:
-    _must_write(server.selected)
+def _expunge(server: "IMAPServer", uids: tuple[int, ...]) -> Steps:
+    must_write(server.selected)
     if not uids:
         return ok("Nothing to expunge")
     yield ExpungeMessages(uids)
@@ -115,11 +105,6 @@ def _what_and_where(
     if not all(view.exists(uid) for uid in uids) and not by_uid:
         raise Refused(EXPUNGED)
     return tuple(uid for uid in uids if view.exists(uid)), target
-
-
-def _must_write(view: View) -> None:
-    if view.read_only:
-        raise Refused(READ_ONLY)
 
 
 def _copyuid(server: "IMAPServer", added: Added) -> str:

@@ -1,7 +1,9 @@
 """SELECT, EXAMINE, and the ways out of a mailbox again.
 
-Goes in: the command, the mailbox as it is. Comes out: what the client must know of it;
-with QRESYNC (RFC 7162 §3.2.5) all that has changed since it was here last.
+Goes in: the command, the mailbox as it is. Comes out: what the client must know of it.
+
+Rule: with QRESYNC (RFC 7162 §3.2.5) that is also all that has changed since it was here
+      last.
 """
 
 from collections.abc import Generator, Iterator
@@ -159,7 +161,7 @@ def _parameters(server: "IMAPServer", words: Scanner) -> Resync | None:
             resync = _read_resync(server, words)
         elif word != "CONDSTORE":
             raise BadSyntax("Parameters here: CONDSTORE, QRESYNC")
-    server.enabled.add("CONDSTORE")
+    server.enabled.add("CONDSTORE")  # not by `enable`: the old mailbox has no news
     return resync
 
 

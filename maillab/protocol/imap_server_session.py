@@ -1,6 +1,10 @@
 """IMAP commands about the session: who is there, and what is spoken (RFC 3501 §6.1).
 
 With ID (RFC 2971), ENABLE (RFC 5161), IDLE (RFC 2177) and COMPRESS (RFC 4978).
+
+Goes in: commands that need no mailbox. Comes out: what this server is and can do.
+
+Rule: an extension is switched on only if it is offered, and told only if it is new.
 """
 
 from typing import TYPE_CHECKING

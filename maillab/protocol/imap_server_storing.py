@@ -8,10 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from maillab.errors import Refused
 from maillab.protocol.engine import Pause
-from maillab.protocol.imap_server_appending import READ_ONLY
-from maillab.protocol.imap_server_choosing import EXPUNGED, chosen
+from maillab.protocol.imap_server_choosing import EXPUNGED, chosen, must_write
 from maillab.protocol.imap_server_commands import Steps, command, uid_form
 from maillab.protocol.imap_server_events import Stored, StoreFlags
 from maillab.wire.imap import BadSyntax, Scanner, Status, flag_list, ok
@@ -26,11 +24,10 @@ AT_ONCE = 1000  # messages; then others have a turn
 
 @dataclass(slots=True)
 class Progress:
-    """What has become of a STORE. `conditional`: with UNCHANGEDSINCE."""
+    """What has become of a STORE. `failed`: UIDs that others had changed."""
 
     by_uid: bool
     silent: bool
-    conditional: bool
     count: int = 0
     failed: list[int] = field(default_factory=list[int])
 
@@ -43,7 +40,7 @@ def store(server: "IMAPServer", words: Scanner) -> Steps:
 
 @uid_form("STORE", rfc="RFC 3501 §6.4.8")
 def _store(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
-    view, uids = server.selected, chosen(server.selected, words, by_uid=by_uid)
+    uids = chosen(server.selected, words, by_uid=by_uid)
     words.space()
     limit = _unchanged_since(server, words)
     mode = next((sign for sign in "+-" if words.take(sign.encode())), "")
@@ -52,11 +49,10 @@ def _store(server: "IMAPServer", words: Scanner, *, by_uid: bool) -> Steps:
     words.space()
     flags = frozenset(_flags(words))
     words.end()
-    if view.read_only:
-        raise Refused(READ_ONLY)
+    must_write(server.selected)
     if limit is not None:
         server.enable("CONDSTORE")
-    progress = Progress(by_uid, silent, limit is not None)
+    progress = Progress(by_uid, silent)
     question = StoreFlags(uids, mode, flags, limit)
     yield from _all_parts(server, question, progress)
     return _result(server, uids, progress)

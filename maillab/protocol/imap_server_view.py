@@ -152,7 +152,7 @@ class View:
             if "IMAP4REV2" not in self._enabled:
                 yield b"* %d RECENT\r\n" % len(self._recent)
 
-    def flags_response(self, uid: int, *, modseq: bool = True) -> bytes:
+    def flags_response(self, uid: int) -> bytes:
         """An untagged FETCH with the flags of a message, as they are.
 
         With the UID: "All unsolicited FETCH updates are required to include UID" (RFC
@@ -160,7 +160,7 @@ class View:
         """
         flags = self._flags.get(uid, NO_FLAGS)
         items = [b"FLAGS %b" % flag_list(self.flags(uid, flags))]
-        modseq = modseq and "CONDSTORE" in self._enabled
+        modseq = "CONDSTORE" in self._enabled
         if modseq or "IMAP4REV2" in self._enabled:
             items.insert(0, b"UID %d" % uid)
         if modseq:

@@ -1,4 +1,9 @@
-"""What a POP3 server engine is told, asks, and tells its agent."""
+"""What a POP3 server engine is told, asks, and tells its agent.
+
+Goes in: nothing; these are values. Comes out: the words of engine and agent.
+
+Rule: every question may be answered with a `Reply` that refuses it.
+"""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -44,7 +44,6 @@ from maillab.store.maildir_names import (
     identity,
     with_info,
 )
-from maillab.store.maildir_watch import to_crlf
 from maillab.store.messages import email_id
 from maillab.store.spool_lock import LOCK, SpoolLock
 
@@ -147,7 +146,7 @@ def _verify_user(files: UserFiles, index: MailIndex, report: Report) -> None:
             where = f"{files.root.name}, {mailbox.name}, UID {row.uid}"
             if octets is None:
                 report.problems.append(f"{where}: there is no file")
-            elif email_id(to_crlf(row.base, octets) if row.lf else octets) != known:
+            elif email_id(octets) != known:
                 report.problems.append(f"{where}: the file is not what it was")
 
 
@@ -330,10 +329,10 @@ def _key(row: FileRow) -> tuple[str, str]:
 @contextmanager
 def _locked(path: Path) -> Generator[sqlite3.Connection]:
     """A way to ask an index, while nobody can change it."""
-    with closing(sqlite3.connect(path, PATIENCE, isolation_level=None)) as lock:
+    with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         try:
-            with closing(sqlite3.connect(path, PATIENCE)) as asking:
+            with closing(sqlite3.connect(path, timeout=PATIENCE)) as asking:
                 yield asking
         finally:
             lock.execute("ROLLBACK")

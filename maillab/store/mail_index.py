@@ -210,15 +210,6 @@ class MailIndex:
         )
         return [MailboxRow(*row) for row in rows]
 
-    def find_mailbox(self, validity: int) -> MailboxRow | None:
-        """One mailbox."""
-        row = self.sql.execute(
-            "SELECT validity, name, folder, uid_next, modseq, folder_was"
-            " FROM mailboxes WHERE validity = ?",
-            (validity,),
-        ).fetchone()
-        return MailboxRow(*row) if row else None
-
     def messages(self, mailbox: int) -> Iterator[tuple[Any, ...]]:
         """uid, size, flags, modseq, date, saved, email_id, thread_id; by UID."""
         return self.sql.execute(

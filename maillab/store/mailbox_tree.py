@@ -106,10 +106,6 @@ class MailboxTree:
         found = self.find(name)
         return found.use if found else ""
 
-    def special(self, use: str) -> Mailbox | None:
-        """The mailbox for a special use such as "\\\\Sent", or None."""
-        return next((one for one in self.mailboxes if one.use == use), None)
-
     # Names ----------------------------------------------------------------------------
 
     def create(self, name: str, use: str = "") -> Mailbox:

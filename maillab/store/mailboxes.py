@@ -254,9 +254,6 @@ class Mailbox:
 
     @property
     def _messages(self) -> dict[int, StoredMessage]:
-        return self._load()
-
-    def _load(self) -> dict[int, StoredMessage]:
         """A mailbox that nobody has asked for yet is only a name."""
         if self._loaded is None:
             found = self._keeper.messages(self.uid_validity)

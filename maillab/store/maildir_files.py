@@ -193,7 +193,11 @@ class UserFiles:
         return None
 
     def read(self, row: FileRow) -> bytes | None:
-        """The octets of a message; None: it is nowhere."""
+        """The octets of a message, with the line ends of mail; None: it is nowhere."""
+        octets = self._read_file(row)
+        return to_crlf(row.base, octets) if octets and row.lf else octets
+
+    def _read_file(self, row: FileRow) -> bytes | None:
         for path in self.likely(row):
             with suppress(FileNotFoundError, IsADirectoryError):
                 return self.disk.read(Path(path))
@@ -312,3 +316,18 @@ class UserFiles:
             with suppress(FileNotFoundError):  # another program removed it
                 self.disk.sync_folder(path)
             self.dirty.discard(path)
+
+
+def has_lf(base: str, content: bytes) -> bool:
+    """Lines of mail end with CRLF; those of local programs often with LF alone.
+
+    What we wrote ourselves is as it should be, to the octet.
+    """
+    return MARK not in base and content.count(b"\n") != content.count(b"\r\n")
+
+
+def to_crlf(base: str, content: bytes) -> bytes:
+    """A file as a message, with the line ends of mail."""
+    if not has_lf(base, content):
+        return content
+    return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -53,7 +53,7 @@ from maillab.store.maildir_names import (
     is_later,
     to_folder,
 )
-from maillab.store.maildir_watch import Watch, to_crlf
+from maillab.store.maildir_watch import Watch
 from maillab.store.messages import MailboxError, StoredMessage, StoreUnavailable
 from maillab.wire.message import header_length
 
@@ -221,9 +221,9 @@ class MaildirKeeper:
             octets = self.files.read(row) if row else None
         except _TROUBLE as error:
             raise unavailable(error) from error
-        if row is None or octets is None:
+        if octets is None:
             raise StoreUnavailable("The message is no longer there")
-        return to_crlf(row.base, octets) if row.lf else octets
+        return octets
 
     def read_header(self, mailbox: int, uid: int) -> bytes:
         """The header of a message."""

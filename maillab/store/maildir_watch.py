@@ -23,11 +23,10 @@ from maillab.store.changes import Added, Deleted, Flagged, Made, Removed
 from maillab.store.mail_index import MailboxRow, MailIndex, split
 from maillab.store.mail_index_steps import Observed, Octets
 from maillab.store.mailbox_tree import STANDARD_FOLDERS, valid_name
-from maillab.store.maildir_files import PLACES, Listing, UserFiles
+from maillab.store.maildir_files import PLACES, Listing, UserFiles, has_lf, to_crlf
 from maillab.store.maildir_following import KEYWORDS
 from maillab.store.maildir_names import (
     FLAGS,
-    MARK,
     from_file_name,
     from_folder,
     from_letters,
@@ -213,7 +212,7 @@ class Watch:
             flags = from_letters(letters, keywords)
             new = _new_message(base, content, status, flags)
             message = stored(new, uid, mailbox.modseq + 1)
-            octets = Octets(base, message.blob.read_header(), _has_lf(base, content))
+            octets = Octets(base, message.blob.read_header(), has_lf(base, content))
             step = Added(mailbox.validity, message)
             found.append(Observed(step, letters, octets))
         return found
@@ -295,21 +294,6 @@ def _new_message(
 ) -> NewMessage:
     date = datetime.fromtimestamp(int(status.st_mtime), UTC)
     return NewMessage(to_crlf(base, content), date, limited(flags))
-
-
-def _has_lf(base: str, content: bytes) -> bool:
-    """Lines of mail end with CRLF; those of local programs often with LF alone.
-
-    What we wrote ourselves is as it should be, to the octet.
-    """
-    return MARK not in base and content.count(b"\n") != content.count(b"\r\n")
-
-
-def to_crlf(base: str, content: bytes) -> bytes:
-    """A file as a message."""
-    if not _has_lf(base, content):
-        return content
-    return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _base_of(found: tuple[str, str, str]) -> str:

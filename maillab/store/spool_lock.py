@@ -30,6 +30,10 @@ class SpoolLock:
         mode = "a+" if fcntl is not None else "x+"
         try:
             held = self.file.open(mode, encoding="ascii")
+        except PermissionError as error:
+            if fcntl is not None:  # elsewhere: another process is closing it
+                raise LabError(self._not_ours(error)) from None
+            raise self._taken() from None
         except OSError:
             raise self._taken() from None
         try:
@@ -47,6 +51,13 @@ class SpoolLock:
         return LabError(
             f"the store {self.file.parent} is open in another process (pid "
             f"{self._owner()}): stop that one, or give this one another directory"
+        )
+
+    def _not_ours(self, error: OSError) -> str:
+        folder = self.file.parent
+        return (
+            f"{self.file}: {error.strerror}; the folder must belong to the user who "
+            f"runs the server: type `chown -R USER {folder}; chmod -R u+rwX {folder}`"
         )
 
     def _owner(self) -> str:

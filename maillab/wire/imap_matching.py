@@ -22,9 +22,8 @@ from maillab.wire.imap_message import MessageData
 from maillab.wire.imap_search import Key
 from maillab.wire.message import Header, parse_date
 from maillab.wire.mime import Part
-from maillab.wire.mime_values import Value
 from maillab.wire.unicode_casemap import casemap
-from maillab.wire.unicode_text import decode_words, decoded
+from maillab.wire.unicode_text import decode_words
 
 MAX_FIELDS = 50_000  # of the headers inside a message
 
@@ -95,7 +94,8 @@ class Candidate:
     @cached_property
     def body_text(self) -> str:
         """All its text, without "any header fields" (RFC 9051 §6.4.4, BODY)."""
-        texts = (_text_of(part) for part in self.parts if not part.children)
+        leaves = (part for part in self.parts if not part.children)
+        texts = (part.text if part.media_type[0] == "text" else "" for part in leaves)
         return casemap("\n".join(texts))
 
     @cached_property
@@ -262,10 +262,3 @@ TESTS: dict[str, Test] = {
 def levels(key: Key) -> list[int]:
     """What must be read for a key, from cheap to dear."""
     return sorted({LEVELS.get(name, FACTS) for name in key.names()} | {NUMBER})
-
-
-def _text_of(part: Part) -> str:
-    if part.media_type[0] != "text":
-        return ""
-    charset = Value("", part.parameters).get("charset") or "utf-8"
-    return decoded(part.decoded(), charset)

@@ -12,7 +12,6 @@ import re
 
 from maillab.wire.mime import Part
 from maillab.wire.mime_values import Value
-from maillab.wire.unicode_text import decoded
 
 LENGTH = 200  # characters: "MUST NOT exceed" them (RFC 8970 §3.1)
 LOOKED_AT = 256 * 1024  # octets of a part
@@ -86,10 +85,8 @@ def _is_shown(part: Part) -> bool:
 
 
 def _text_of(part: Part) -> str:
-    begin = Part(part.octets, part.start, part.body, part.end, part.media_type)
-    begin.end = min(part.end, part.body + LOOKED_AT)
-    charset = Value("", part.parameters).get("charset") or "utf-8"
-    return decoded(begin.decoded(), charset)
+    end = min(part.end, part.body + LOOKED_AT)
+    return Part(part.octets, part.start, part.body, end, part.media_type).text
 
 
 def _shortened(text: str) -> str:

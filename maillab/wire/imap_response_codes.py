@@ -8,7 +8,6 @@ Rule: sets stay ranges. "1:4294967295" costs nothing until somebody counts.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from maillab.wire.imap import Status
 from maillab.wire.imap_response_tokens import BadResponse
@@ -54,11 +53,6 @@ class NumberSet:
 
     def __len__(self) -> int:
         return sum(last - first + 1 for first, last in self.ranges)
-
-
-def code_name(status: Status) -> str:
-    """The response code without its arguments, in upper case; "" when there is none."""
-    return status.code.partition(" ")[0].upper()
 
 
 def code_number(status: Status, name: str) -> int | None:
@@ -117,11 +111,6 @@ def modified(status: Status) -> NumberSet:
         return NumberSet.from_text(words[0]) if words else NumberSet()
     except BadResponse:
         return NumberSet()
-
-
-def first_numbers(numbers: NumberSet, most: int) -> list[int]:
-    """At most so many of them."""
-    return list(islice(numbers, most))
 
 
 def _arguments(status: Status, name: str) -> list[str] | None:

@@ -1,5 +1,7 @@
 """The values that an IMAP client makes of what a server says (RFC 9051 §7).
 
+Goes in: items that were read. Comes out: values; `Data` is any of them.
+
 Rule 1: sets stay ranges (`NumberSet`): a server may say "1:4294967295".
 Rule 2: ENVELOPE and BODYSTRUCTURE become trees when somebody asks for them, so a server
         that writes them wrongly is still good for flags and content.

@@ -71,7 +71,6 @@ class Sortable:
     """What of a message may be compared, taken from its header at once."""
 
     def __init__(self, data: MessageData) -> None:
-        self.uid = data.uid
         self._data = data
         self._fields = _FIELDS.find(data.content)
 

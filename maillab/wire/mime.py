@@ -24,6 +24,7 @@ from maillab.wire.mime_values import (
     raw_text,
     without_comments,
 )
+from maillab.wire.unicode_text import decoded
 
 MAX_DEPTH = 45  # clients read BODYSTRUCTURE with lists in lists: two for each level
 MAX_PARTS = 10_000  # of the whole message
@@ -138,6 +139,12 @@ class Part:
         if self.encoding == "quoted-printable":
             return a2b_qp(self.body_octets)
         return self.body_octets
+
+    @property
+    def text(self) -> str:
+        """The decoded body in its charset; UTF-8 where it has none."""
+        charset = Value("", self.parameters).get("charset") or "utf-8"
+        return decoded(self.decoded(), charset)
 
 
 def parse(octets: bytes) -> Part:

@@ -7,8 +7,9 @@ Goes in: the name of a lab, or the path of a scenario file. Comes out: a
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from maillab.errors import LabError, ScenarioError
 from maillab.world.complaints import explain
@@ -16,6 +17,8 @@ from maillab.world.consistency import inconsistencies
 from maillab.world.scenario import LoadedScenario, Scenario
 
 PACKAGE = Path(__file__).parents[1]
+Model = TypeVar("Model", bound=BaseModel)
+
 LAB_FOLDERS = (PACKAGE / "_labs", PACKAGE.parent / "labs")  # installed; in a checkout
 
 
@@ -54,22 +57,32 @@ def load(file: Path) -> LoadedScenario:
 
 def examine(file: Path) -> tuple[LoadedScenario | None, list[ScenarioError]]:
     """Read a scenario file and collect all its mistakes."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        return None, [ScenarioError(file, None, f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError:
-        return None, [ScenarioError(file, None, "is not UTF-8 text")]
-    except tomllib.TOMLDecodeError as error:
-        line, message = toml_position(str(error))
-        return None, [ScenarioError(file, line, f"is not valid TOML: {message}")]
-    try:
-        scenario = Scenario.model_validate(data)
-    except ValidationError as error:
-        return None, explain(error, file, text, Scenario)
+    text, scenario, problems = read_toml(file, Scenario)
+    if scenario is None:
+        return None, problems
     loaded = LoadedScenario(file, text, scenario)
     return loaded, inconsistencies(loaded)
+
+
+def read_toml(
+    file: Path, model: type[Model]
+) -> tuple[str, Model | None, list[ScenarioError]]:
+    """The text of a TOML file, and what it says; None: with these mistakes, nothing."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        return "", None, [ScenarioError(file, None, reason)]
+    except UnicodeDecodeError:
+        return "", None, [ScenarioError(file, None, "is not UTF-8 text")]
+    try:
+        return text, model.model_validate(tomllib.loads(text)), []
+    except tomllib.TOMLDecodeError as error:
+        line, message = toml_position(str(error))
+        problem = ScenarioError(file, line, f"is not valid TOML: {message}")
+        return text, None, [problem]
+    except ValidationError as error:
+        return text, None, explain(error, file, text, model)
 
 
 def toml_position(message: str) -> tuple[int | None, str]:

@@ -49,7 +49,10 @@ def context_of(certificate: Path, key: Path | None) -> ssl.SSLContext:
         try:
             file.read_bytes()
         except OSError as error:
-            raise LabError(f"{file}: cannot be read: {error.strerror}") from None
+            raise LabError(
+                f"{file}: cannot be read: {error.strerror}; expected a PEM file that "
+                "the server may read: see tls.certificate and tls.key in maillab.toml"
+            ) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996 §4, RFC 8314 §4.1
     load_files(context, certificate, key)

@@ -11,7 +11,7 @@ from pathlib import Path
 from maillab.errors import LabError
 from maillab.gateway.serving import privileges
 from maillab.gateway.serving.certificates import context_of
-from maillab.gateway.serving.folder import ServerFolder
+from maillab.gateway.serving.folder import ServerFolder, reachable
 from maillab.gateway.serving.settings import ServeSettings, examine
 from maillab.gateway.serving.stores import open_directory
 from maillab.store.accounts import DirectoryUnavailable
@@ -36,8 +36,11 @@ def problems(settings: ServeSettings, folder: ServerFolder, say: Say) -> Iterato
     """What is wrong beside the settings."""
     for check in (check_user, check_certificate, check_accounts, check_mail):
         try:
-            said = check(settings, folder)
-        except (LabError, DirectoryUnavailable) as error:
+            with reachable(folder.path):
+                said = check(settings, folder)
+        except DirectoryUnavailable as error:
+            yield f"accounts: {error}; is it running?"
+        except LabError as error:
             yield str(error)
         else:
             say(said)
@@ -47,8 +50,8 @@ def check_user(settings: ServeSettings, folder: ServerFolder) -> str:
     """Whom to become."""
     del folder
     if not settings.user:
-        return "user: stays as it is"
-    return f"user: {privileges.find_user(settings.user).name}"
+        return "runs as: the user who starts it"
+    return f"runs as: {privileges.find_user(settings.user).name}"
 
 
 def check_certificate(settings: ServeSettings, folder: ServerFolder) -> str:

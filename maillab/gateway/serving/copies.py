@@ -17,7 +17,7 @@ Rule 3: what waited when the backup was made is sent again after `restore`: bett
 
 import shutil
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -30,6 +30,7 @@ FILES = ("maillab.toml", "accounts.toml", "ca.pem")
 FOLDERS = ("tls", "mailroot")
 MESSAGES = Path("queue", "messages")
 MAIL = "mail"
+Copy = Callable[[Path, Path], mail.Report]
 
 
 def back_up(source: Path, target: Path) -> Iterator[str]:
@@ -43,7 +44,7 @@ def back_up(source: Path, target: Path) -> Iterator[str]:
         copied = copy_queue(folder.path, target)
     yield f"queue: {copied} messages"
     if folder.mail.exists():
-        yield from told(mail.backup(folder.mail, target / MAIL))
+        yield from told(copied_mail(mail.backup, folder.mail, target))
     yield f"backup of {folder.path}: {target}"
 
 
@@ -62,8 +63,16 @@ def bring_back(source: Path, target: Path) -> Iterator[str]:
         copied = copy_queue(source, target)
     yield f"queue: {copied} messages"
     if (source / MAIL).exists():
-        yield from told(mail.restore(source / MAIL, target / MAIL))
+        yield from told(copied_mail(mail.restore, source / MAIL, target))
     yield f"restored to {target}: maillab serve --dir {target}"
+
+
+def copied_mail(copy: Copy, source: Path, target: Path) -> mail.Report:
+    """The mailboxes. Raises LabError: then the other copies are of no use alone."""
+    try:
+        return copy(source, target / MAIL)
+    except LabError as error:
+        raise LabError(f"{error} (all of {target} has to go)") from error
 
 
 def told(report: mail.Report) -> Iterator[str]:

@@ -11,9 +11,11 @@ Rule: others see where the server listens and which certificate to trust, and no
       else.
 """
 
+import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,31 @@ class ServerFolder:
     def forget_ports(self) -> None:
         """The server listens no longer."""
         self.ports.unlink(missing_ok=True)
+
+
+@contextmanager
+def reachable(folder: Path | str = "") -> Generator[None]:
+    """A file of a server that cannot be used is a LabError."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:  # no file: what failed is ours to mend
+            raise
+        where = folder or Path(error.filename).parent
+        raise LabError(
+            f"{error.filename}: {error.strerror}; {advice(error, where)}"
+        ) from error
+
+
+def advice(error: OSError, folder: Path | str) -> str:
+    """What helps when a file cannot be used."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"all of {folder} must belong to the user who runs the server: type "
+            f"`chown -R USER {folder}; chmod -R u+rwX {folder}`, or give another "
+            "folder by --dir"
+        )
+    return f"look after the disk of {folder}, or give another folder by --dir"
 
 
 def private_files() -> None:

@@ -91,7 +91,7 @@ def bind(name: str, addresses: Sequence[str], port: int) -> list[socket.socket]:
         except OSError as error:
             if port == 0 and error.errno == errno.EADDRINUSE:
                 continue  # free at the first address only
-            raise LabError(cannot_open(name, port, error)) from None
+            raise LabError(cannot_open(name, port, error, addresses)) from None
     raise LabError(f"no port for {name} is free at all of {', '.join(addresses)}")
 
 
@@ -133,7 +133,9 @@ def _bind_one(address: str, port: int) -> socket.socket:
     return sock
 
 
-def cannot_open(name: str, port: int, error: OSError) -> str:
+def cannot_open(
+    name: str, port: int, error: OSError, addresses: Sequence[str] = ()
+) -> str:
     """Why a port does not open, and what to do."""
     setting = f"ports.{name}" if name != "health" else "health.port"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -142,8 +144,14 @@ def cannot_open(name: str, port: int, error: OSError) -> str:
             f'user = "…", or take a port such as {port + 2500}'
         )
     if error.errno == errno.EADDRINUSE:
-        return f"{setting}: port {port} is taken by another program; give another one"
-    return f"{setting}: port {port} cannot be opened: {os.strerror(error.errno or 0)}"
+        return (
+            f"{setting}: port {port} is taken by another program; write another "
+            "number into maillab.toml, 0 for any free one, or false for none"
+        )
+    reason = os.strerror(error.errno or 0)
+    if error.errno in ABSENT:
+        reason += f"; listen = {list(addresses)} must be addresses of this computer"
+    return f"{setting}: port {port} cannot be opened: {reason}"
 
 
 def own_addresses(listen: Sequence[str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from maillab import __version__
 from maillab.errors import LabError
 from maillab.gateway.serving import privileges
 from maillab.gateway.serving.certificates import context_of, load_files, own_files
-from maillab.gateway.serving.folder import ServerFolder, private_files
+from maillab.gateway.serving.folder import ServerFolder, private_files, reachable
 from maillab.gateway.serving.health import Health
 from maillab.gateway.serving.host import ServingHost, bind, close_all, own_addresses
 from maillab.gateway.serving.log import Log
@@ -48,6 +48,7 @@ LOOK = 1.0  # seconds between looks at the accounts
 LOOK_AT_MAIL = 5  # looks, until the mailboxes have a turn
 PATIENCE = 30.0  # seconds, when a database has not answered
 LOOPBACK = ("127.0.0.1",)
+FOLDER = "maillab-server"  # where commands look without --dir
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Opened:
 
 def serve(path: Path | str, say: Say) -> int:
     """Serve from a folder until a signal comes. Raises LabError."""
-    with ExitStack() as stack:
+    with reachable(path), ExitStack() as stack:
         opened = stack.enter_context(open_ports(path, say))
         loop = WorldLoop()
         loop.go_live()
@@ -213,7 +214,12 @@ class Server:
         self.host.spawn(self._look_again(), "looks for changes")
         self._announce(say)
         await self._stop.wait()
+        grace = f"{self.settings.grace:g} seconds at most"
+        with suppress(OSError):  # nobody may be there any more who reads it
+            say(f"stopping, {grace}; Ctrl-C again ends it at once")
         await self._end()
+        with suppress(OSError):
+            say("stopped")
         return 0
 
     async def _open(self) -> None:
@@ -339,8 +345,20 @@ class Server:
             say(f"  {name:12}{number:<7}{about(name):22}{where}")
         if "ca" in facts:
             say(f"clients trust {self.folder.ca}")
+        if self._is_new():
+            say(f"no accounts yet: {self._first_command()}")
         say("ready; Ctrl-C stops the server")
         self.log.tell("started", ports=self.ports, version=__version__)
+
+    def _is_new(self) -> bool:
+        with suppress(DirectoryUnavailable):
+            return not self.directory.names
+        return False
+
+    def _first_command(self) -> str:
+        here = self.folder.path
+        where = "" if str(here) == FOLDER else f" --dir {here}"
+        return f"maillab user add NAME@{self.settings.domains[0]}{where}"
 
     # The end --------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from maillab.agents.access import Access
 from maillab.agents.imap_access import ImapAccess
 from maillab.agents.pop3_access import Pop3Access
 from maillab.agents.reception import SMTPReception, SMTPSession
@@ -147,27 +148,22 @@ class ServedSMTP(SMTPReception):
         await self.sessions.hold(session, stream, lambda: hold(stream, session))
 
 
-class ServedPOP3(Pop3Access):
+class CountedAccess(Access):
+    """What mail is read by, with its sessions counted."""
+
+    sessions: Sessions
+
+    async def hold(self, stream: Any, session: Session, refusal: Any) -> None:
+        """Hold one session, or refuse it."""
+        hold = super().hold
+        await self.sessions.hold(
+            session, stream, lambda: hold(stream, session, refusal)
+        )
+
+
+class ServedPOP3(CountedAccess, Pop3Access):
     """POP3, with its sessions counted."""
 
-    sessions: Sessions
 
-    async def hold(self, stream: Any, session: Session, refusal: Any) -> None:
-        """Hold one session, or refuse it."""
-        hold = super().hold
-        await self.sessions.hold(
-            session, stream, lambda: hold(stream, session, refusal)
-        )
-
-
-class ServedIMAP(ImapAccess):
+class ServedIMAP(CountedAccess, ImapAccess):
     """IMAP, with its sessions counted."""
-
-    sessions: Sessions
-
-    async def hold(self, stream: Any, session: Session, refusal: Any) -> None:
-        """Hold one session, or refuse it."""
-        hold = super().hold
-        await self.sessions.hold(
-            session, stream, lambda: hold(stream, session, refusal)
-        )

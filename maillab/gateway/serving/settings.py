@@ -9,13 +9,12 @@ Rule 3: nothing leaves for other servers without `relay.outbound` or a smart hos
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from maillab.errors import ScenarioError
 from maillab.policy.settings import (
@@ -26,9 +25,8 @@ from maillab.policy.settings import (
     Settings,
 )
 from maillab.wire.smtp_path import IS_DOMAIN
-from maillab.world.complaints import explain
 from maillab.world.fields import Addresses, Length, Table
-from maillab.world.files import toml_position
+from maillab.world.files import read_toml
 from maillab.world.mail_checks import settings_mistakes
 from maillab.world.mail_tables import MailTable, overlay
 from maillab.world.positions import line_of
@@ -200,20 +198,9 @@ def load(file: Path) -> ServeSettings:
 
 def examine(file: Path) -> tuple[ServeSettings | None, list[ScenarioError]]:
     """Read a file and collect all its mistakes."""
-    try:
-        text = file.read_text("utf-8")
-        data = tomllib.loads(text)
-    except OSError as error:
-        return None, [ScenarioError(file, None, f"cannot be read: {error.strerror}")]
-    except UnicodeDecodeError:
-        return None, [ScenarioError(file, None, "is not UTF-8 text")]
-    except tomllib.TOMLDecodeError as error:
-        line, message = toml_position(str(error))
-        return None, [ScenarioError(file, line, f"is not valid TOML: {message}")]
-    try:
-        found = ServeSettings.model_validate(data)
-    except ValidationError as error:
-        return None, explain(error, file, text, ServeSettings)
+    text, found, problems = read_toml(file, ServeSettings)
+    if found is None:
+        return None, problems
     mistakes = list(inconsistencies(found))
     problems = [
         ScenarioError(file, line_of(text, tuple(path.split("."))), f"{path}: {said}")
