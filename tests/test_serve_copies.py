@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click.testing import Result
 from typer.testing import CliRunner
 
 from maillab import cli_serve
@@ -18,7 +18,7 @@ from maillab.store.mail_store import MailStore
 from tests.serving import ANN, Serving, add_users, letter, wait_for_mail, write_settings
 
 
-def run(*words: object) -> Result:
+def run(*words: object) -> Any:
     app = typer.Typer(pretty_exceptions_enable=False)
     cli_serve.register(app)
     return CliRunner().invoke(app, [str(word) for word in words])

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click.testing import Result
 from typer.testing import CliRunner
 
 from maillab import cli_serve
@@ -29,7 +29,7 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def run(folder: Path, words: Sequence[str], typed: str = "") -> Result:
+def run(folder: Path, words: Sequence[str], typed: str = "") -> Any:
     app = typer.Typer(pretty_exceptions_enable=False)
     cli_serve.register(app)
     arguments = ["user", *words, "--dir", str(folder)]
