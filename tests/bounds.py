@@ -77,10 +77,16 @@ class Peer:
         thrower.start()
         heard = bytearray()
         with suppress(ConnectionError, ssl.SSLError):  # it may hang up in the middle
-            while data := self.socket.recv(1 << 16):
+            while data := self._hear():
                 heard += data
         thrower.join()
         return bytes(heard)
+
+    def _hear(self) -> bytes:
+        while True:
+            # Python 3.13 confuses errors of two threads at one TLS connection.
+            with suppress(BlockingIOError):
+                return self.socket.recv(1 << 16)
 
     def _throw(self, octets: bytes) -> None:
         with suppress(OSError, ValueError):
