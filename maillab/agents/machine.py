@@ -124,6 +124,10 @@ class Machine(Protocol):
         """Run a coroutine on this host."""
         ...
 
-    def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
-        """Tell whoever observes this host what happened (see `trace.events`)."""
+    def emit(self, kind: str, connection: str = "", **facts: Any) -> int:
+        """Tell whoever observes this host what happened (see `trace.events`).
+
+        Returns the number of the event, for `cause=` of a later one; 0 when nobody
+        observes.
+        """
         ...

@@ -38,7 +38,7 @@ class Asker(Protocol):
         """A generator of its own for each use."""
         ...
 
-    def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
+    def emit(self, kind: str, connection: str = "", **facts: Any) -> int:
         """Tell the observer."""
         ...
 

@@ -87,11 +87,12 @@ class RealHost:
         """Run a coroutine."""
         return self.loop.create_task(coroutine, name=name or self.name)
 
-    def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
+    def emit(self, kind: str, connection: str = "", **facts: Any) -> int:
         """Tell the observer."""
-        if self._observer is not None:
-            now = round(self.loop.time() * 1e9)
-            self._observer(kind, self.name, connection, now, **facts)
+        if self._observer is None:
+            return 0
+        now = round(self.loop.time() * 1e9)
+        return self._observer(kind, self.name, connection, now, **facts) or 0
 
     def _new_stream(self, on_made: Callable[[Stream], None] | None = None) -> Stream:
         stream = Stream(on_made=on_made)

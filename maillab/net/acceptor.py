@@ -22,7 +22,7 @@ class Acceptor(Protocol):
         """Run a coroutine."""
         ...
 
-    def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
+    def emit(self, kind: str, connection: str = "", **facts: Any) -> int:
         """Tell the observer."""
         ...
 

@@ -121,11 +121,15 @@ class Host:
             coroutine, name=name or self.name, context=self.fork_context()
         )
 
-    def emit(self, kind: str, connection: str = "", **facts: Any) -> None:
-        """Tell the observer of this world what happened here."""
+    def emit(self, kind: str, connection: str = "", **facts: Any) -> int:
+        """Tell the observer of this world what happened here.
+
+        Returns the number that it gave the event; 0 when nobody observes.
+        """
         observer = self.network.observer  # straight: half of all events come this way
-        if observer is not None:
-            observer(kind, self.name, connection, self.network.time_ns, **facts)
+        if observer is None:
+            return 0
+        return observer(kind, self.name, connection, self.network.time_ns, **facts) or 0
 
     # The host itself ------------------------------------------------------------------
 

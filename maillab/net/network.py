@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from maillab.net.sockets import WorldLoop
     from maillab.net.tcp import Endpoint
 
-# observer(kind, host name, connection id, time in ns, **facts)
-Observer = Callable[..., None]
+# observer(kind, host name, connection id, time in ns, **facts) -> number of the event
+Observer = Callable[..., int | None]
 
 LOOPBACK_LATENCY = 0.000_01  # seconds
 EPOCH = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday morning

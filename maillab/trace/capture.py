@@ -18,6 +18,7 @@ from maillab.trace import pcapng
 from maillab.trace.datagrams import Datagrams
 from maillab.trace.flow import Flow
 from maillab.trace.lines import Line, clean
+from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import Packet, addresses, ethernet_frame
 from maillab.trace.session import Session
 from maillab.trace.vantage import check_place, names_of, passes
@@ -32,7 +33,7 @@ _LINKS = {"raw": pcapng.LINK_RAW, "ethernet": pcapng.LINK_ETHERNET}
 _COMMENT_WIDTH = 200
 
 
-class Capture:
+class Capture(PacketList):
     """What a packet sniffer at one place would have written."""
 
     def __init__(
@@ -69,6 +70,16 @@ class Capture:
             found += Flow(flow, self.place, comments).replay()
         found += Datagrams(self._passed.datagrams, self.place).packets()
         return sorted(found, key=lambda packet: packet.time_ns)
+
+    def frame(self, number: int) -> bytes:
+        """The octets of one frame, with the link layer that the file has."""
+        data = self.packets[self.check_number(number) - 1].data
+        return ethernet_frame(data) if self.link == "ethernet" else data
+
+    def link_of(self, number: int) -> int:
+        """The link type of one frame, as pcap numbers them."""
+        del number  # all are alike
+        return _LINKS[self.link]
 
     def to_bytes(self) -> bytes:
         """The file."""

@@ -6,6 +6,8 @@ object a line, and back.
 Rule 1: `KINDS` is the whole vocabulary. A strict recorder refuses any other word.
 Rule 2: an event points to the wire by (connection, side, offset), never by packet.
 Rule 3: reading what was written and writing it again gives the same octets.
+Rule 4: any event may say what led to it: `cause`, the numbers of earlier events. What
+        does not say so itself is found by `trace.causes`.
 """
 
 import json
@@ -19,6 +21,7 @@ from maillab.errors import LabError
 EPOCH_NS = 1_767_603_600_000_000_000  # 2026-01-05T09:00:00Z, when worlds begin
 SCHEMA = "maillab-trace"
 VERSION = 1
+CAUSE = "cause"  # a fact of any event: numbers of the events that led to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "reset": _network("a side drops the connection", "side latency lost_at"),
         "cut": _network("a middlebox resets the connection", "to_client to_server"),
         "lost": _network("a connection ended at this host", "side reason"),
+        "gap": _network("a capture lacks octets that one side sent", "side offset size"),
         "datagram": _network(
             "a UDP datagram leaves",
             "src dst data latency to_host lost_at points",
@@ -190,7 +194,7 @@ def check(kind: str, facts: Iterable[str]) -> None:
     if known is None:
         raise LabError(f"unknown kind of event {kind!r}: expected {', '.join(KINDS)}")
     for fact in facts:
-        if fact not in known.facts:
+        if fact not in known.facts and fact != CAUSE:
             expected = ", ".join(known.facts) or "none"
             raise LabError(f"event {kind!r} has no fact {fact!r}: expected {expected}")
 

@@ -53,11 +53,12 @@ class Trace:
 
     def emit(
         self, kind: str, host: str, connection: str, time_ns: int, **facts: Any
-    ) -> None:
-        """Note that something happened at `host`."""
+    ) -> int:
+        """Note that something happened at `host`; return the number of the event."""
         if self.strict:
             events.check(kind, facts)
         self._new.append((time_ns, kind, host, connection, facts))
+        return len(self._read) + len(self._new)
 
     @property
     def _events(self) -> list[Event]:
