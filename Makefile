@@ -17,7 +17,7 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-interop test-notebooks notebooks check format docs constraints clean
+.PHONY: help lab test test-browser test-interop test-notebooks notebooks check format docs constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ endif
 
 test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
 	$(BIN)/python -m pytest -m interop
+
+test-browser: $(VENV)/.browser ## JupyterLab in Chromium: explorers, notebook 00, accessibility
+	$(BIN)/python -m pytest -m browser
 
 notebooks: $(VENV)/.test ## build the references and the students' notebooks anew
 	$(BIN)/python -m maillab.grading.build
@@ -61,7 +64,7 @@ docs: $(VENV)/.test ## write the generated pages and the pictures anew
 constraints: ## pin the newest versions that work together
 	rm -rf $(VENV)
 	scripts/make_venv.sh $(VENV)
-	$(INSTALL) -e '.[lab,test,check]'
+	$(INSTALL) -e '.[lab,test,check,browser]'
 	scripts/freeze.sh $(BIN)/python
 
 clean: ## throw away what make and the tools made (never your notebooks)
@@ -76,7 +79,8 @@ $(VENV)/.made:
 $(VENV)/.lab: EXTRAS = lab
 $(VENV)/.test: EXTRAS = lab,test
 $(VENV)/.check: EXTRAS = lab,test,check
-$(VENV)/.lab $(VENV)/.test $(VENV)/.check: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.browser: EXTRAS = lab,test,browser
+$(VENV)/.lab $(VENV)/.test $(VENV)/.check $(VENV)/.browser: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "Installing maillab[$(EXTRAS)] into $(VENV) (a minute or two, once)"
 	@$(INSTALL) -e '.[$(EXTRAS)]' -c constraints.txt
 	@touch $(addprefix $(VENV)/.,$(subst $(comma), ,$(EXTRAS)))

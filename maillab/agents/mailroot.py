@@ -166,9 +166,11 @@ class Mailroot:
             self.mta.machine.emit(
                 "delivered",
                 message=entry.message,
+                queue_id=entry.id,
                 mailbox=str(one),
                 folder=f"Drop/{name}",
                 uid=0,
+                return_path=entry.reverse_path.to_path(),
             )
         return [Outcome(one, "delivered", code="2.0.0") for one in recipients]
 

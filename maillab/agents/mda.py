@@ -56,9 +56,11 @@ class MDA:
             self.machine.emit(
                 "delivered",
                 message=parcel.entry.message,
+                queue_id=parcel.entry.id,
                 mailbox=account.address,
                 folder=mailbox.name,
                 uid=uid,
+                return_path=parcel.entry.reverse_path.to_path(),
             )
 
 

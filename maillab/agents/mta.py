@@ -10,6 +10,7 @@ Rule 3: a report is in the queue before the recipient it is about leaves it: a c
         between may send it twice, and never lose it (RFC 1047).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,7 @@ from maillab.wire.message import (
 from maillab.wire.smtp import Envelope
 from maillab.wire.smtp_path import Address, literal_of
 
+TOP_RECEIVED = re.compile(rb"Received:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.I)
 HERE = RouteChoice(LOCAL, "", reason="the domain is one of ours")
 NOBODY_KNOWS = RouteChoice(UNSURE, "", reason="the directory cannot answer")
 
@@ -58,6 +60,7 @@ class Submission:
     client_address: str
     protocol: str  # "ESMTP", "ESMTPSA", … (RFC 3848)
     user: str = ""  # who logged in: then this is a submission (RFC 6409)
+    connection: str = ""  # by which it came, for the trace
 
 
 class MTA:
@@ -106,7 +109,7 @@ class MTA:
 
     def accept(self, submission: Submission) -> QueueEntry:
         """Take responsibility for a message and begin to work on it."""
-        return self.enqueue(self._entry(submission))
+        return self.enqueue(self._entry(submission), submission.connection)
 
     async def deliver_now(self, submission: Submission) -> list[Outcome]:
         """Deliver without a queue: the next one up keeps what fails (RFC 2033 §4.2).
@@ -114,7 +117,7 @@ class MTA:
         One outcome for each forward-path, in order.
         """
         entry = self._entry(submission)
-        self._tell_accepted(entry)
+        self._tell_accepted(entry, submission.connection)
         became = {
             one.address: await self._deliver(entry, one) for one in entry.recipients
         }
@@ -167,21 +170,23 @@ class MTA:
             )
         )
 
-    def enqueue(self, entry: QueueEntry) -> QueueEntry:
+    def enqueue(self, entry: QueueEntry, connection: str = "") -> QueueEntry:
         """Put an entry into the queue and tell."""
         self.queue.storage.add(entry)
-        self._tell_accepted(entry)
+        self._tell_accepted(entry, connection)
         self.queue.sort(entry, entry.recipients)
         return entry
 
-    def _tell_accepted(self, entry: QueueEntry) -> None:
+    def _tell_accepted(self, entry: QueueEntry, connection: str) -> None:
         self.machine.emit(
             "accepted",
+            connection,
             message=entry.message,
             queue_id=entry.id,
             sender=str(entry.reverse_path),
             recipients=tuple(str(one) for one in entry.recipients),
             size=len(entry.content),
+            received=first_received(entry.content),
         )
 
     def completed(self, content: bytes, id: str) -> bytes:
@@ -296,6 +301,16 @@ class MTA:
     def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
         """Tell the sender that it takes longer."""
         self.reporter.warn(entry, recipients)
+
+
+def first_received(content: bytes) -> str:
+    """The Received field on top of a message: whoever has it last has written it.
+
+    >>> first_received(b"Received: from pc\\r\\n\\tby mx; today\\r\\nTo: bob\\r\\n\\r\\nHi")
+    'Received: from pc\\r\\n\\tby mx; today\\r\\n'
+    """
+    found = TOP_RECEIVED.match(content)
+    return found[0].decode("utf-8", "backslashreplace") if found else ""
 
 
 def recipients_of(envelope: Envelope) -> list[Recipient]:

@@ -229,6 +229,7 @@ class SMTPSession:
             client_address=self.stream.peer[0],
             protocol=self.engine.protocol,
             user=self.engine.user,
+            connection=self.stream.id,
         )
         if self.engine.options.lmtp:
             return [

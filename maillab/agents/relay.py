@@ -173,20 +173,24 @@ class Relay:
         self.machine.emit("note", text=text)
 
     async def _open(self, errand: Errand, candidate: Candidate) -> RelaySession:
-        self._tell_attempt(errand, candidate.host, candidate.address)
+        self._tell_attempt(errand, candidate)
         helo = errand.delivery.helo or self.hostname
         opener = Opener(
             self.machine, errand.choice, self.tls, helo, errand.delivery.mechanisms
         )
         return await opener.open(candidate.host, candidate.address)
 
-    def _tell_attempt(self, errand: Errand, host: str, address: str) -> None:
+    def _tell_attempt(
+        self, errand: Errand, to: Candidate | RelaySession, connection: str = ""
+    ) -> None:
+        """`connection`: where one is open already."""
         self.machine.emit(
             "attempt",
+            connection,
             message=errand.entry.message,
             queue_id=errand.entry.id,
-            to_host=host,
-            address=address,
+            to_host=to.host,
+            address=to.address,
             recipients=tuple(map(str, errand.recipients)),
         )
 
@@ -195,7 +199,7 @@ class Relay:
     ) -> Attempt:
         """Send by an open session. Raises SessionEnded, OSError."""
         if not fresh:
-            self._tell_attempt(errand, session.host, session.address)
+            self._tell_attempt(errand, session, session.dialogue.stream.id)
         most = session.most_recipients or len(errand.recipients)
         part = replace(errand, recipients=errand.recipients[:most])
         transfer = await session.send(errand.entry, part.recipients)
@@ -207,6 +211,7 @@ class Relay:
         if transfer.accepted:
             self.machine.emit(
                 "relayed",
+                session.dialogue.stream.id,
                 message=errand.entry.message,
                 queue_id=errand.entry.id,
                 to_host=session.host,

@@ -53,9 +53,33 @@ class Firewall:
         self._rules.clear()
         self._changed()
 
+    def turn_off(self, number: int) -> Rule:
+        """Let a rule fit nothing until `turn_on`; its place and counter stay.
+
+        Rules are numbered from 1, as `text` shows them. Raises LabError.
+        """
+        return self._turn(number, on=False)
+
+    def turn_on(self, number: int) -> Rule:
+        """Let a rule fit again. Raises LabError."""
+        return self._turn(number, on=True)
+
+    def _turn(self, number: int, *, on: bool) -> Rule:
+        if not 1 <= number <= len(self):
+            raise LabError(
+                f"rule {number!r}: expected a number from 1 to {len(self)}; "
+                f"world.firewall(NAME) shows all"
+            )
+        rule = self._rules[number - 1]
+        if rule.enabled != on:
+            rule.enabled = on
+            self._changed()
+        return rule
+
     def match(self, flow: FiveTuple, direction: Direction) -> Rule | None:
-        """The first rule that is for this flow."""
-        return next((rule for rule in self._rules if rule.fits(flow, direction)), None)
+        """The first rule that is for this flow, and is not turned off."""
+        fitting = (rule for rule in self._rules if rule.enabled)
+        return next((rule for rule in fitting if rule.fits(flow, direction)), None)
 
     def number(self, rule: Rule) -> int:
         """Its place in the list, from 1; 0 when it is not in it."""
@@ -76,7 +100,10 @@ class Firewall:
 
     def text(self) -> str:
         """The rules as a table, with their hit counters."""
-        rows = [f"{n:>3} {rule.hits:>8}  {rule}" for n, rule in enumerate(self, 1)]
+        rows = [
+            f"{n:>3} {rule.hits:>8}  {'' if rule.enabled else '(off) '}{rule}"
+            for n, rule in enumerate(self, 1)
+        ]
         return "\n".join([f"{'':>3} {'packets':>8}  rule", *rows, self._last_row()])
 
     def _last_row(self) -> str:

@@ -135,6 +135,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         task.number = self._tasks  # type: ignore[attr-defined]
         return task
 
+    def next_timer(self) -> float | None:
+        """When the next timer is due; now, if something is ready; None: never."""
+        if self._ready:
+            return self.time()
+        self._forget_cancelled()
+        return self._heap[0][0] if self._heap else None
+
     # One step -------------------------------------------------------------------------
 
     def _run_once(self) -> None:

@@ -60,6 +60,8 @@ class Rule:
     probability           for `lose`, of each packet
     octets                for `reset-after`, of data, both directions together
     hits                  packets that this rule decided about
+    enabled               False: it keeps its place and its counter, and fits nothing
+                          (`Firewall.turn_off`)
     """
 
     action: Action
@@ -76,6 +78,7 @@ class Rule:
     octets: int = 0
     comment: str = ""
     hits: int = 0
+    enabled: bool = True
     _queues: dict[bool, Rate] = field(default_factory=dict[bool, Rate])
 
     def __post_init__(self) -> None:

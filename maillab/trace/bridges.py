@@ -27,6 +27,7 @@ MAKERS = {
     "mailbox reader": Maker("mailbox_reader", "MailboxReader", "ipywidgets"),
     "composer": Maker("composer", "Composer", "ipywidgets"),
     "time-sequence plot": Maker("plots", "time_sequence_svg", "matplotlib"),
+    "time-sequence PNG": Maker("plots", "time_sequence_png", "matplotlib"),
     "scapy packets": Maker("scapy_bridge", "to_scapy", "scapy"),
     "scapy sniffer": Maker("scapy_bridge", "sniff", "scapy"),
 }

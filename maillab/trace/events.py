@@ -117,7 +117,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         ),
         "accepted": _meaning(
             "responsibility for a message was taken",
-            f"{_MESSAGE} sender recipients size",
+            f"{_MESSAGE} sender recipients size received",
         ),
         "attempt": _meaning(
             "a delivery attempt begins", f"{_MESSAGE} to_host address recipients"
@@ -146,7 +146,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "greylist": _meaning(
             "a triplet was looked up", "client sender recipient state until"
         ),
-        "delivered": _meaning("it is in a mailbox", "message mailbox folder uid"),
+        "delivered": _meaning(
+            "it is in a mailbox", f"{_MESSAGE} mailbox folder uid return_path"
+        ),
         "fetched": _meaning("a reader took it", "message mailbox protocol"),
         "dns": _meaning(
             "a resolver got its answer",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from maillab.wire.lines import CRLF, Side
 
 MASK = b"********"
+CONTENT = ("content", "literal")
 _REFUSALS = {
     "SMTP": re.compile(r"[45]\d\d"),
     "LMTP": re.compile(r"[45]\d\d"),
@@ -65,7 +66,7 @@ class Line:
     @property
     def is_content(self) -> bool:
         """Part of a message or a literal, and not of the dialogue."""
-        return self.what in ("content", "literal")
+        return self.what in CONTENT
 
     @property
     def is_refusal(self) -> bool:

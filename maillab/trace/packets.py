@@ -16,7 +16,8 @@ TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 Address = tuple[str, int]
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
-_TCP = struct.Struct("!HHIIBBHHH")
+_IPV4_TCP = struct.Struct("!BBHHHBBH4s4sHHIIBBHHH")
+_IPV6_TCP = struct.Struct("!IHBB16s16sHHIIBBHHH")
 _MODULUS = 0xFFFF
 _DONT_FRAGMENT = 0x4000
 _TTL = 64
@@ -97,24 +98,43 @@ class Segment(NamedTuple):
 
 
 class TcpPath:
-    """Puts segments into IP packets that go one way between two sockets."""
+    """Puts segments into IP packets that go one way between two sockets.
+
+    Both checksums are sums of numbers (rule 1): what all segments share is added once.
+    """
 
     def __init__(self, src: Address, dst: Address) -> None:
-        self._src, self._dst = src[0], dst[0]
+        a, b = packed(src[0]), packed(dst[0])
         self._ports = (src[1], dst[1])
-        self._addresses = packed(src[0]) + packed(dst[0])
+        self._addresses = (a, b)
+        shared = int.from_bytes(a + b, "big") % _MODULUS + TCP
+        self._tcp_sum = shared + src[1] + dst[1]
+        self._ip_sum = shared + 0x4500 + _DONT_FRAGMENT + (_TTL << 8)
+        self._packet = self._v6 if len(a) == 16 else self._v4
 
     def packet(self, segment: Segment) -> bytes:
         """One segment in its IP packet."""
         seq, ack, flags, window, options, payload, ident = segment
         offset = (20 + len(options)) << 2  # in words, in the upper four bits
-        ports = self._ports
-        head = _TCP.pack(*ports, seq, ack, offset, flags, window, 0, 0) + options
-        size = len(head) + len(payload)
-        pseudo = self._addresses + struct.pack("!II", size, TCP)
-        check = checksum(b"".join((pseudo, head, payload)))
-        octets = b"".join((head[:16], check.to_bytes(2, "big"), head[18:], payload))
-        return ip_packet(self._src, self._dst, TCP, octets, ident)
+        size = 20 + len(options) + len(payload)
+        rest = int.from_bytes(payload, "big") % _MODULUS
+        if len(payload) & 1:
+            rest <<= 8  # padded with an octet (RFC 9293 §3.1)
+        fields = seq + ack + (offset << 8 | flags) + window + size
+        rest += int.from_bytes(options, "big") + fields + self._tcp_sum
+        check = -rest % _MODULUS
+        tcp = (*self._ports, seq, ack, offset, flags, window, check, 0)
+        return self._packet(size, ident, tcp) + options + payload
+
+    def _v4(self, size: int, ident: int, tcp: tuple[int, ...]) -> bytes:
+        size, ident = size + 20, ident & 0xFFFF
+        check = -(self._ip_sum + size + ident) % _MODULUS
+        head = (0x45, 0, size, ident, _DONT_FRAGMENT, _TTL, TCP, check)
+        return _IPV4_TCP.pack(*head, *self._addresses, *tcp)
+
+    def _v6(self, size: int, ident: int, tcp: tuple[int, ...]) -> bytes:
+        del ident  # only fragments have one
+        return _IPV6_TCP.pack(6 << 28, size, TCP, _TTL, *self._addresses, *tcp)
 
 
 def udp_packet(src: Address, dst: Address, payload: bytes, ident: int) -> bytes:

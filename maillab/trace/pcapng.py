@@ -1,9 +1,11 @@
 """Capture files as Wireshark reads them (draft-ietf-opsawg-pcapng).
 
-Goes in: packets with times in nanoseconds. Comes out: the blocks of a pcapng file.
+Goes in: packets with times in nanoseconds, entries of a log. Comes out: the blocks of a
+pcapng file.
 
 Rule 1: little-endian, every block padded to 32 bits, times in nanoseconds.
 Rule 2: TLS keys and names come before the packets that need them.
+Rule 3: an entry of a log is a frame of its own: Wireshark numbers it like a packet.
 """
 
 import struct
@@ -12,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from maillab.trace.packets import packed
 
 LINK_ETHERNET, LINK_RAW = 1, 101
+LINK_NONE = -1  # an entry of a log, which no interface has seen
 OUTBOUND, INBOUND = 2, 1
 
-_SECTION, _INTERFACE, _NAMES, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 4, 6, 10
+_SECTION, _INTERFACE, _NAMES, _PACKET = 0x0A0D0D0A, 1, 4, 6
+_JOURNAL, _SECRETS = 9, 10
 _COMMENT, _APPLICATION = 1, 4  # options of the section header
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL = 2, 3, 9
 _EPB_FLAGS = 2
@@ -71,6 +75,14 @@ def packet(data: bytes, time_ns: int, direction: int, comment: str = "") -> byte
     high, low = time_ns >> 32, time_ns & 0xFFFFFFFF
     head = _EPB.pack(_PACKET, total, 0, high, low, size, size)
     return b"".join((head, data, bytes(pad), options, _LENGTH.pack(total)))
+
+
+def journal(entry: bytes) -> bytes:
+    """An entry of a log, in systemd's Journal Export Format.
+
+    The block is described in draft-richardson-opsawg-pcapng-extras.
+    """
+    return _block(_JOURNAL, _padded(entry))
 
 
 def _padded(data: bytes) -> bytes:

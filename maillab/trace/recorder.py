@@ -16,12 +16,14 @@ from maillab.trace import events
 from maillab.trace.events import EPOCH_NS, Event
 from maillab.trace.seat import seen_from
 from maillab.trace.session import Session
-from maillab.trace.vantage import gateways_of
+from maillab.trace.vantage import WITH_POINTS, gateways_of
 
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
     from maillab.trace.capture import Capture
     from maillab.trace.dnswalk import DnsWalk
+    from maillab.trace.hints import Hints
     from maillab.trace.journey import Journey
+    from maillab.trace.lanes import Lanes
     from maillab.trace.summary import Summary
 
 
@@ -169,6 +171,26 @@ class Trace:
 
         return Summary(self.sessions, self.seat)
 
+    def ladder(
+        self,
+        *hosts: str,
+        sessions: "Iterable[Session | str] | None" = None,
+        dns: bool = True,
+    ) -> "Lanes":
+        """Several hosts as a ladder: their connections, and datagrams if `dns`.
+
+        One host: it and all it talks to; none: all. `sessions`: only these ("c1").
+        """
+        from maillab.trace.lanes import Lanes
+
+        return Lanes.of(self, hosts, sessions, dns=dns)
+
+    def hints(self) -> "Hints":
+        """What an expert would remark, about every session, the DNS and the mail."""
+        from maillab.trace.hints import Hints
+
+        return Hints.of_trace(self)
+
     @property
     def messages(self) -> "list[Journey]":
         """The journey of each message, in order of appearance."""
@@ -191,20 +213,23 @@ class Trace:
         asked = self.of_kind("dns")
         return DnsWalk([event for event in asked if host in ("", event.host)], host)
 
-    def capture(self, host: str, side: str = "", *, link: str = "raw") -> "Capture":
+    def capture(
+        self, host: str, side: str = "", *, link: str = "raw", log: bool = True
+    ) -> "Capture":
         """The packets that passed a host, or one side of a gateway.
 
         `capture("pc")`, `capture("router/outside")` or `capture("router", "outside")`;
-        `link` is "raw" (IP) or "ethernet".
+        `link` is "raw" (IP) or "ethernet"; `log`: with what a server there noted.
         """
         from maillab.trace.capture import Capture
 
-        return Capture(self, host, side, link)
+        return Capture(self, host, side, link, log=log)
 
     @property
     def has_ways(self) -> bool:
         """Something lies between the hosts: gateways, firewalls."""
-        return any(e.kind == "path" or e.get("points") for e in self._events)
+        found = (e for e in self._events if e.kind in WITH_POINTS)
+        return any(e.kind == "path" or e.get("points") for e in found)
 
     def passed(self, host: str) -> "Trace":
         """The trace from which packets at a host are made.

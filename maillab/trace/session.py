@@ -13,8 +13,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from maillab.trace import bridges
 from maillab.trace.events import Event
 from maillab.trace.foreign import guess_protocol, split_stream
 from maillab.trace.lines import Line
@@ -22,7 +23,12 @@ from maillab.trace.pieces import Burst, Pieces
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
+    from maillab.trace.diff import Diff
+    from maillab.trace.hints import Hints
     from maillab.trace.ladder import Ladder
+    from maillab.trace.packet_list import PacketList
+    from maillab.trace.time_sequence import TimeSequence
+    from maillab.trace.moments import SessionUntil
     from maillab.trace.transcript import Transcript
 
 Address = tuple[str, int]
@@ -131,7 +137,16 @@ class Session:
 
     def all(self, *kinds: str) -> Iterator[Event]:
         """The events of some kinds."""
+        if len(kinds) == 1:
+            return iter(self._by_kind.get(kinds[0], ()))
         return (event for event in self.events if event.kind in kinds)
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Event]]:
+        found: dict[str, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event.kind, []).append(event)
+        return found
 
     # When and how ---------------------------------------------------------------------
 
@@ -250,6 +265,36 @@ class Session:
         from maillab.trace.ladder import Ladder
 
         return Ladder(self)
+
+    def diff(self, other: "Session", *, fold: int | None = 12) -> "Diff":
+        """This session and another one side by side: where do they differ?"""
+        from maillab.trace.diff import Diff
+
+        return Diff(self, other, fold)
+
+    def hints(self) -> "Hints":
+        """What an expert would remark."""
+        from maillab.trace.hints import Hints
+
+        return Hints.of_session(self)
+
+    def until(self, moment: int) -> "SessionUntil":
+        """The session when its `moment` (from 1) was over. Raises LabError."""
+        from maillab.trace.moments import SessionUntil
+
+        return SessionUntil(self, moment)
+
+    def explore(self, of: str = "world.trace") -> Any:
+        """Ladder and transcript with controls (JupyterLab); `of`: what you call it."""
+        return bridges.make("session explorer", self, of=of)
+
+    def time_sequence(
+        self, place: str = "", packets: "PacketList | None" = None
+    ) -> "TimeSequence":
+        """Octets over time, as packets at a place (or of a capture) tell of them."""
+        from maillab.trace.time_sequence import TimeSequence
+
+        return TimeSequence.of(self, place, packets)
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None

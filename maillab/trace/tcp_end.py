@@ -20,6 +20,7 @@ WINDOW = 2048  # in units of 128 octets
 SYN_WINDOW = 65_535
 _SCALE = 7  # RFC 7323 §2
 WORD = 0xFFFFFFFF
+_STAMPS = struct.Struct("!BBBBII")  # two times "no operation" before (RFC 7323 A)
 _SACK_BLOCKS = 3  # that fit beside timestamps (RFC 2018 §3)
 Span = tuple[int, int]  # sequence numbers: from the first, to behind the last
 
@@ -60,10 +61,11 @@ class TcpEnd:
         if start > self.received:
             self._keep(span)
             return True
-        filled = bool(self._early)
         self.received = end
+        if not self._early:
+            return False
         self._take_early()
-        return filled
+        return True
 
     def _keep(self, span: Span) -> None:
         """Behind a hole: a new block, or a longer one, and the newest in any case."""
@@ -88,12 +90,14 @@ class TcpEnd:
         start: int,
         payload: bytes = b"",
     ) -> Segment:
-        """A segment that leaves now, with the octets from number `start`."""
-        options = b"\x01\x01" + struct.pack("!BBII", 8, 10, self.stamp(time), self.echo)
+        """A segment with ACK that leaves now, with the octets from number `start`."""
+        options = _STAMPS.pack(1, 1, 8, 10, self.stamp(time), self.echo)
         if not payload:
             options += self._sack(peer.isn)
-        made = self.bare(flags, peer, self.window, options)
-        return made._replace(seq=(self.isn + start) & WORD, payload=payload)
+        self.ident += 1
+        seq = (self.isn + start) & WORD
+        ack = (peer.isn + self.received) & WORD
+        return Segment(seq, ack, flags, self.window, options, payload, self.ident)
 
     def bare(
         self, flags: int, peer: "TcpEnd", window: int = 0, options: bytes = b""

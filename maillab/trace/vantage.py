@@ -47,12 +47,12 @@ def check_place(trace: "Trace", host: str, side: str) -> str:
 
 def gateways_of(trace: "Trace") -> list[str]:
     """Every gateway that a packet came to."""
-    points = (p for e in trace if e.kind in _WITH_POINTS for p in e.get("points", ()))
+    points = (p for e in trace if e.kind in WITH_POINTS for p in e.get("points", ()))
     places = (point[0] for point in points)
     return list(dict.fromkeys(node_of(place) for place in places if "/" in place))
 
 
-_WITH_POINTS = frozenset({"path", "datagram", "port_unreachable", "prohibited"})
+WITH_POINTS = frozenset({"path", "datagram", "port_unreachable", "prohibited"})
 
 
 def hosts_of(trace: "Trace") -> list[str]:

@@ -166,11 +166,8 @@ class Ways:
         cuts = session.all("cut")
         self._cuts = [e for e in cuts if e["to_client"] >= 0 <= e["to_server"]]
         self._passed: dict[tuple[Side, int], int] = {}  # the last time, for each point
-
-    @property
-    def known(self) -> bool:
-        """The network told of at least one."""
-        return any(self._told.values())
+        self._here = next((s for s in SIDES if self._hosts[s] == place), None)
+        self.known = any(self._told.values())  # the network told of at least one
 
     def find(self, side: Side, time: int) -> Way | None:
         """The way of what leaves one side at `time`; None: nothing lies between.
@@ -186,7 +183,7 @@ class Ways:
 
     def stops(self, side: Side, time: int) -> str | None:
         """Where a bare ACK that leaves now is lost; None: it arrives."""
-        way = self.find(side, time)
+        way = self.find(side, time) if self.known else None
         if way is None:
             return None
         for cut in self._cuts:  # a middlebox lets nothing pass behind its RST
@@ -195,12 +192,12 @@ class Ways:
                 return way.points[at].place
         return None if way.ends_at(self._hosts[PEER[side]]) else way.points[-1].place
 
-    def passages(self, trip: Trip) -> Iterator[Passage]:
+    def passages(self, trip: Trip) -> Iterable[Passage]:
         """Each time that a packet passes the vantage point, in order."""
         way = self._way_of(trip)
-        if way is None:
-            yield from self._between_two(trip)
-            return
+        return self._between_two(trip) if way is None else self._on(way, trip)
+
+    def _on(self, way: Way, trip: Trip) -> Iterator[Passage]:
         changed = self.changed_behind(way)
         for passage in way.passages(trip, self._place, self._hosts.values()):
             time = passage.time_ns
@@ -210,7 +207,7 @@ class Ways:
             yield passage._replace(time_ns=time, changed=passage.at > changed)
 
     def _way_of(self, trip: Trip) -> Way | None:
-        way = self.find(trip.side, trip.sent_ns)
+        way = self.find(trip.side, trip.sent_ns) if self.known else None
         if way is None or not trip.origin or way.exit_of(trip.origin) is not None:
             return way
         other = self.find(PEER[trip.side], trip.sent_ns)
@@ -221,14 +218,12 @@ class Ways:
         writer = way.entry_of(self._writers)
         return len(way.points) - 2 if writer is None else writer
 
-    def _between_two(self, trip: Trip) -> Iterator[Passage]:
-        here = next((s for s in SIDES if self._hosts[s] == self._place), None)
-        if here == trip.side:
-            if trip.origin:
-                return
-            yield Passage(trip.sent_ns, outbound=True)
-        elif here and trip.arrives_ns is not None:
-            yield Passage(trip.arrives_ns, outbound=False, changed=True)
+    def _between_two(self, trip: Trip) -> Sequence[Passage]:
+        if self._here == trip.side:
+            return () if trip.origin else (Passage(trip.sent_ns, outbound=True),)
+        if self._here and trip.arrives_ns is not None:
+            return (Passage(trip.arrives_ns, outbound=False, changed=True),)
+        return ()
 
 
 def node_of(place: str) -> str:

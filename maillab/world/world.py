@@ -26,8 +26,10 @@ from maillab.world.configuring import Configuring
 from maillab.world.console import Console
 from maillab.world.directories import Directories, enrol
 from maillab.world.duration import seconds_of
+from maillab.world.exploring import Exploring
 from maillab.world.faults import new_fault
 from maillab.world.names import Names
+from maillab.world.picturing import Picturing
 from maillab.world.queues import Queues
 from maillab.world.scenario import LoadedScenario, UserTable
 from maillab.world.servers import MailServer, make_mail_server
@@ -40,7 +42,7 @@ SETTLE_STEP = 0.05  # seconds
 GOODBYES = 5.0  # seconds that connections may take to end on both sides
 
 
-class World(Configuring, Directories, Names, Queues, Wiring):
+class World(Configuring, Directories, Exploring, Names, Picturing, Queues, Wiring):
     """A virtual internet of mail, running.
 
     trace    everything that happened so far

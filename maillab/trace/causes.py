@@ -1,0 +1,68 @@
+"""What led to an event: from a verdict or a failure back to a DNS answer, a rule, a ban.
+
+Goes in: a trace and one of its events. Comes out: the earlier events that led to it.
+
+Rule 1: what an event says itself (`cause`) comes first, and then nothing is guessed.
+Rule 2: else `RULES` has what is asked for each kind. A cause is always an earlier event:
+        whoever follows causes comes to an end.
+Rule 3: where nothing better is known, what happened on a connection was made possible
+        by its first SYN.
+"""
+
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
+
+from maillab.trace import causes_mail as mail
+from maillab.trace import causes_network as network
+from maillab.trace import causes_said as said
+from maillab.trace.events import CAUSE, Event
+from maillab.trace.known import Known
+
+Rule = Callable[[Known, Event], Iterable[Event | None]]
+
+RULES: MappingProxyType[str, Rule] = MappingProxyType(
+    {
+        "connect": network.connect,
+        "timed_out": network.no_connection,
+        "refused": network.no_connection,
+        "unreachable": network.no_connection,
+        "icmp": network.by_rule,
+        "reset": network.reset,
+        "cut": network.by_rule,
+        "lost": network.lost,
+        "syn_fate": network.by_rule,
+        "datagram": network.datagram,
+        "port_unreachable": network.answer_to_datagram,
+        "prohibited": network.answer_to_datagram,
+        "tls_failed": network.tls_failed,
+        "dns": network.dns,
+        "line": said.line,
+        "auth": said.auth,
+        "policy": said.policy,
+        "ban": said.ban,
+        "greylist": said.greylist,
+        "fault": said.fault,
+        "submitted": mail.submitted,
+        "accepted": mail.accepted,
+        "attempt": mail.attempt,
+        "relayed": mail.relayed,
+        "deferred": mail.not_delivered,
+        "bounced": mail.not_delivered,
+        "queue": mail.queue,
+        "mediated": mail.mediated,
+        "dsn": mail.dsn,
+        "pickup": mail.mediated,
+        "delivered": mail.delivered,
+        "fetched": mail.fetched,
+    }
+)
+
+
+def causes_of(known: Known, event: Event) -> list[Event]:
+    """The events that led to this one, the earliest first, each once."""
+    told = event.get(CAUSE, None)
+    if told is not None:
+        return [known.event(n) for n in sorted(set(told)) if known.has(n)]
+    rule = RULES.get(event.kind, network.on_connection)
+    found = {e.number: e for e in rule(known, event) if e and e.number < event.number}
+    return [found[number] for number in sorted(found)]

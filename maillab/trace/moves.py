@@ -1,0 +1,159 @@
+"""What travelled between several hosts: of several connections, and datagrams.
+
+Goes in: sessions, and the events of datagrams. Comes out: `Move` values in the order in
+which they began, each from one host to another or at one.
+
+Rule 1: of a connection it is what its own ladder shows (`trace.steps`).
+Rule 2: who has no name in the trace is called by its address.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dns.exception
+import dns.message
+import dns.rcode
+from dns.rdatatype import RdataType
+
+from maillab.trace.events import Event
+from maillab.trace.lines import clean
+from maillab.trace.session import Session
+from maillab.trace.steps import Arrow, Item, Mark, steps
+from maillab.trace.view import plural
+from maillab.wire.lines import Side
+
+DNS_PORT = 53
+_ICMP = {
+    "port_unreachable": ("nobody listens on port {port}", "RFC 792"),
+    "prohibited": ("a firewall forbids port {port}", "RFC 1812 §5.2.7.1"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing of a ladder with many lanes.
+
+    start, end  hosts; the same one for what happened there; for a mark between two
+                hosts, its ends
+    arrived_ns  None when it never arrived; of a mark, the same as `sent_ns`
+    connection  "" for datagrams
+    style       "data", "tcp", "tls" (hidden octets), "udp" or "mark"
+    """
+
+    sent_ns: int
+    arrived_ns: int | None
+    start: str
+    end: str
+    label: str
+    number: int
+    connection: str = ""
+    style: str = "data"
+    ref: str = ""
+    why: str = ""
+    secure: bool = False
+    refusal: bool = False
+
+    @property
+    def is_mark(self) -> bool:
+        """Nothing travelled."""
+        return self.style == "mark"
+
+    @property
+    def words(self) -> str:
+        """Of which connection, and what."""
+        return f"{self.connection} {self.label}".strip()
+
+
+def moves(sessions: Iterable[Session], datagrams: Iterable[Event]) -> list[Move]:
+    """All of them, in the order in which they began."""
+    found = [_of_session(s, item) for s in sessions for item in steps(s)]
+    found += _of_datagrams(list(datagrams))
+    return sorted(found, key=lambda move: (move.sent_ns, move.number))
+
+
+def _of_session(s: Session, item: Item) -> Move:
+    if isinstance(item, Mark):
+        return _of_mark(s, item)
+    start, end = (s.client, s.server) if item.side == "C" else (s.server, s.client)
+    return Move(
+        item.sent_ns,
+        item.arrived_ns,
+        start,
+        end,
+        item.label,
+        item.number,
+        s.id,
+        **_looks(item),
+    )
+
+
+def _looks(arrow: Arrow) -> dict[str, Any]:
+    names = ("style", "ref", "why", "secure", "refusal")
+    return {name: getattr(arrow, name) for name in names}
+
+
+def _of_mark(s: Session, mark: Mark) -> Move:
+    ends: Mapping[Side | None, tuple[str, str]] = {
+        "C": (s.client, s.client),
+        "S": (s.server, s.server),
+    }
+    start, end = ends.get(mark.side, (s.client, s.server))
+    at, secure = mark.sent_ns, mark.is_tls
+    return Move(
+        at, at, start, end, mark.label, mark.number, s.id, "mark", secure=secure
+    )
+
+
+# Datagrams ----------------------------------------------------------------------------
+
+
+def _of_datagrams(events: list[Event]) -> Iterator[Move]:
+    names = {event["src"][0]: event.host for event in events if event.host}
+    names |= {event["dst"][0]: host for event in events if (host := _heard_by(event))}
+    for event in events:
+        latency: int = event["latency"]
+        lost = latency < 0 or bool(event.get("lost_at"))
+        came = None if lost else event.time_ns + latency
+        src, dst = event["src"][0], event["dst"][0]
+        ends = event.host or names.get(src, src), names.get(dst, dst)
+        label, ref = _label(event)
+        refusal = event.kind != "datagram"
+        at, number = event.time_ns, event.number
+        yield Move(
+            at, came, *ends, clean(label), number, "", "udp", ref, refusal=refusal
+        )
+
+
+def _heard_by(event: Event) -> str:
+    return str(event.get("to_host"))
+
+
+def _label(event: Event) -> tuple[str, str]:
+    """What a datagram says, and the RFC section."""
+    if event.kind in _ICMP:
+        words, ref = _ICMP[event.kind]
+        return "ICMP: " + words.format(port=event["src"][1]), ref
+    if DNS_PORT in (event["src"][1], event["dst"][1]):
+        try:
+            return _dns_words(event["data"]), "RFC 1035 §4.1"
+        except (dns.exception.DNSException, ValueError):
+            pass  # whoever sent it: it is no DNS message, but it travelled
+    size = plural(len(event["data"]), "octet")
+    return f"UDP to port {event['dst'][1]}, {size}", "RFC 768"
+
+
+def _dns_words(data: bytes) -> str:
+    message = dns.message.from_wire(data, ignore_trailing=True)
+    asked = ", ".join(
+        f"{one.name.to_text(omit_final_dot=True)} {RdataType(one.rdtype).name}"
+        for one in message.question
+    )
+    if not message.flags & dns.flags.QR:
+        return f"DNS {asked}?"
+    if message.rcode() != dns.rcode.NOERROR:
+        return f"DNS {asked}: {dns.rcode.to_text(message.rcode())}"
+    if message.answer:
+        return f"DNS {asked}: {plural(sum(map(len, message.answer)), 'record')}"
+    referred = any(one.rdtype == RdataType.NS for one in message.authority)
+    return f"DNS {asked}: {'ask another server' if referred else 'no such record'}"

@@ -1,0 +1,156 @@
+"""Cipher suites of TLS: what each number means, and what its records are made with.
+
+Goes in: the number that a ServerHello names. Comes out: OpenSSL's name of it, the
+cipher, the size of its key, its hash.
+
+Rule: a suite that is only named here, and not opened, is one that TLS 1.3 and its
+      recommendations have left behind (RC4, 3DES), or that mail servers never use.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+# IANA's numbers with OpenSSL's names: RFC 8446 §B.4 (TLS_…), RFC 5246 §A.5, RFC 5288
+# §3, RFC 5289 §3, RFC 6655 §3, RFC 7251 §2 and RFC 7905 §2.
+_SUITES = """
+002F AES128-SHA
+0033 DHE-RSA-AES128-SHA
+0034 ADH-AES128-SHA
+0035 AES256-SHA
+0039 DHE-RSA-AES256-SHA
+003A ADH-AES256-SHA
+003C AES128-SHA256
+003D AES256-SHA256
+0067 DHE-RSA-AES128-SHA256
+006B DHE-RSA-AES256-SHA256
+006C ADH-AES128-SHA256
+006D ADH-AES256-SHA256
+008C PSK-AES128-CBC-SHA
+008D PSK-AES256-CBC-SHA
+0090 DHE-PSK-AES128-CBC-SHA
+0091 DHE-PSK-AES256-CBC-SHA
+0094 RSA-PSK-AES128-CBC-SHA
+0095 RSA-PSK-AES256-CBC-SHA
+009C AES128-GCM-SHA256
+009D AES256-GCM-SHA384
+009E DHE-RSA-AES128-GCM-SHA256
+009F DHE-RSA-AES256-GCM-SHA384
+00A6 ADH-AES128-GCM-SHA256
+00A7 ADH-AES256-GCM-SHA384
+00A8 PSK-AES128-GCM-SHA256
+00A9 PSK-AES256-GCM-SHA384
+00AA DHE-PSK-AES128-GCM-SHA256
+00AB DHE-PSK-AES256-GCM-SHA384
+00AC RSA-PSK-AES128-GCM-SHA256
+00AD RSA-PSK-AES256-GCM-SHA384
+00AE PSK-AES128-CBC-SHA256
+00AF PSK-AES256-CBC-SHA384
+00B2 DHE-PSK-AES128-CBC-SHA256
+00B3 DHE-PSK-AES256-CBC-SHA384
+00B6 RSA-PSK-AES128-CBC-SHA256
+00B7 RSA-PSK-AES256-CBC-SHA384
+1301 TLS_AES_128_GCM_SHA256
+1302 TLS_AES_256_GCM_SHA384
+1303 TLS_CHACHA20_POLY1305_SHA256
+C009 ECDHE-ECDSA-AES128-SHA
+C00A ECDHE-ECDSA-AES256-SHA
+C013 ECDHE-RSA-AES128-SHA
+C014 ECDHE-RSA-AES256-SHA
+C018 AECDH-AES128-SHA
+C019 AECDH-AES256-SHA
+C023 ECDHE-ECDSA-AES128-SHA256
+C024 ECDHE-ECDSA-AES256-SHA384
+C027 ECDHE-RSA-AES128-SHA256
+C028 ECDHE-RSA-AES256-SHA384
+C02B ECDHE-ECDSA-AES128-GCM-SHA256
+C02C ECDHE-ECDSA-AES256-GCM-SHA384
+C02F ECDHE-RSA-AES128-GCM-SHA256
+C030 ECDHE-RSA-AES256-GCM-SHA384
+C035 ECDHE-PSK-AES128-CBC-SHA
+C036 ECDHE-PSK-AES256-CBC-SHA
+C037 ECDHE-PSK-AES128-CBC-SHA256
+C038 ECDHE-PSK-AES256-CBC-SHA384
+C09C AES128-CCM
+C09D AES256-CCM
+C09E DHE-RSA-AES128-CCM
+C09F DHE-RSA-AES256-CCM
+C0A0 AES128-CCM8
+C0A1 AES256-CCM8
+C0A2 DHE-RSA-AES128-CCM8
+C0A3 DHE-RSA-AES256-CCM8
+C0A4 PSK-AES128-CCM
+C0A5 PSK-AES256-CCM
+C0A6 DHE-PSK-AES128-CCM
+C0A7 DHE-PSK-AES256-CCM
+C0A8 PSK-AES128-CCM8
+C0A9 PSK-AES256-CCM8
+C0AA DHE-PSK-AES128-CCM8
+C0AB DHE-PSK-AES256-CCM8
+C0AC ECDHE-ECDSA-AES128-CCM
+C0AD ECDHE-ECDSA-AES256-CCM
+C0AE ECDHE-ECDSA-AES128-CCM8
+C0AF ECDHE-ECDSA-AES256-CCM8
+CCA8 ECDHE-RSA-CHACHA20-POLY1305
+CCA9 ECDHE-ECDSA-CHACHA20-POLY1305
+CCAA DHE-RSA-CHACHA20-POLY1305
+CCAB PSK-CHACHA20-POLY1305
+CCAC ECDHE-PSK-CHACHA20-POLY1305
+CCAD DHE-PSK-CHACHA20-POLY1305
+CCAE RSA-PSK-CHACHA20-POLY1305
+1304 TLS_AES_128_CCM_SHA256
+1305 TLS_AES_128_CCM_8_SHA256
+0004 RC4-MD5
+0005 RC4-SHA
+000A DES-CBC3-SHA
+0016 DHE-RSA-DES-CBC3-SHA
+C011 ECDHE-RSA-RC4-SHA
+C012 ECDHE-RSA-DES-CBC3-SHA
+"""
+_NAMES = {
+    int(number, 16): name
+    for number, _, name in (row.partition(" ") for row in _SUITES.split("\n") if row)
+}
+_AES = re.compile(r"AES_?(128|256)")
+GCM, CHACHA20, CCM, CCM_8, CBC = "AES-GCM", "ChaCha20-Poly1305", "CCM", "CCM-8", "CBC"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One cipher suite.
+
+    name      as OpenSSL and Python's ssl say it
+    cipher    GCM, CHACHA20, CCM, CCM_8, CBC; "": such records are not opened here
+    key_size  octets of the key of the cipher
+    hash      "sha256" or "sha384": of the key schedule (RFC 8446 §7.1, RFC 5246 §5)
+    mac       the hash of HMAC, for CBC only (RFC 5246 §6.2.3.1)
+
+    >>> find_suite(0xC030).name, find_suite(0xC030).hash
+    ('ECDHE-RSA-AES256-GCM-SHA384', 'sha384')
+    >>> find_suite(0x0A0A).name
+    'cipher suite 0x0A0A'
+    """
+
+    name: str
+    cipher: str
+    key_size: int
+    hash: str
+    mac: str = ""
+
+
+@cache
+def find_suite(number: int) -> Suite:
+    """The suite with this number; one without a cipher when nobody here knows it."""
+    name = _NAMES.get(number, f"cipher suite 0x{number:04X}")
+    aes = _AES.search(name)
+    schedule = "sha384" if name.endswith("SHA384") else "sha256"
+    if "CHACHA20" in name:
+        return Suite(name, CHACHA20, 32, schedule)
+    if not aes:
+        return Suite(name, "", 0, schedule)
+    size = int(aes[1]) // 8
+    for mode, cipher in (("GCM", GCM), ("CCM8", CCM_8), ("CCM_8", CCM_8), ("CCM", CCM)):
+        if mode in name:
+            return Suite(name, cipher, size, schedule)
+    mac = {"SHA256": "sha256", "SHA384": "sha384"}.get(name.rpartition("-")[2], "sha1")
+    return Suite(name, CBC, size, schedule, mac)

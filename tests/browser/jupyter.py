@@ -1,0 +1,173 @@
+"""A real JupyterLab in a real browser: start it, open notebooks, press, read, look.
+
+Nothing leaves this machine: requests to elsewhere are refused and remembered, and so is
+what the page writes to its console as an error.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nbformat
+
+PICTURES = Path(__file__).parents[2] / "build" / "browser"
+HOME = ("127.0.0.1", "localhost", "")
+PATIENCE = 100_000  # milliseconds, on two busy cores
+# Notebooks are drawn whole: JupyterLab would leave out what is scrolled away. Nobody
+# answers questions about kernels and news.
+SETTINGS = {
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {
+        "windowingMode": "none"
+    },
+}
+# What JupyterLab itself says when all is well.
+HARMLESS = (
+    "Failed to load resource: the server responded with a status of 404",
+    "the server responded with a status of 404 (Not Found)",
+)
+
+
+def free_port() -> int:
+    """A port that the system does not use just now; JupyterLab tries the next ones."""
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        return somebody.getsockname()[1]
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[str]:
+    """`maillab lab`, until the end of the block; gives its address with the token."""
+    settings = folder / "settings"
+    for name, values in SETTINGS.items():
+        file = settings / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values), "utf-8")
+    environment = os.environ | {
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        environment[f"JUPYTER_{name}_DIR"] = str(folder / name.lower())
+    command = [sys.executable, "-m", "maillab", "lab", "--no-browser"]
+    command += ["--folder", str(folder / "bench"), "--port", str(free_port())]
+    with (
+        (folder / "jupyter.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            encoding="utf-8",
+            env=environment,
+        ) as process,
+    ):
+        try:
+            yield address_told_by(process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def address_told_by(process: "subprocess.Popen[str]") -> str:
+    """The address that `maillab lab` prints."""
+    assert process.stdout
+    for line in process.stdout:
+        if "?token=" in line:
+            return line.strip()
+    raise AssertionError("maillab lab stopped before it said where it is")
+
+
+class Watched:
+    """A page, and what it should not have done."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        page.route("**/*", self._let_through)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.set_default_timeout(PATIENCE)
+
+    def _let_through(self, route: Any) -> None:
+        address = urlsplit(route.request.url)
+        if address.scheme in ("data", "blob") or address.hostname in HOME:
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and not message.text.startswith(HARMLESS):
+            self.errors.append(message.text)
+
+    def picture(self, name: str) -> Path:
+        """Keep a screenshot of all of it, for people."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        file = PICTURES / f"{name}.png"
+        self.page.screenshot(path=file, full_page=True)
+        return file
+
+
+class Notebook(Watched):
+    """One notebook, open in JupyterLab."""
+
+    def __init__(self, page: Any, address: str, path: str) -> None:
+        super().__init__(page)
+        base, _, token = address.partition("?")
+        place = "{0.scheme}://{0.netloc}".format(urlsplit(base))
+        page.goto(f"{place}/lab/tree/{path}?{token}")
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        page.get_by_text("(ipykernel) | Idle").wait_for()
+        page.add_locator_handler(
+            page.get_by_text("Select kernel for:"),
+            lambda: page.get_by_role("button", name="Select Kernel").click(),
+        )
+
+    def run_all(self) -> None:
+        """Run all cells, and wait until the last one is done."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(
+            """() => {
+                const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+                const asked = cells.filter(
+                    c => c.querySelector('.cm-content').innerText.trim());
+                const done = c =>
+                    /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').innerText);
+                return asked.length && asked.every(done);
+            }"""
+        )
+
+    def cell(self, number: int) -> Any:
+        """A code cell, counted from 0."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def output(self, number: int) -> Any:
+        """What stands under a code cell."""
+        return self.cell(number).locator(".jp-Cell-outputArea")
+
+    @property
+    def failures(self) -> list[str]:
+        """Tracebacks that stand under cells."""
+        marked = '[data-mime-type="application/vnd.jupyter.stderr"]'
+        return self.page.locator(f".jp-Notebook {marked}").all_inner_texts()
+
+
+def write_notebook(file: Path, *cells: str) -> None:
+    """A notebook of code cells."""
+    made = nbformat.v4.new_notebook()
+    made.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    made.cells = [
+        nbformat.v4.new_code_cell(cell, id=f"cell-{n}") for n, cell in enumerate(cells)
+    ]
+    nbformat.write(made, file)
