@@ -11,19 +11,22 @@ import sys
 from pathlib import Path
 
 GOLDEN = Path(__file__).with_name("golden")
+REWRITES = "--rewrite" in sys.argv
 
 
-def check_golden(name: str, text: str) -> None:
+def check_golden(
+    name: str, text: str, *, folder: Path = GOLDEN, rewrites: bool = REWRITES
+) -> None:
     """Fail with a diff unless the file `name` holds `text`.
 
     SVG stands there with a line for each element, so that a diff can be read.
     """
-    path = GOLDEN / name
+    path = folder / name
     shown = (text.replace("><", ">\n<") if name.endswith(".svg") else text) + "\n"
     known = path.read_text("utf-8") if path.exists() else ""
     if shown == known:
         return
-    if "--rewrite" in sys.argv:
+    if rewrites:
         path.parent.mkdir(exist_ok=True)
         path.write_text(shown, "utf-8", newline="\n")
     rows = known.splitlines(), shown.splitlines()

@@ -306,8 +306,8 @@ class MTA:
 def first_received(content: bytes) -> str:
     """The Received field on top of a message: whoever has it last has written it.
 
-    >>> first_received(b"Received: from pc\\r\\n\\tby mx; today\\r\\nTo: bob\\r\\n\\r\\nHi")
-    'Received: from pc\\r\\n\\tby mx; today\\r\\n'
+    >>> first_received(b"Received: from pc\\r\\n\\tby mx; now\\r\\nTo: bob\\r\\n")
+    'Received: from pc\\r\\n\\tby mx; now\\r\\n'
     """
     found = TOP_RECEIVED.match(content)
     return found[0].decode("utf-8", "backslashreplace") if found else ""

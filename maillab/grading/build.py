@@ -34,6 +34,7 @@ from maillab.grading.notebook import (
     released,
     to_text,
     without_outputs,
+    without_widgets,
     write,
 )
 
@@ -97,7 +98,8 @@ def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
     failed = [grade_id(c) for c in node["cells"] if is_check(c) and not has_passed(c)]
     if failed:
         raise LabError(f"the solutions of the reference fail in {', '.join(failed)}")
-    return {**node, "metadata": notebook["metadata"], "cells": node["cells"]}
+    cells = [without_widgets(cell) for cell in node["cells"]]
+    return {**node, "metadata": notebook["metadata"], "cells": cells}
 
 
 @contextmanager

@@ -29,6 +29,7 @@ Notebook = dict[str, Any]
 
 MAX_SIZE = 5_000_000  # octets of a notebook that somebody hands in
 SCHEMA_VERSION = 3  # of nbgrader's metadata
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 SOLUTION = re.compile(
     r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION$",
     re.DOTALL | re.MULTILINE,
@@ -152,6 +153,17 @@ def without_outputs(notebook: Notebook) -> Notebook:
         return cell
 
     return mapped(notebook, cleared)
+
+
+def without_widgets(cell: Cell) -> Cell:
+    """A cell whose explorers have left their text and picture, and no controls.
+
+    Controls are dead without their kernel, and have another name at each run.
+    """
+    outputs: list[dict[str, Any]] = cell.get("outputs", [])
+    for output in outputs:
+        output.get("data", {}).pop(WIDGET_TYPE, None)
+    return cell
 
 
 # From text to notebook ----------------------------------------------------------------

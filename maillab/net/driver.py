@@ -30,9 +30,11 @@ from typing import Any, TypeVar
 
 from maillab.errors import LabError
 from maillab.net.loop import VirtualLoop
+from maillab.progress import watched
 
 Result = TypeVar("Result")
 
+SHORT = 60.0  # seconds of a world that are over at once
 FEW_LOOKS = 50_000  # new objects between two looks of the garbage collector
 
 CLOSED = "this world is closed: open it anew with open_world()"
@@ -75,7 +77,12 @@ class Driver:
             self.run(asyncio.sleep(seconds))
             return
         with hidden_outer_loop(), gentle_interrupt(self.loop), patient_collector():
-            self.loop.run_until_time(self.loop.time() + seconds)
+            begin, end = self.loop.time(), self.loop.time() + seconds
+            if seconds < SHORT:
+                self.loop.run_until_time(end)
+                return
+            with watched("Time passes", lambda: (self.loop.time() - begin) / seconds):
+                self.loop.run_until_time(end)
 
     def _run_beside(
         self, coroutine: Coroutine[Any, Any, Result], context: Context | None

@@ -22,6 +22,7 @@ class Maker(NamedTuple):
 
 MAKERS = {
     "session explorer": Maker("session_explorer", "SessionExplorer", "ipywidgets"),
+    "trace explorer": Maker("trace_explorer", "TraceExplorer", "ipywidgets"),
     "capture explorer": Maker("capture_explorer", "CaptureExplorer", "ipywidgets"),
     "world explorer": Maker("world_explorer", "WorldExplorer", "ipywidgets"),
     "mailbox reader": Maker("mailbox_reader", "MailboxReader", "ipywidgets"),

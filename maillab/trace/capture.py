@@ -21,6 +21,7 @@ from maillab.trace.capture_log import LogLine, log_lines
 from maillab.trace.datagrams import Datagrams
 from maillab.trace.events import Event
 from maillab.trace.flow import Flow
+from maillab.trace.frames import NO_LINK
 from maillab.trace.lines import CONTENT, Line, clean
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import Packet, addresses, ethernet_frame
@@ -63,7 +64,8 @@ class Capture(PacketList):
         self._passed = trace.passed(self.host)
 
     def __repr__(self) -> str:
-        return f"<Capture at {self.place}: {len(self.packets)} packets>"
+        count = len(self.packets) - len(self.log)
+        return f"<Capture at {self.place}: {count} packets>"
 
     @cached_property
     def sessions(self) -> list[Session]:
@@ -112,9 +114,9 @@ class Capture(PacketList):
         return ethernet_frame(data) if self.link == "ethernet" else data
 
     def link_of(self, number: int) -> int:
-        """The link type of one frame, as pcap numbers them; -1: it is a log line."""
+        """The link type of one frame, as pcap numbers them; `NO_LINK`: a log line."""
         is_log = not self.packets[self.check_number(number) - 1].data
-        return pcapng.LINK_NONE if is_log else _LINKS[self.link]
+        return NO_LINK if is_log else _LINKS[self.link]
 
     def to_bytes(self) -> bytes:
         """The file."""

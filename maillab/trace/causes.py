@@ -1,10 +1,10 @@
-"""What led to an event: from a verdict or a failure back to a DNS answer, a rule, a ban.
+"""What led to an event: from a verdict or a failure back to a rule, a DNS answer.
 
 Goes in: a trace and one of its events. Comes out: the earlier events that led to it.
 
 Rule 1: what an event says itself (`cause`) comes first, and then nothing is guessed.
-Rule 2: else `RULES` has what is asked for each kind. A cause is always an earlier event:
-        whoever follows causes comes to an end.
+Rule 2: else `RULES` has what is asked for each kind. A cause is always an earlier
+        event: whoever follows causes comes to an end.
 Rule 3: where nothing better is known, what happened on a connection was made possible
         by its first SYN.
 """
@@ -12,6 +12,7 @@ Rule 3: where nothing better is known, what happened on a connection was made po
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
+from maillab.errors import LabError
 from maillab.trace import causes_mail as mail
 from maillab.trace import causes_network as network
 from maillab.trace import causes_said as said
@@ -22,6 +23,10 @@ Rule = Callable[[Known, Event], Iterable[Event | None]]
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
     {
+        "rule": network.begins,
+        "power": network.begins,
+        "address": network.begins,
+        "fault": network.begins,
         "connect": network.connect,
         "timed_out": network.no_connection,
         "refused": network.no_connection,
@@ -41,7 +46,6 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "policy": said.policy,
         "ban": said.ban,
         "greylist": said.greylist,
-        "fault": said.fault,
         "submitted": mail.submitted,
         "accepted": mail.accepted,
         "attempt": mail.attempt,
@@ -66,3 +70,21 @@ def causes_of(known: Known, event: Event) -> list[Event]:
     rule = RULES.get(event.kind, network.on_connection)
     found = {e.number: e for e in rule(known, event) if e and e.number < event.number}
     return [found[number] for number in sorted(found)]
+
+
+def causes_in(events: Iterable[Event], event: Event | int) -> list[Event]:
+    """The same, from all events. Raises LabError when the event is not among them."""
+    known = Known(events)
+    return causes_of(known, known.event(as_number(event)))
+
+
+def as_number(event: Event | int | str) -> int:
+    """The number of an event. Raises LabError for something else."""
+    if isinstance(event, Event):
+        return event.number
+    if isinstance(event, int):
+        return event
+    raise LabError(
+        f"why({event!r}): expected an event or its number; type "
+        f"trace.of_kind('bounced', 'deferred')[-1], or world.why({event!r})"
+    )

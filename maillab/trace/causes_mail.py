@@ -82,7 +82,10 @@ def accepted(known: Known, event: Event) -> Found:
     kinds = ("policy", "accepted")
     since = known.said(connection, number, *kinds)
     for verdict in takewhile(lambda e: e.kind == "policy", since):
-        if str(verdict["subject"]).startswith("RCPT") and verdict["verdict"] == "accept":
+        if (
+            str(verdict["subject"]).startswith("RCPT")
+            and verdict["verdict"] == "accept"
+        ):
             yield verdict
 
 

@@ -15,6 +15,12 @@ SUCCESS = ("NOERROR", "NODATA", "referral")  # what is no failure of the DNS
 FAILURES = ("refused", "timed_out", "unreachable")
 
 
+def begins(known: Known, event: Event) -> Found:
+    """Nothing in a trace leads to it: people wrote the rule, or pulled the plug."""
+    del known, event
+    return ()
+
+
 def on_connection(known: Known, event: Event) -> Found:
     """What happens on a connection: it was opened."""
     yield known.first(event.connection, "connect")
@@ -59,12 +65,14 @@ def same_name(a: object, b: object) -> bool:
 
 def no_connection(known: Known, event: Event) -> Found:
     """Nobody answered, or somebody said no: a rule, or a host that is not there."""
-    rules = list(known.said(event.connection, event.number, "rule"))
+    rules = rules_on(known, event)
     yield from rules
     first = known.first(event.connection, "connect")
     yield first
     if first and not rules:
         yield gone(known, first, event)
+        fates = known.said(event.connection, event.number, "syn_fate")
+        yield next((e for e in fates if e["lost_at"]), None)
 
 
 def gone(known: Known, connect: Event, event: Event) -> Event | None:
@@ -78,8 +86,14 @@ def gone(known: Known, connect: Event, event: Event) -> Event | None:
 
 def by_rule(known: Known, event: Event) -> Found:
     """The rules that struck this connection."""
-    rules = list(known.said(event.connection, event.number, "rule"))
-    yield from rules or on_connection(known, event)
+    yield from rules_on(known, event) or on_connection(known, event)
+
+
+def rules_on(known: Known, event: Event) -> list[Event]:
+    """The rules that have struck this connection: each once, when it first did."""
+    told = known.said(event.connection, event.number, "rule")
+    first = {(e.host, e["number"], e["action"], e["direction"]): e for e in told}
+    return list(first.values())
 
 
 def reset(known: Known, event: Event) -> Found:
@@ -100,7 +114,7 @@ def lost(known: Known, event: Event) -> Found:
     if broken:
         yield broken
     elif first and event["reason"]:
-        yield from known.said(event.connection, event.number, "rule")
+        yield from rules_on(known, event)
         yield gone(known, first, event)
     yield first
 
@@ -125,7 +139,8 @@ def datagram(known: Known, event: Event) -> Found:
 
 def is_lost(event: Event) -> bool:
     """Nobody has got this datagram."""
-    return event["latency"] < 0 or not event.get("to_host") or bool(event["lost_at"])
+    arrived = event["latency"] >= 0 and event.get("to_host")
+    return not arrived or bool(event.get("lost_at"))
 
 
 def rules_for(known: Known, event: Event) -> Iterator[Event]:
@@ -174,7 +189,7 @@ def dns(known: Known, event: Event) -> Found:
         return
     yield from _of_others(known, query, event)
     yield referral(known, event)
-    if event["rcode"] not in SUCCESS:
+    if event["rcode"] == "timeout":
         yield query
         yield from known.after(query.number, "fault", lambda e: e["stage"] == "dns")
         yield _icmp_for(known, query)
@@ -188,9 +203,7 @@ def last_query(known: Known, event: Event) -> Event | None:
         event.number,
         "datagram",
         fits=lambda e: (
-            e.host == event.host
-            and e["dst"][0] == server
-            and name in e["data"].lower()
+            e.host == event.host and e["dst"][0] == server and name in e["data"].lower()
         ),
     )
 

@@ -3,8 +3,8 @@
 Goes in: the events of a trace and one of a session. Comes out: earlier events.
 
 Rule 1: what a server decided between a command and its reply led to the reply.
-Rule 2: of the DNS answers of a host those count for a verdict that its words name: other
-        sessions look names up in the same moment.
+Rule 2: of the DNS answers of a host those count for a verdict that its words name:
+        other sessions look names up in the same moment.
 """
 
 import re
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from itertools import takewhile
 
-from maillab.trace.causes_network import on_connection
 from maillab.trace.events import Event
 from maillab.trace.known import Known
 from maillab.trace.why import PROTOCOLS, REFUSALS
@@ -50,7 +49,7 @@ def line(known: Known, event: Event) -> Found:
         return
     told = first_telling(known, event)
     yield from _decisions(known, told)
-    yield command_of(known, told)
+    yield command_of(known, told) or known.first(event.connection, "connect")
     if is_refusal(told):
         yield _refused_recipient(known, told)
 
@@ -145,9 +144,7 @@ def client_ips(known: Known, event: Event) -> set[str]:
 def _greylisting(known: Known, event: Event) -> Event | None:
     if event["rule"] != "greylisting":
         return None
-    found = known.latest(
-        event.number, "greylist", fits=lambda e: e.host == event.host
-    )
+    found = known.latest(event.number, "greylist", fits=lambda e: e.host == event.host)
     return found if found and found.time_ns == event.time_ns else None
 
 
@@ -188,24 +185,34 @@ def reversed_name(ip: str) -> str:
 
 
 def auth(known: Known, event: Event) -> Found:
-    """The command; and the ban, when the door was closed."""
+    """Who proved who it is: nothing. Else the command, and a ban that shut the door."""
+    if event["ok"]:
+        return
     yield command_of(known, event)
-    if not event["ok"] and "ban" in str(event["reason"]):
+    if "ban" in str(event["reason"]):
         clients = client_ips(known, event)
-        yield known.latest(
-            event.number, "ban", fits=lambda e: e["address"] in clients
-        )
+        yield known.latest(event.number, "ban", fits=lambda e: e["address"] in clients)
 
 
 def ban(known: Known, event: Event) -> Found:
     """The wrong logins of this client since its ban before."""
     address = event["address"]
+    yield _last_straw(known, event)
     for found in known.before(event.number, "auth", "ban"):
         if found.kind == "ban" and found["address"] == address:
             return
-        if found.kind == "auth" and found.host == event.host and not found["ok"]:
-            if address in client_ips(known, found):
-                yield found
+        failed = found.kind == "auth" and found.host == event.host and not found["ok"]
+        if failed and address in client_ips(known, found):
+            yield found
+
+
+def _last_straw(known: Known, event: Event) -> Event | None:
+    """The command of the last wrong login: of that one some servers tell afterwards."""
+    mine = known.after(event.number, "auth", lambda e: e.host == event.host)
+    login = next(mine, None)
+    if login is None or login.time_ns != event.time_ns or login["ok"]:
+        return None
+    return command_of(known, login)
 
 
 def greylist(known: Known, event: Event) -> Found:
@@ -218,9 +225,3 @@ def greylist(known: Known, event: Event) -> Found:
             e.host == event.host and all(e[name] == event[name] for name in triplet)
         ),
     )
-
-
-def fault(known: Known, event: Event) -> Found:
-    """The command that it struck."""
-    yield command_of(known, event)
-    yield from on_connection(known, event)

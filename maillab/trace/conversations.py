@@ -9,18 +9,19 @@ Rule 3: octets that no line explains may be a secret when a mail client sent the
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from maillab.trace.dissect_tcp import WORD, Origin
 from maillab.trace.dissect_tls import HEAD, LONGEST
 from maillab.trace.lines import Line
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, TCP, Address, addresses
-from maillab.trace.session import Session
+from maillab.trace.pieces import Burst
+from maillab.trace.session import SIDES, Session
 from maillab.wire.lines import Side
 
 MAIL = ("SMTP", "LMTP", "POP3", "IMAP")
@@ -92,6 +93,13 @@ def transport(packet: bytes) -> tuple[int, int, int]:
     return kind, at, end
 
 
+def ends_of(packet: bytes) -> tuple[str, str] | None:
+    """Source and destination, if there is a whole IP header."""
+    version = packet[0] >> 4 if packet else 0
+    whole = len(packet) >= {4: 20, 6: 40}.get(version, len(packet) + 1)
+    return addresses(packet) if whole else None
+
+
 def head_of(packet: bytes) -> Head | None:
     """The TCP header in an IP packet, if there is a whole one."""
     kind, at, end = transport(packet)
@@ -117,7 +125,7 @@ class Conversations:
 
     def __init__(self, packets: PacketList) -> None:
         self._packets = packets.packets
-        self._sessions = packets
+        self._list = ref(packets)  # which is kept as long as its owner wants
         self._looked = 0  # packets looked at
         self._current: dict[Ends, Conversation] = {}
         self._of: list[Conversation | None] = []  # for each packet
@@ -173,7 +181,9 @@ class Conversations:
     def _by_ends(self) -> dict[Ends, list[Session]]:
         """Sessions by their addresses, on every part of the way (NAT changes them)."""
         found: dict[Ends, list[Session]] = {}
-        for session in sorted(self._sessions.sessions, key=lambda s: s.began_ns):
+        packets = self._list()
+        sessions = packets.sessions if packets else []
+        for session in sorted(sessions, key=lambda s: s.began_ns):
             for ends in dict.fromkeys(_ends_of(session)):
                 found.setdefault(ends, []).append(session)
         return found
@@ -212,8 +222,8 @@ def _ends_of(session: Session) -> Iterator[Ends]:
         yield (src[0], src[1]), (dst[0], dst[1])
     for event in session.all("path"):
         for _, _, src, sport, dst, dport in event["points"]:
-            ends = (src, sport), (dst, dport)
-            yield ends if event["side"] == "C" else ends[::-1]
+            a, b = (src, sport), (dst, dport)
+            yield (a, b) if event["side"] == "C" else (b, a)
 
 
 # What stands where --------------------------------------------------------------------
@@ -236,19 +246,22 @@ class State:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._stretches: dict[Side, list[Stretch]] = {}
+        self._known: dict[Side, tuple[list[int], list[Stretch]]] = {}
+
+    @cached_property
+    def wires(self) -> dict[Side, bytes]:
+        """All octets of both sides."""
+        return {side: self.session.wire(side) for side in SIDES}
 
     def stretches(self, side: Side, start: int, end: int) -> list[Stretch]:
         """All that overlaps with these octets, in order, without holes."""
-        known = self._all(side)
-        at = bisect_right([one.start for one in known], start)
+        starts, known = self._all(side)
+        at = max(0, bisect_right(starts, start) - 1)
         found: list[Stretch] = []
         place = start
-        for one in known[max(0, at - 1) :]:
+        for one in known[at : bisect_left(starts, end)]:
             if one.end <= place:
                 continue
-            if one.start >= end:
-                break
             if one.start > place:
                 found.append(self._unknown(side, place, one.start))
             found.append(one)
@@ -257,14 +270,46 @@ class State:
             found.append(self._unknown(side, place, end))
         return found
 
+    def inside(self, side: Side, start: int, end: int) -> list[Line]:
+        """What was said inside TLS, or compressed, in bursts that begin here."""
+        return [n for at, n in self._disguised[side] if start <= at < end]
+
+    @cached_property
+    def _disguised(self) -> dict[Side, list[tuple[int, Line]]]:
+        """Lines whose octets were others on the wire, and where these begin."""
+        found: dict[Side, list[tuple[int, Line]]] = {"C": [], "S": []}
+        for line in self.session.lines:
+            if line.is_disguised:
+                at = self._burst_of(line)
+                found[line.speaker] += [] if at is None else [(at, line)]
+        return found
+
+    @cached_property
+    def _bursts(self) -> dict[tuple[Side, int], list[Burst]]:
+        """The bursts that left at one instant, in order."""
+        found: dict[tuple[Side, int], list[Burst]] = {}
+        for burst in (*self.session.bursts["C"], *self.session.bursts["S"]):
+            if not burst.is_again:
+                found.setdefault((burst.side, burst.sent_ns), []).append(burst)
+        return found
+
+    def _burst_of(self, line: Line) -> int | None:
+        """An engine says something, and then the octets leave."""
+        same = self._bursts.get((line.speaker, line.sent_ns), [])
+        behind = [burst for burst in same if burst.number >= line.number]
+        chosen = behind[:1] or same[-1:]
+        return chosen[0].offset if chosen else None
+
     def _unknown(self, side: Side, start: int, end: int) -> Stretch:
         may_be = side == "C" and self.session.protocol in MAIL
         return Stretch(start, end, is_secret=may_be)
 
-    def _all(self, side: Side) -> list[Stretch]:
-        if side not in self._stretches:
-            self._stretches[side] = list(self._explain(side))
-        return self._stretches[side]
+    def _all(self, side: Side) -> tuple[list[int], list[Stretch]]:
+        """What is known of one side, and where each piece of it begins."""
+        if side not in self._known:
+            known = list(self._explain(side))
+            self._known[side] = [one.start for one in known], known
+        return self._known[side]
 
     def _explain(self, side: Side) -> Iterator[Stretch]:
         said = [n for n in self.session.lines if n.speaker == side]
@@ -276,7 +321,7 @@ class State:
             if line.offset >= end:  # noted twice otherwise
                 end = line.offset + len(line.octets)
                 yield Stretch(line.offset, end, line)
-        yield from _records(self.session.wire(side), end)
+        yield from _records(self.wires[side], end)
 
 
 def _records(wire: bytes, at: int) -> Iterator[Stretch]:

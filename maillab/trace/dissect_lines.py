@@ -171,10 +171,9 @@ def _pop3_command(cursor: Cursor) -> None:
     ref = POP3_REFS.get(verb, _POP3)
     _space(cursor)
     if verb in ("USER", "PASS"):  # RFC 1939 §7: with spaces, to the end of the line
-        return _argument(cursor, "argument", ref)
+        _argument(cursor, "argument", ref)
     while _word(cursor, "argument", ref):
         _space(cursor)
-    return None
 
 
 def _pop3_reply(cursor: Cursor) -> None:

@@ -94,7 +94,9 @@ class _Walk:
         size = part.end - self.cursor.at
         value = plural(size, "octet")
         if part.encoding in ("base64", "quoted-printable"):
-            value += f" in {part.encoding}, {plural(len(part.decoded()), 'octet')} plain"
+            value += (
+                f" in {part.encoding}, {plural(len(part.decoded()), 'octet')} plain"
+            )
         self.cursor.raw(size, "body", value, "RFC 5322 §2.3")
 
     def _between(self, until: int) -> None:

@@ -5,10 +5,11 @@ layer before what is inside it.
 
 Rule 1: octets that were announced and are not here end the walk; what was seen until
         then stays.
-Rule 2: secret octets never become text here; `Range.secret` says which ranges have some.
+Rule 2: secret octets never become text here; `Range.secret` says which ranges have
+        some.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -86,7 +87,9 @@ class Cursor:
 
     # Fields ---------------------------------------------------------------------------
 
-    def raw(self, size: int, name: str, value: str | None = None, ref: str = "") -> bytes:
+    def raw(
+        self, size: int, name: str, value: str | None = None, ref: str = ""
+    ) -> bytes:
         """A field; its value is hexadecimal unless it is given."""
         octets = self._take(size)
         shown = _hex(octets) if value is None else value
@@ -122,24 +125,6 @@ class Cursor:
             used += width
         return found
 
-    def flag_bits(self, names: str, ref: str = "", size: int = 1) -> int:
-        """One bit after another, from the left; "-" for one that has no name.
-
-        Bits that are 0 and have no name are not noted.
-        """
-        words = names.split()
-        found = int.from_bytes(self.peek(size), "big")
-        one = {0: "not set", 1: "set"}
-        parts = [(1, word if word != "-" else "reserved", one) for word in words]
-        at = len(self.ranges)
-        self.bits(size, parts, ref)
-        self.ranges[at:] = [
-            r
-            for r in self.ranges[at:]
-            if r.name != "reserved" or not r.value.startswith("0")
-        ]
-        return found
-
     def rest(self, name: str, ref: str = "") -> bytes:
         """All that is left, if there is something."""
         return self.raw(self.left, name, ref=ref) if self.left else b""
@@ -147,7 +132,7 @@ class Cursor:
     # Structure ------------------------------------------------------------------------
 
     @contextmanager
-    def layer(self, name: str, ref: str = "") -> Iterator[Layer]:
+    def layer(self, name: str, ref: str = "") -> Generator[Layer, None, None]:
         """What is noted inside stands one level deeper."""
         start, place = self.at, len(self.ranges)
         self._add(0, name, "", ref)
@@ -164,7 +149,7 @@ class Cursor:
             )
 
     @contextmanager
-    def within(self, size: int) -> Iterator[None]:
+    def within(self, size: int) -> Generator[None, None, None]:
         """The walk ends after `size` octets for a while (or earlier, at the end)."""
         before = self.end
         self.end = min(before, self.at + max(0, size))

@@ -35,8 +35,7 @@ def tcp(cursor: Cursor, found: Datagram, origin: Origin) -> tuple[int, int]:
         cursor.number(4, "acknowledgment number", relative(origin.ack), _TCP)
         offsets = [(4, "data offset", _words), (4, "reserved", None)]
         size = cursor.bits(1, offsets, _TCP)[0] * 4
-        flags = cursor.flag_bits(_FLAGS, _TCP)
-        layer.value += f" [{flag_names(flags)}]"
+        layer.value += f" [{_flags(cursor)}]"
         cursor.number(2, "window", None, _TCP)
         cursor.raw(2, "checksum", checked(cursor.peek(2), covered), _TCP)
         cursor.number(2, "urgent pointer", None, _TCP)
@@ -44,6 +43,15 @@ def tcp(cursor: Cursor, found: Datagram, origin: Origin) -> tuple[int, int]:
             while cursor.left:
                 _option(cursor)
     return source, target
+
+
+def _flags(cursor: Cursor) -> str:
+    told = flag_names(cursor.peek(1)[0]) if cursor.left else ""
+    with cursor.layer("flags", _TCP) as layer:
+        layer.value = told
+        one = {0: "not set", 1: "set"}
+        cursor.bits(1, [(1, name, one) for name in _FLAGS.split()], _TCP)
+    return told
 
 
 def flag_names(flags: int) -> str:
@@ -62,12 +70,13 @@ def relative(first: int | None) -> Told:
 def _option(cursor: Cursor) -> None:
     kind = cursor.peek(1)[0]
     name, ref = _KINDS.get(kind, (f"option {kind}", _OPTIONS))
-    with cursor.layer(name, ref) as layer:
-        cursor.number(1, "kind", None, _OPTIONS)
+    if kind < 2:
+        cursor.raw(1, name, str(kind), ref)
         if kind == 0:  # end of the list: what follows is padding
             cursor.rest("padding", _OPTIONS)
-        if kind < 2:
-            return
+        return
+    with cursor.layer(name, ref) as layer:
+        cursor.number(1, "kind", None, _OPTIONS)
         size = cursor.number(1, "length", None, _OPTIONS)
         with cursor.within(size - 2):
             layer.value = _option_value(cursor, kind)

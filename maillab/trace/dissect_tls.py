@@ -127,7 +127,7 @@ def _content(cursor: Cursor, kind: int, size: int, hidden: bool) -> None:
 
 
 def _looks_hidden(cursor: Cursor, size: int) -> bool:
-    """Behind a change of ciphers; but a second ClientHello is clear (RFC 8446 §4.1.2)."""
+    """Behind a change of ciphers. A second ClientHello is clear: RFC 8446 §4.1.2."""
     head = cursor.peek(4)
     is_hello = head[:1] in (b"\1", b"\2")
     return not (is_hello and int.from_bytes(head[1:], "big") + 4 == size)

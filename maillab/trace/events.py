@@ -77,7 +77,9 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "reset": _network("a side drops the connection", "side latency lost_at"),
         "cut": _network("a middlebox resets the connection", "to_client to_server"),
         "lost": _network("a connection ended at this host", "side reason"),
-        "gap": _network("a capture lacks octets that one side sent", "side offset size"),
+        "gap": _network(
+            "a capture lacks octets that one side sent", "side offset size"
+        ),
         "datagram": _network(
             "a UDP datagram leaves",
             "src dst data latency to_host lost_at points",
@@ -99,7 +101,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "power": _network("a host is switched on or off", "on"),
         "address": _network("a host has another address", "old new"),
         "tls": _network(
-            "a TLS handshake ended well here", "side version cipher server_name"
+            "a TLS handshake ended well here", "side version cipher server_name names"
         ),
         "tls_failed": _network("a TLS handshake failed here", "side reason"),
         "keylog": _network("a TLS secret, for captures only", "line"),
@@ -211,12 +213,18 @@ def header_line(epoch_ns: int) -> str:
 
 def read_header(line: str) -> int:
     """Return `epoch_ns`. Raises LabError when the file is no trace of this version."""
-    found = _load(line, 1)
+    try:
+        found = _load(line, 1)
+    except LabError:  # any other file
+        found = {}
     if found.get("schema") != SCHEMA or found.get("version") != VERSION:
         raise LabError(
             f"not a trace file: its first line must say "
-            f'"schema": "{SCHEMA}", "version": {VERSION}'
+            f'"schema": "{SCHEMA}", "version": {VERSION}; '
+            f"trace.write(path) writes such files"
         )
+    if type(found.get("epoch_ns")) is not int:
+        raise LabError('trace file, line 1: "epoch_ns" must be a number')
     return int(found["epoch_ns"])
 
 
@@ -235,31 +243,59 @@ def to_line(event: Event) -> str:
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[Event]:
-    """Events from the lines after the header."""
+    """Events from the lines after the header, one at a time. Raises LabError."""
+    before = 0
     for at, line in enumerate(lines, start=2):
-        if line:
-            yield _read_event(line, at)
+        if line.strip():
+            event = _read_event(line, at)
+            if event.number <= before:
+                raise LabError(
+                    f"trace file, line {at}: event {event.number} after event "
+                    f"{before}; numbers must rise"
+                )
+            before = event.number
+            yield event
 
 
 def _read_event(line: str, at: int) -> Event:
     found = _load(line, at)
-    try:
-        return Event(
-            found["number"],
-            found["time_ns"],
-            found["kind"],
-            found["host"],
-            found["connection"],
-            {name: _thaw(value) for name, value in found["facts"].items()},
+    if found.keys() != _FIELDS.keys():
+        raise LabError(
+            f"trace file, line {at}: an event has {', '.join(_FIELDS)}; "
+            f"here are {', '.join(found) or 'none'}"
         )
-    except (KeyError, TypeError, AttributeError, UnicodeEncodeError) as error:
-        raise LabError(f"trace file, line {at}: not an event ({error})") from None
+    for name, kind in _FIELDS.items():
+        if type(found[name]) is not kind:
+            raise LabError(
+                f"trace file, line {at}: {name} is {found[name]!r:.60}, expected "
+                f"{_EXPECTED[kind]}"
+            )
+    try:
+        facts = {name: _thaw(value) for name, value in found["facts"].items()}
+        check(found["kind"], facts)
+    except (LabError, ValueError, RecursionError) as error:
+        raise LabError(f"trace file, line {at}: {error}") from None
+    number, time_ns, kind, host, connection = (
+        found[n] for n in _FIELDS if n != "facts"
+    )
+    return Event(number, time_ns, kind, host, connection, facts)
+
+
+_FIELDS: dict[str, type] = {
+    "number": int,
+    "time_ns": int,
+    "kind": str,
+    "host": str,
+    "connection": str,
+    "facts": dict,
+}
+_EXPECTED = {int: "a whole number", str: "text", dict: "an object"}
 
 
 def _load(line: str, at: int) -> dict[str, Any]:
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabError(f"trace file, line {at}: not JSON ({error})") from None
     if not isinstance(found, dict):
         raise LabError(f"trace file, line {at}: expected a JSON object")
@@ -279,7 +315,10 @@ def _freeze(value: object) -> object:
 def _thaw(value: Any) -> Any:
     """What JSON turned into objects and lists, as octets and tuples again."""
     if isinstance(value, dict):
-        return value["latin1"].encode("latin-1")  # pyright: ignore
+        octets: Any = value.get("latin1")  # pyright: ignore
+        if len(value) != 1 or not isinstance(octets, str):  # pyright: ignore
+            raise ValueError('octets stand as {"latin1": "…"}, no other object')
+        return octets.encode("latin-1")
     if isinstance(value, list):
         return tuple(map(_thaw, value))  # pyright: ignore[reportUnknownArgumentType]
     return value

@@ -43,13 +43,14 @@ DELAYED_ACK = 40 * MS
 _MSS = {4: 1460, 6: 1440}  # RFC 6691: 1,500 less the fixed headers
 _TIMESTAMPS = 12  # octets of that option in every segment (RFC 7323 §3)
 _ARRIVE, _SEND, _ACKNOWLEDGE = range(3)
+Comments = dict[tuple[Side, int], str]  # (side, offset) -> comment of a packet
 
 
 class Flow:
-    """Replays one session. `comments` maps (side, offset) to a packet comment."""
+    """Replays one session. `mss`: the largest segment (0: what Ethernet can carry)."""
 
     def __init__(
-        self, session: Session, place: str, comments: dict[tuple[Side, int], str]
+        self, session: Session, place: str, comments: Comments, mss: int = 0
     ) -> None:
         self.session = session
         self.ways = Ways(session, place)
@@ -66,7 +67,7 @@ class Flow:
         began = session.began_ns
         self._c = TcpEnd("C", began, ident=seeds[1], isn=seeds[2], clock=seeds[5] >> 1)
         self._s = TcpEnd("S", began, ident=seeds[3], isn=seeds[4], clock=seeds[6] >> 1)
-        self._mss = _MSS[6 if ":" in client[0] else 4]
+        self._mss = mss or _MSS[6 if ":" in client[0] else 4]
         self._paths: dict[tuple[Address, Address], TcpPath] = {}
         self._syns = {tried.event.number: tried for tried in syns(session)}
         self._syn_acks = {tried.event.number: tried for tried in syn_acks(session)}
@@ -96,9 +97,8 @@ class Flow:
         tried = self._syns[event.number]
         comment = f"connect to {event.get('to')} [RFC 9293 §3.5]".replace("to  [", "[")
         if event.kind == "syn":
-            comment = (
-                f"SYN number {event['attempt'] + 1}: no answer yet [RFC 9293 §3.8.1]"
-            )
+            which = event["attempt"] + 1
+            comment = f"SYN number {which}: no answer yet [RFC 9293 §3.8.1]"
         self._at(event.time_ns, _SEND, lambda _: self._syn(self._c, tried, comment))
 
     def _accept(self, event: Event) -> None:

@@ -18,7 +18,6 @@ _READABLE = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")  # mechanisms
 _OLD = re.compile(r"SSL|TLS ?v?1(\.[01])?$")
 _WEAK = re.compile(r"NULL|EXPORT|RC4|DES|MD5|_anon_|ADH|AECDH")
 _MASKED = re.compile(r"X{5,}A?$")  # as middleboxes write over a word
-_RECORDS = b"\x14\x15\x16\x17"  # RFC 8446 §5.1: the first octet of a TLS record
 _NEEDS_TLS = frozenset("MAIL AUTH USER PASS APOP LOGIN AUTHENTICATE".split())
 _STARTTLS = ("STARTTLS", "STLS")
 _CLEAR = "RFC 8314 §4.1"
@@ -65,12 +64,11 @@ def _changed(d: Dialogue) -> Iterator[Found]:
     """What one end said and what the other end heard, when both of them told."""
     sides: tuple[Side, Side] = ("C", "S")
     for side in sides:
-        said = {e["offset"]: e for e in d.session.all("line") if e["speaker"] == side}
         ends: dict[str, dict[int, Event]] = {}
         for event in d.session.all("line"):
             if event["speaker"] == side and not event["secure"]:
                 ends.setdefault(event.host, {})[event["offset"]] = event
-        if len(ends) == 2 and said:
+        if len(ends) == 2:
             yield from _differing(d, *ends.values())
 
 
@@ -100,12 +98,15 @@ def _injected(d: Dialogue) -> Iterator[Found]:
 
 
 def _goes_on_in_clear(d: Dialogue, line: Line, before: int | None = None) -> bool:
-    """Behind the line come octets that are no TLS record, before some moment."""
+    """Behind the line comes text, before some moment.
+
+    A TLS record begins with an octet below 32 (RFC 8446 §5.1), a command or reply not.
+    """
     end = line.offset + len(line.octets)
     for burst in d.session.bursts[line.speaker]:
         if burst.offset <= end < burst.end:
             in_time = before is None or burst.sent_ns < before
-            return in_time and burst.data[end - burst.offset] not in _RECORDS
+            return in_time and burst.data[end - burst.offset] >= 32
     return False
 
 

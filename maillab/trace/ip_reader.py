@@ -11,7 +11,10 @@ Rule 3: checksums are not looked at: those of a sender's own packets are often n
 """
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
 
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
@@ -37,28 +40,32 @@ class IpPacket(NamedTuple):
 class _Whole:
     """A packet that comes in pieces."""
 
-    parts: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    starts: list[int] = field(default_factory=list[int])
+    parts: list[bytes] = field(default_factory=list[bytes])
+    here: int = 0  # octets that are there
     size: int = -1  # known when the last fragment is there
     is_void: bool = False
 
     def add(self, offset: int, part: bytes, *, is_last: bool) -> None:
-        end = offset + len(part)
-        self.is_void |= end > _LONGEST
-        if self.parts.get(offset) == part:
+        at, end = bisect_left(self.starts, offset), offset + len(part)
+        if self.starts[at : at + 1] == [offset] and self.parts[at] == part:
             return  # it came twice
-        self.is_void |= any(
-            offset < at + len(known) and at < end for at, known in self.parts.items()
-        )
-        self.parts[offset] = part
+        overlaps = at > 0 and self.starts[at - 1] + len(self.parts[at - 1]) > offset
+        overlaps |= at < len(self.starts) and self.starts[at] < end
+        self.is_void |= overlaps or end > _LONGEST
+        if self.is_void:
+            return
+        self.starts.insert(at, offset)
+        self.parts.insert(at, part)
+        self.here += len(part)
         if is_last:
             self.size = end
 
     def payload(self) -> bytes | None:
         """All of it, when all of it is there."""
-        if self.is_void or self.size < 0:
+        if self.is_void or self.here != self.size:
             return None
-        found = b"".join(part for _, part in sorted(self.parts.items()))
-        return found if len(found) == self.size else None
+        return b"".join(self.parts)
 
 
 class Fragments:
@@ -149,6 +156,7 @@ def _ipv6(
         if body + 8 > end:
             return None
         unit = 4 if following == _AUTHENTICATION else 8  # RFC 4302 §2.2
+        unit = 4 if following == _AUTHENTICATION else 8  # RFC 4302 §2.2
         following, body = octets[body], body + 8 + octets[body + 1] * unit
     if following == _FRAGMENT:
         packet = IpPacket(src, dst, following, octets[body : min(last, end)], last)
@@ -170,3 +178,9 @@ def _ipv6_fragment(packet: IpPacket, fragments: Fragments | None) -> IpPacket | 
     if fragments is None or not (place & 0xFFF8 or more):
         return None if place & 0xFFF8 else part
     return fragments.add(part, ident, place & 0xFFF8, more=more)
+
+
+@lru_cache(maxsize=65_536)
+def address_text(octets: bytes) -> str:
+    """An address of 4 or 16 octets, as people write it."""
+    return str(ip_address(octets))

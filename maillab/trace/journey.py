@@ -1,20 +1,24 @@
 """One message from host to host, until somebody reads it or it is given up.
 
 Goes in: the events that name a message. Comes out: its steps, in time, on the lane of
-the host where each happened.
+the host where each happened; opposite each, the trace field that it wrote.
 
 Rule 1: a message is the same as long as its trace id is.
+Rule 2: whoever takes a message writes a Received field on top, and final delivery a
+        Return-Path (RFC 5321 §4.4): read from below they tell the same journey.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from textwrap import fill
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
-from maillab.trace.view import Table, View, clip, clock, join
+from maillab.trace.trace_fields import TraceField, read_field, return_path
+from maillab.trace.view import Table, View, clock, join
 
 _COLUMNS = ("Time", "Host", "Step", "What", "Queue id")
+_WIDTH = 118
 _TOLD = {
     "submitted": "{sender} hands it to {to_host}, {size} octets",
     "accepted": "from <{sender}> for {recipients}, {size} octets",
@@ -27,21 +31,23 @@ _TOLD = {
 }
 # What became of a message, rather than what was done with it.
 _ENDS = ("delivered", "fetched", "deferred", "bounced")
-_SIGNS = {"deferred": "…", "bounced": "✗", "delivered": "✓", "fetched": "✓"}
-_INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
-_ROW, _TOP, _TIMES, _LANE, _WORDS = 44, 74, 96, 150, 460
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to the message."""
+    """One thing that happened to the message.
+
+    field   what the host wrote on top of the message, if it did
+    number  of the event: `trace.why(number)` says why
+    """
 
     time_ns: int
     host: str
     kind: str
     text: str
     queue_id: str
+    field: TraceField | None = None
+    number: int = 0
 
 
 class Journey(View):
@@ -56,6 +62,11 @@ class Journey(View):
         """Every host that had the message, in order."""
         return list(dict.fromkeys(step.host for step in self.steps))
 
+    @property
+    def fields(self) -> list[TraceField]:
+        """The trace fields, the first one written first."""
+        return [step.field for step in self.steps if step.field]
+
     def describe(self) -> str:
         """One sentence: the alt text."""
         ends = [step for step in self.steps if step.kind in _ENDS]
@@ -66,42 +77,45 @@ class Journey(View):
 
     def table(self) -> Table:
         """All of it as rows and columns."""
-        rows = [
-            (clock(s.time_ns), clean(s.host), s.kind, s.text, s.queue_id)
-            for s in self.steps
-        ]
-        return Table(clean(f"Journey of {self.message}"), _COLUMNS, rows)
+        told = [s.field.text if s.field else "" for s in self.steps]
+        return self._table("Trace field written here", told)
 
     def text(self) -> str:
-        """All of it for a terminal."""
-        return f"{self.describe()}\n\n{self.table().text()}"
+        """All of it for a terminal: the fields stand below, by number."""
+        if not self.fields:
+            table = Table(self._caption, _COLUMNS, [_row(s) for s in self.steps])
+            return f"{self.describe()}\n\n{table.text()}"
+        numbers = iter(range(1, len(self.steps) + 1))
+        marks = [f"[{next(numbers)}]" if s.field else "" for s in self.steps]
+        table = self._table("Field", marks)
+        fields = "\n".join(self._fields_text())
+        return f"{self.describe()}\n\n{table.text()}\n\n{_ABOUT}\n{fields}"
 
     def svg(self) -> str:
         """Lanes: a host each, time downwards; the words stand right of all lanes."""
-        hosts = self.hosts
-        lanes = {host: _TIMES + 20 + i * _LANE for i, host in enumerate(hosts)}
-        words = _TIMES + 20 + _LANE * len(hosts)
-        width = words + _WORDS
-        height = _TOP + _ROW * len(self.steps) + 6
-        parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            f'width="{width}" height="{height}" role="img" font-family="{_FONT}" '
-            f'font-size="12"><desc>{escape(self.describe())}</desc>'
-            f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" '
-            f'fill="#fff" stroke="#d1d9e0"/>',
-            _text(20, 26, clip(clean(self.message), 90), f'fill="{_SOFT}"'),
+        from maillab.trace.journey_svg import draw
+
+        return draw(self)
+
+    @property
+    def _caption(self) -> str:
+        return clean(f"Journey of {self.message}")
+
+    def _table(self, last: str, cells: Sequence[str]) -> Table:
+        rows = [
+            (*_row(step), cell) for step, cell in zip(self.steps, cells, strict=True)
         ]
-        for host, x in lanes.items():
-            parts.append(_text(x - 6, 50, clip(clean(host), 22), 'font-weight="bold"'))
-            parts.append(
-                f'<path d="M{x} 58V{height - 14}" stroke="#c4cbd3" stroke-width="2"/>'
-            )
-        before: tuple[float, float] | None = None
-        for at, step in enumerate(self.steps):
-            here = (float(lanes[step.host]), float(_TOP + at * _ROW + 8))
-            parts += _drawn(step, before, here, words)
-            before = here
-        return "".join([*parts, "</svg>"])
+        return Table(self._caption, (*_COLUMNS, last), rows)
+
+    def _fields_text(self) -> Iterator[str]:
+        """The last one written on top, as in the message."""
+        for number, field in reversed(list(enumerate(self.fields, 1))):
+            yield f"[{number}] {field.name}"
+            for clause, value in field.parts:
+                yield _filled(f"      {clause:<6}", value)
+
+
+_ABOUT = "Trace fields, as they stand in the message: the last one written on top."
 
 
 def journeys(events: Iterable[Event]) -> list[Journey]:
@@ -115,41 +129,36 @@ def journeys(events: Iterable[Event]) -> list[Journey]:
 
 def _step(event: Event) -> Step:
     facts = {name: join(value) for name, value in event.facts.items()}
-    text = _TOLD[event.kind].format_map(facts)
-    queue_id = clean(event.get("queue_id"))
-    return Step(event.time_ns, event.host, event.kind, text, queue_id)
-
-
-def _drawn(
-    step: Step,
-    before: tuple[float, float] | None,
-    here: tuple[float, float],
-    words: float,
-) -> list[str]:
-    x, y = here
-    ink = _NO if step.kind in ("deferred", "bounced") else _INK
-    parts: list[str] = []
-    if before:
-        dash = "" if before[0] != x else ' stroke-dasharray="2 4"'
-        parts.append(
-            f'<path d="M{before[0]} {before[1] + 7}L{x} {y - 7}" stroke="{_INK}" '
-            f'stroke-width="1.6"{dash}/>'
-        )
-    fill = "#fff" if step.kind in ("attempt", "deferred") else ink
-    parts.append(
-        f'<circle cx="{x}" cy="{y}" r="6" fill="{fill}" stroke="{ink}" '
-        f'stroke-width="2"/>'
+    return Step(
+        event.time_ns,
+        event.host,
+        event.kind,
+        _TOLD[event.kind].format_map(facts),
+        clean(event.get("queue_id")),
+        _field(event),
+        event.number,
     )
-    sign = f"{_SIGNS[step.kind]} " if step.kind in _SIGNS else ""
-    parts.append(
-        _text(words, y + 1, sign + step.kind, f'fill="{ink}" font-weight="bold"')
+
+
+def _field(event: Event) -> TraceField | None:
+    if event.kind == "delivered" and event.get("return_path"):
+        return return_path(event["return_path"])
+    written = event.get("received")
+    return read_field(written) if written else None
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    time = clock(step.time_ns)
+    return time, clean(step.host), step.kind, step.text, step.queue_id
+
+
+def _filled(name: str, value: str) -> str:
+    below = " " * len(name)
+    return fill(
+        value,
+        _WIDTH,
+        initial_indent=name,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    told = f'fill="{_SOFT}" font-size="11"'
-    parts.append(_text(words, y + 15, clip(step.text, 66), told))
-    style = f'text-anchor="end" fill="{_SOFT}" font-size="11"'
-    parts.append(_text(_TIMES - 8, y + 4, clock(step.time_ns), style))
-    return parts
-
-
-def _text(x: float, y: float, text: str, style: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" {style}>{escape(text)}</text>'

@@ -96,7 +96,9 @@ class Known:
 
     @cached_property
     def owners(self) -> dict[str, set[str]]:
-        """IP address -> hosts that have answered there, or sent from there."""
+        """IP address -> hosts that have answered there, or sent from there, and names
+        that the DNS has for it.
+        """
         found: defaultdict[str, set[str]] = defaultdict(set)
         for event in self.of("connect"):
             found[event["src"][0]].add(event.host)
@@ -107,6 +109,11 @@ class Known:
             found[event["src"][0]].add(event.host)
             if event.get("to_host"):
                 found[event["dst"][0]].add(event["to_host"])
+        for event in self.of("dns"):
+            for answer in event["answers"]:
+                kind, _, ip = str(answer).partition(" ")
+                if kind in ("A", "AAAA"):
+                    found[ip].add(str(event["question"]).rstrip("."))
         return found
 
 

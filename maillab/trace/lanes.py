@@ -9,7 +9,7 @@ Rule 2: nothing depends on colour: inside TLS lines are double, datagrams are do
         what is lost ends in ×.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ _PAUSE = 1000 * MS
 _WORDS = 84  # characters in a row of words
 _SHAFTS = {"udp": "┄", "tls": "╌"}
 _COLUMNS = ("Time (ms)", "Arrived (ms)", "From", "To", "Connection", "What", "RFC")
-_LEGEND = (
+_LEGEND: tuple[tuple[Callable[[Move], bool], str], ...] = (
     (lambda move: move.secure and not move.is_mark, "═ inside TLS"),
     (lambda move: move.style in ("data", "tcp"), "─ TCP in the clear"),
     (lambda move: move.style == "tls", "╌ hidden octets"),
@@ -76,7 +76,8 @@ class Lanes(View):
             found = [move for move in found if hosts[0] in (move.start, move.end)]
         elif hosts:
             found = [move for move in found if {move.start, move.end} <= set(hosts)]
-        return cls(hosts[1:] and hosts or _taking_part(found), found, trace.seat)
+        lanes = hosts if len(hosts) > 1 else _taking_part(found)
+        return cls(lanes, found, trace.seat)
 
     def describe(self) -> str:
         """One sentence: the alt text."""
@@ -148,7 +149,9 @@ class Lanes(View):
         for move in self.moves:
             if move.sent_ns - last >= _PAUSE:
                 silence = f"{clock(move.sent_ns - last)} of silence"
-                yield self._row("", "┊".ljust(_GAP) * (len(self.hosts) - 1) + "┊", silence)
+                yield self._row(
+                    "", "┊".ljust(_GAP) * (len(self.hosts) - 1) + "┊", silence
+                )
             yield from self._move_rows(move)
             last = max(last, move.arrived_ns or move.sent_ns)
 
@@ -214,9 +217,7 @@ def _head_and_tail(lanes: list[str], move: Move, a: int, b: int) -> None:
 # Choosing -----------------------------------------------------------------------------
 
 
-def _sessions(
-    trace: "Trace", chosen: Iterable[Session | str] | None
-) -> list[Session]:
+def _sessions(trace: "Trace", chosen: Iterable[Session | str] | None) -> list[Session]:
     if chosen is None:
         return trace.sessions
     if isinstance(chosen, (str, Session)):
@@ -225,7 +226,9 @@ def _sessions(
 
 
 def _taking_part(found: Iterable[Move]) -> list[str]:
-    return list(dict.fromkeys(host for move in found for host in (move.start, move.end)))
+    return list(
+        dict.fromkeys(host for move in found for host in (move.start, move.end))
+    )
 
 
 def _check(hosts: Sequence[str], taking_part: Sequence[str], trace: "Trace") -> None:

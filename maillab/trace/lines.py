@@ -10,8 +10,12 @@ Rule 2: what cannot be printed is escaped: control characters, and those that tu
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from maillab.wire.lines import CRLF, Side
+
+if TYPE_CHECKING:
+    from maillab.trace.dissection import Dissection
 
 MASK = b"********"
 CONTENT = ("content", "literal")
@@ -63,6 +67,12 @@ class Line:
         """The text in one printable line."""
         return " ⏎ ".join(self.rows)
 
+    def dissect(self) -> "Dissection":
+        """Its octets, word by word, with numbers; secrets are masked."""
+        from maillab.trace.dissection import dissect_line
+
+        return dissect_line(self)
+
     @property
     def is_content(self) -> bool:
         """Part of a message or a literal, and not of the dialogue."""
@@ -101,7 +111,10 @@ def printable(octets: bytes) -> str:
 
 def clean(value: object) -> str:
     """Any fact as printable text."""
-    return printable(str(value).encode("utf-8", "backslashreplace"))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return printable(text.encode("utf-8", "backslashreplace"))
 
 
 def _escaped(character: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.rcode
 from dns.rdatatype import RdataType
@@ -83,7 +84,7 @@ def _of_session(s: Session, item: Item) -> Move:
         end,
         item.label,
         item.number,
-        s.id,
+        clean(s.id),
         **_looks(item),
     )
 
@@ -101,7 +102,7 @@ def _of_mark(s: Session, mark: Mark) -> Move:
     start, end = ends.get(mark.side, (s.client, s.server))
     at, secure = mark.sent_ns, mark.is_tls
     return Move(
-        at, at, start, end, mark.label, mark.number, s.id, "mark", secure=secure
+        at, at, start, end, mark.label, mark.number, clean(s.id), "mark", secure=secure
     )
 
 
@@ -109,24 +110,21 @@ def _of_mark(s: Session, mark: Mark) -> Move:
 
 
 def _of_datagrams(events: list[Event]) -> Iterator[Move]:
-    names = {event["src"][0]: event.host for event in events if event.host}
-    names |= {event["dst"][0]: host for event in events if (host := _heard_by(event))}
+    names: dict[str, str] = {e["src"][0]: e.host for e in events if e.host}
+    names |= {e["dst"][0]: e.get("to_host") for e in events if e.get("to_host")}
     for event in events:
         latency: int = event["latency"]
         lost = latency < 0 or bool(event.get("lost_at"))
         came = None if lost else event.time_ns + latency
-        src, dst = event["src"][0], event["dst"][0]
-        ends = event.host or names.get(src, src), names.get(dst, dst)
+        src: str = event["src"][0]
+        dst: str = event["dst"][0]
+        start, end = event.host or names.get(src, src), names.get(dst, dst)
         label, ref = _label(event)
         refusal = event.kind != "datagram"
         at, number = event.time_ns, event.number
         yield Move(
-            at, came, *ends, clean(label), number, "", "udp", ref, refusal=refusal
+            at, came, start, end, clean(label), number, "", "udp", ref, refusal=refusal
         )
-
-
-def _heard_by(event: Event) -> str:
-    return str(event.get("to_host"))
 
 
 def _label(event: Event) -> tuple[str, str]:

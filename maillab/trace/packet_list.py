@@ -5,6 +5,7 @@ Goes in: packets. Comes out: a table of them, one taken apart, an explorer, scap
 Rule: packets are numbered from 1, as Wireshark numbers the frames of the same file.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from maillab.trace.packets import Packet
 
 if TYPE_CHECKING:
     from maillab.trace.dissection import Dissection
+    from maillab.trace.packet_search import PacketsFound
     from maillab.trace.packet_table import PacketTable
     from maillab.trace.recorder import Trace
     from maillab.trace.session import Session
@@ -31,7 +33,7 @@ class PacketList:
     trace: "Trace"
 
     @cached_property
-    def packets(self) -> list[Packet]:
+    def packets(self) -> Sequence[Packet]:
         """All packets, in order: number n is `packets[n - 1]`."""
         raise NotImplementedError
 
@@ -60,6 +62,12 @@ class PacketList:
         from maillab.trace.packet_table import PacketTable
 
         return PacketTable(self, first, count)
+
+    def find(self, words: str, *, first: int = 1, count: int = 20) -> "PacketsFound":
+        """Packets whose row has all these words: `count` of them, from `first` on."""
+        from maillab.trace.packet_search import PacketsFound
+
+        return PacketsFound(self, words, first, count)
 
     def dissect(self, number: int) -> "Dissection":
         """One packet, octet by octet, with numbered ranges that say what they are."""

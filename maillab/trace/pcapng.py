@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from maillab.trace.packets import packed
 
 LINK_ETHERNET, LINK_RAW = 1, 101
-LINK_NONE = -1  # an entry of a log, which no interface has seen
 OUTBOUND, INBOUND = 2, 1
 
 _SECTION, _INTERFACE, _NAMES, _PACKET = 0x0A0D0D0A, 1, 4, 6

@@ -52,7 +52,7 @@ class Waiting:
         reasons = [reason for _, reason in self.recipients.values() if reason]
         next_try = f"in {length(min(moments) - now_ns)}" if moments else "now"
         return (
-            self.queue_id,
+            clean(self.queue_id),
             length(now_ns - self.since_ns),
             str(self.size),
             clean(self.sender) or "<>",

@@ -12,19 +12,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from maillab.errors import LabError
-from maillab.trace import events
+from maillab.trace import bridges, events
 from maillab.trace.events import EPOCH_NS, Event
+from maillab.trace.garbage import few_collections
 from maillab.trace.seat import seen_from
 from maillab.trace.session import Session
+from maillab.trace.tls_keys import KeyRing
 from maillab.trace.vantage import WITH_POINTS, gateways_of
 
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
     from maillab.trace.capture import Capture
+    from maillab.trace.chain import Chain
     from maillab.trace.dnswalk import DnsWalk
     from maillab.trace.hints import Hints
     from maillab.trace.journey import Journey
     from maillab.trace.lanes import Lanes
+    from maillab.trace.packet_list import PacketList
     from maillab.trace.summary import Summary
+
+Told = tuple[int, str, str, str, dict[str, Any]]  # time, kind, host, connection, facts
 
 
 class Trace:
@@ -49,7 +55,7 @@ class Trace:
         self.seat = seat
         self._whole = whole
         self._read = list(recorded)
-        self._new: list[tuple[int, str, str, str, dict[str, Any]]] = []  # unread yet
+        self._new: list[Told] = []  # unread yet
         self._indexed = 0  # events that `_by_connection` knows
         self._by_connection: dict[str, list[Event]] = {}
 
@@ -66,9 +72,12 @@ class Trace:
     def _events(self) -> list[Event]:
         """All events. They become `Event` values here, when somebody looks."""
         if self._new:
-            first = len(self._read) + 1
-            self._read += (Event(n, *new) for n, new in enumerate(self._new, first))
-            self._new.clear()
+            new: list[Any] = self._new
+            self._new = []
+            with few_collections():  # each takes the place of what it is made from
+                for number, told in enumerate(new, len(self._read) + 1):
+                    new[number - len(self._read) - 1] = Event(number, *told)
+            self._read += new
         return self._read
 
     def __len__(self) -> int:
@@ -113,7 +122,9 @@ class Trace:
             if event.connection:
                 self._by_connection.setdefault(event.connection, []).append(event)
         self._indexed = len(self._events)
-        return [Session(found) for found in self._by_connection.values()]
+        lines = (e["line"] for e in self._events if e.kind == "keylog")
+        keys = KeyRing(lines)
+        return [Session(found, keys=keys) for found in self._by_connection.values()]
 
     def find_sessions(
         self,
@@ -206,6 +217,24 @@ class Trace:
         known = ", ".join(repr(one.message) for one in self.messages) or "none"
         raise LabError(f"journey({message!r}): expected one of these messages: {known}")
 
+    def causes(self, event: Event | int) -> list[Event]:
+        """The events that led to an event, the earliest first."""
+        from maillab.trace.causes import causes_in
+
+        return causes_in(self, event)
+
+    def why(
+        self, event: Event | int, capture: "PacketList | str | None" = None
+    ) -> "Chain":
+        """From an event back to where it began; with packet numbers of a capture."""
+        from maillab.trace.chain import Chain
+
+        return Chain(self, event, capture)
+
+    def explore(self, of: str = "trace") -> Any:
+        """All sessions with controls (JupyterLab); `of`: what you call the trace."""
+        return bridges.make("trace explorer", self, of=of)
+
     def dns_walk(self, host: str = "") -> "DnsWalk":
         """What resolvers asked and what they were told; of one host, or of all."""
         from maillab.trace.dnswalk import DnsWalk
@@ -257,9 +286,28 @@ class Trace:
 
     def write(self, path: Path | str) -> None:
         """Save as JSONL."""
-        Path(path).write_text(self.to_jsonl(), encoding="ascii", newline="\n")
+        from maillab.trace.trace_file import write_file
+
+        write_file(path, self.epoch_ns, self._events)
+
+    @classmethod
+    def of_told(cls, told: list[Told], epoch_ns: int) -> "Trace":
+        """A trace of events that somebody else has collected."""
+        trace = cls(epoch_ns=epoch_ns)
+        trace._new = told
+        return trace
+
+    @classmethod
+    def from_capture(cls, path: Path | str, *, keys: str | None = None) -> "Trace":
+        """The trace that a pcap or pcapng file tells; `keys`: an SSLKEYLOGFILE."""
+        from maillab.trace.capture_file import CaptureFile
+
+        return CaptureFile.read(path, keys or "").trace
 
     @classmethod
     def read(cls, path: Path | str) -> "Trace":
-        """Load what `write` saved."""
-        return cls.from_jsonl(Path(path).read_text(encoding="ascii"))
+        """Load what `write` saved. Raises LabError when it is something else."""
+        from maillab.trace.trace_file import read_file
+
+        epoch_ns, recorded = read_file(path)
+        return cls(epoch_ns=epoch_ns, recorded=recorded)

@@ -9,26 +9,29 @@ Rule 2: times are the network's (when octets left, when they arrived) as long as
         can be known from outside; inside TLS they are the engines'.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from maillab.trace import bridges
+from maillab.trace import both_ends, bridges
 from maillab.trace.events import Event
-from maillab.trace.foreign import guess_protocol, split_stream
+from maillab.trace.foreign import TLS_KINDS, guess_protocol, overhear, told_of_tls
 from maillab.trace.lines import Line
-from maillab.trace.pieces import Burst, Pieces
+from maillab.trace.pieces import Burst, Gap, Pieces, plain_stream
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
     from maillab.trace.diff import Diff
+    from maillab.trace.foreign import Hearing
     from maillab.trace.hints import Hints
     from maillab.trace.ladder import Ladder
+    from maillab.trace.moments import SessionUntil
     from maillab.trace.packet_list import PacketList
     from maillab.trace.time_sequence import TimeSequence
-    from maillab.trace.moments import SessionUntil
+    from maillab.trace.tls_keys import KeyRing
+    from maillab.trace.tls_opening import Opening
     from maillab.trace.transcript import Transcript
 
 Address = tuple[str, int]
@@ -61,6 +64,7 @@ class Tls:
     cipher: str
     server_name: str
     done_ns: int  # when the first side knew
+    names: tuple[str, ...] = ()  # in the server's certificate, when they can be read
 
     def __str__(self) -> str:
         name = f", for {self.server_name}" if self.server_name else ""
@@ -73,6 +77,7 @@ class Session:
 
     events: Sequence[Event]
     protocol: str = field(default="")
+    keys: "KeyRing | None" = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.id = self.events[0].connection
@@ -137,9 +142,16 @@ class Session:
 
     def all(self, *kinds: str) -> Iterator[Event]:
         """The events of some kinds."""
+        if not TLS_KINDS.isdisjoint(kinds):
+            return (event for event in self.told if event.kind in kinds)
         if len(kinds) == 1:
             return iter(self._by_kind.get(kinds[0], ()))
         return (event for event in self.events if event.kind in kinds)
+
+    @cached_property
+    def told(self) -> Sequence[Event]:
+        """The events, and what the octets tell of TLS where no host did."""
+        return told_of_tls(self)
 
     @cached_property
     def _by_kind(self) -> dict[str, list[Event]]:
@@ -194,7 +206,8 @@ class Session:
         if not found:
             return None
         name = next((e["server_name"] for e in self.all("tls") if e["server_name"]), "")
-        return Tls(found["version"], found["cipher"], name, found.time_ns)
+        names = tuple(found.get("names", ()))
+        return Tls(found["version"], found["cipher"], name, found.time_ns, names)
 
     # What -----------------------------------------------------------------------------
 
@@ -215,8 +228,12 @@ class Session:
         return found
 
     @cached_property
-    def _pieces(self) -> "dict[Side, Pieces]":
-        return {side: Pieces(found) for side, found in self.bursts.items()}
+    def pieces(self) -> dict[Side, Pieces]:
+        """The same, as streams."""
+        lacks: dict[Side, list[Gap]] = {"C": [], "S": []}
+        for e in self.all("gap"):
+            lacks[e["side"]].append(Gap(e["offset"], e["size"]))
+        return {side: Pieces(self.bursts[side], lacks[side]) for side in SIDES}
 
     @cached_property
     def _departures(self) -> dict[Side, list[int]]:
@@ -228,23 +245,35 @@ class Session:
         return self.bursts[side][at] if at < len(self.bursts[side]) else None
 
     def wire(self, side: Side) -> bytes:
-        """The octets that one side put on the wire, in order, each once."""
-        return self._pieces[side].stream()
+        """The octets that one side put on the wire, in order, each once.
+
+        What a capture lacks is left out; `runs` tells where.
+        """
+        plain = plain_stream(self.events, side)
+        return self.pieces[side].stream() if plain is None else plain
+
+    def runs(self, side: Side) -> list[tuple[int, bytes]]:
+        """The same, cut where a capture has a gap: offset and octets of each run."""
+        return self.pieces[side].runs()
 
     def readable_ns(self, burst: Burst) -> int | None:
         """When the other side could read these octets, at last."""
-        return self._pieces[burst.side].arrived_ns(burst.end)
+        return self.pieces[burst.side].arrived_ns(burst.end)
 
     @cached_property
     def lines(self) -> list[Line]:
         """What was said, in the order in which it was said."""
-        found = [line for side in SIDES for line in self._said(side)]
-        if not found:
-            found = [
-                self._timed(e, None)
-                for e in split_stream(self.events[0], self.bursts, self.protocol)
-            ]
+        found = both_ends.lines_of(self) or self._overheard.lines
         return sorted(found, key=lambda line: (line.sent_ns, line.number))
+
+    @cached_property
+    def _overheard(self) -> "Hearing":
+        return overhear(self)
+
+    @property
+    def opened(self) -> "Opening | None":
+        """TLS, as far as the keys of the trace open it; None where there is none."""
+        return self._overheard.opening
 
     # Views ----------------------------------------------------------------------------
 
@@ -307,76 +336,6 @@ class Session:
         first = self.find("connect")
         ip, port = first[fact] if first else ("", 0)
         return str(ip), int(port)
-
-    def _said(self, speaker: Side) -> Iterator[Line]:
-        """What `speaker` said: as the server understood it, if it is one of ours."""
-        spoken = [e for e in self.all("line") if e["speaker"] == speaker]
-        ours: dict[Side, list[Event]] = {"C": [], "S": []}
-        if (
-            self.client == self.server
-        ):  # a host that talks to itself: both ends noted it
-            ours["C"] = list({e["offset"]: e for e in reversed(spoken)}.values())[::-1]
-        else:
-            for event in spoken:
-                ours[self.side_of(event)].append(event)
-        told, other = ours["S"] or ours["C"], ours["C"] if ours["S"] else []
-        starts = [event["offset"] for event in other]
-        for event in told:
-            at = bisect_right(starts, event["offset"]) - 1
-            yield self._timed(event, other[at] if at >= 0 else None)
-        heard = max((e["offset"] + len(e["octets"]) for e in told), default=0)
-        for event in other[bisect_left(starts, heard) :]:
-            yield self._timed(event, None)
-
-    def _timed(self, event: Event, other: Event | None) -> Line:
-        """One line with the times of both ends; `other` is what the other end noted."""
-        speaker: Side = event["speaker"]
-        ends = {self.side_of(e): e for e in (event, other) if e}
-        said = ends.get(speaker)
-        heard = ends.get("S" if speaker == "C" else "C")
-        if event["secure"] or event.get("compressed"):
-            sent, arrived = self._times_inside(speaker, said, heard)
-        else:
-            sent, arrived = self._times_outside(event)
-        same = other if other and other["offset"] == event["offset"] else None
-        return Line(
-            speaker=speaker,
-            offset=event["offset"],
-            octets=event["octets"],
-            what=event["what"],
-            secret=_spans(event) or (_spans(same) if same else ()),
-            secure=event["secure"],
-            ref=event["ref"] or (same["ref"] if same else ""),
-            why=event["why"] or (same["why"] if same else ""),
-            sent_ns=sent,
-            arrived_ns=arrived,
-            number=(said or event).number,
-            protocol=self.protocol,
-            compressed=bool(event.get("compressed")),
-        )
-
-    def _times_outside(self, event: Event) -> tuple[int, int | None]:
-        """When the first octet of a line left, and when its last one arrived."""
-        pieces = self._pieces[event["speaker"]]
-        end: int = event["offset"] + len(event["octets"])
-        sent = pieces.sent_ns(event["offset"])
-        return event.time_ns if sent is None else sent, pieces.arrived_ns(end)
-
-    def _times_inside(
-        self, speaker: Side, said: Event | None, heard: Event | None
-    ) -> tuple[int, int | None]:
-        """The same inside TLS, or compressed: only the engines can tell."""
-        if said is None:
-            arrived = heard.time_ns if heard else self.began_ns
-            return arrived - self.latency_ns, arrived
-        burst = self.find_burst(speaker, said.time_ns)
-        if burst:
-            return burst.sent_ns, burst.arrived_ns
-        return said.time_ns, heard.time_ns if heard else None
-
-
-def _spans(event: Event) -> tuple[tuple[int, int], ...]:
-    return tuple((start, end) for start, end in event["secret"])
 
 
 def _latency(event: Event) -> int:

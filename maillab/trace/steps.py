@@ -200,7 +200,7 @@ def _marks(s: Session) -> Iterator[Item]:
         yield Mark(at, clean(s.tls), number - 1, is_tls=True)
     for event in s.all(*_MARKS):
         text = _MARKS[event.kind].format_map(event.facts)
-        side = s.side_of(event)
+        side: Side = event.get("side") or s.side_of(event)
         yield Mark(event.time_ns, clean(text), event.number, side)
 
 
@@ -210,4 +210,5 @@ _MARKS = {
     "tls_failed": "TLS failed: {reason}",
     "failure": "error: {error}",
     "fault": "planned fault: {what}",
+    "gap": "gap: {size} octets are not in the capture",
 }

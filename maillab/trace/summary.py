@@ -20,7 +20,7 @@ class Summary(View):
     def describe(self) -> str:
         """One sentence: the alt text."""
         counts = Counter(session.outcome for session in self.sessions)
-        how = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        how = ", ".join(f"{count} {clean(outcome)}" for outcome, count in counts.items())
         seen = f" seen by {clean(self.seat)}" if self.seat else ""
         return f"{plural(len(self.sessions), 'session')}{seen}: {how or 'none'}."
 
@@ -36,10 +36,10 @@ class Summary(View):
 def _row(session: Session) -> tuple[str, ...]:
     lock = " +TLS" if session.tls else ""
     return (
-        session.id,
+        clean(session.id),
         f"{session.began_ns / 1e9:.3f}",
         clean(f"{session.client} → {session.server}:{session.port}"),
-        session.protocol + lock,
+        clean(session.protocol) + lock,
         str(len(session.lines)),
-        session.outcome,
+        clean(session.outcome),
     )

@@ -41,18 +41,24 @@ class KeyRing:
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._secrets: dict[tuple[str, bytes], bytes] = {}
+        self._lines = lines  # that are read when the first secret is asked for
+        self._found: dict[tuple[str, bytes], bytes] = {}
+
+    @property
+    def _secrets(self) -> dict[tuple[str, bytes], bytes]:
+        lines, self._lines = self._lines, ()
         for line in lines:
             words = str(line).split()
             if len(words) == 3 and words[0] in _LABELS:
                 self._add(words)
+        return self._found
 
     def _add(self, words: list[str]) -> None:
         try:
             random, secret = bytes.fromhex(words[1]), bytes.fromhex(words[2])
         except ValueError:
             return  # other lines of the file may be right
-        self._secrets[words[0], random] = secret
+        self._found[words[0], random] = secret
 
     def find(self, label: str, client_random: bytes) -> bytes:
         """A secret; b"" when it is not here."""

@@ -11,9 +11,10 @@ Rule 2: a record that does not open is left out, and `why` says so in words.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maillab.trace import tls_records as tls
+from maillab.trace.events import Event
 from maillab.trace.pieces import Burst
 from maillab.trace.tls_keys import (
     CLIENT_RANDOM,
@@ -28,6 +29,9 @@ from maillab.trace.tls_keys import (
 from maillab.trace.tls_records import Handshake, Hello, Record, RecordReader
 from maillab.trace.tls_suites import Suite, find_suite
 from maillab.wire.lines import Side
+
+if TYPE_CHECKING:
+    from maillab.trace.session import Session
 
 _MOST_MISSING = 2000  # records that are tried behind octets that are missing
 _SMALLEST_RECORD = 24  # octets, about: to guess how many may be missing
@@ -78,14 +82,13 @@ class Opening:
     cipher       as OpenSSL calls it
     server_name  the name that the client asked for (RFC 6066 §3)
     names        of the server's certificate
+    starts       where TLS begins in the stream of each side
     done         the end of the handshake, if it ended well
     """
 
-    def __init__(
-        self, starts: dict[Side, int], keys: KeyRing, arrived: Arrived
-    ) -> None:
+    def __init__(self, keys: KeyRing, arrived: Arrived) -> None:
         self.pieces: dict[Side, list[Burst]] = {"C": [], "S": []}
-        self.starts = starts
+        self.starts: dict[Side, int] = {}
         self.alerts: list[Alert] = []
         self.names: tuple[str, ...] = ()
         self.done: Done | None = None
@@ -93,9 +96,12 @@ class Opening:
         self._client: Hello | None = None
         self._server: Hello | None = None
         self._next: dict[str, Opener] = {}  # behind ChangeCipherSpec (TLS 1.2)
-        self._ends: dict[Side, _End] = {
-            side: _End(RecordReader(at), offset=at) for side, at in starts.items()
-        }
+        self._ends: dict[Side, _End] = {}
+
+    def begin(self, side: Side, offset: int) -> None:
+        """From `offset` on, what this side says is TLS."""
+        self.starts[side] = offset
+        self._ends[side] = _End(RecordReader(offset), offset=offset)
 
     # What was read --------------------------------------------------------------------
 
@@ -182,6 +188,7 @@ class Opening:
                 return b""
             kind, content = opened
         if kind == tls.APPLICATION:
+            self._ended(record, record.sent_ns)  # if its end was not to be seen
             return content
         if kind == tls.HANDSHAKE:
             for message, body in end.messages.feed(content):
@@ -216,7 +223,7 @@ class Opening:
             end.unopened += 1
             return None
         end.opened += 1
-        end.missing = 0
+        end.missing = 0  # the sequence number is known again
         end.reader.found()
         return opened
 
@@ -259,10 +266,10 @@ class Opening:
 
     def _on_server_hello(self, hello: Hello | None) -> None:
         """The server has chosen: RFC 8446 §7.1, RFC 5246 §6.3."""
-        if hello is None or self._client is None:
+        if hello is None:
             return
         self._server = hello
-        random = self._client.random
+        random = self.client_random
         if self._is_13:
             for side, end in self._ends.items():
                 secret = self._keys.find(HANDSHAKE_SECRET[side], random)
@@ -275,7 +282,7 @@ class Opening:
 
     def _change(self, side: Side, end: _End) -> None:
         """ChangeCipherSpec (RFC 5246 §7.1). In TLS 1.3 it means nothing (§D.4)."""
-        if self._is_13:
+        if self._server is None or self._is_13:
             return
         end.encrypts, end.opener = True, self._next.get(side)
         end.messages.clear()
@@ -290,7 +297,7 @@ class Opening:
         if record.kind != tls.HANDSHAKE:
             return
         end.finished = record
-        if all(one.finished for one in self._ends.values()):
+        if len(self._ends) == 2 and all(one.finished for one in self._ends.values()):
             self._ended(record, self._arrived(side, record.end))
 
     def _note_client_finished(self, side: Side, end: _End, record: Record) -> None:
@@ -317,3 +324,42 @@ class Opening:
         is_error = fatal and content[1] not in (_CLOSE_NOTIFY, _USER_CANCELED)
         name = tls.alert_name(content)
         self.alerts.append(Alert(side, name, is_error, record.sent_ns, record.last))
+
+
+def handshake_events(session: "Session") -> tuple[Event, ...]:
+    """What hosts would have told about the handshake, if one of them had noted it.
+
+    Events of kind `tls` or `tls_failed`. Their numbers are those of the octets that
+    tell it.
+    """
+    opening = session.opened
+    if opening is None:
+        return ()
+    failure = opening.failure
+    if failure is not None:
+        reason = f"it sent the alert: {failure.name}"
+        facts = {"side": failure.side, "reason": reason}
+        told = _event(session, "tls_failed", failure.number, failure.time_ns, facts)
+    elif opening.done is not None:
+        facts = {
+            "side": "C",
+            "version": opening.version,
+            "cipher": opening.cipher,
+            "server_name": opening.server_name,
+            "names": opening.names,
+        }
+        told = _event(session, "tls", opening.done.number, opening.done.time_ns, facts)
+    elif session.find("fin") or session.find("reset"):
+        last = session.events[-1]
+        facts = {"side": "S", "reason": "the connection ended"}
+        told = _event(session, "tls_failed", last.number, last.time_ns, facts)
+    else:
+        return ()
+    return (told,)
+
+
+def _event(
+    session: "Session", kind: str, number: int, time_ns: int, facts: dict[str, Any]
+) -> Event:
+    host = session.client if facts["side"] == "C" else session.server
+    return Event(number, time_ns, kind, host, session.id, facts)

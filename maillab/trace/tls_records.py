@@ -235,7 +235,7 @@ def begins_tls(octets: bytes | bytearray, at: int = 0) -> bool:
     """
     head = bytes(octets[at : at + 11])
     if len(head) < 6:
-        return len(head) > 2 and b"\x16\x03" == head[:2] and head[2] <= 4
+        return len(head) > 2 and head[:2] == b"\x16\x03" and head[2] <= 4
     if not _HEAD.match(head) or head[0] != HANDSHAKE or head[5] != CLIENT_HELLO:
         return False
     return len(head) < 10 or head[9] == 3
@@ -245,17 +245,6 @@ def begins_answer(octets: bytes | bytearray, at: int = 0) -> bool:
     """Does the answer to a ClientHello begin here: a ServerHello, or an alert?"""
     head = bytes(octets[at : at + 5])
     return len(head) == 5 and head[0] in (HANDSHAKE, ALERT) and bool(_HEAD.match(head))
-
-
-def find_client_random(octets: bytes) -> bytes | None:
-    """The name under which a key log knows the session that begins with `octets`."""
-    if not begins_tls(octets) or len(octets) < HEAD.size:
-        return None
-    for kind, body in Handshake().feed(octets[HEAD.size :]):
-        hello = read_client_hello(body) if kind == CLIENT_HELLO else None
-        return hello.random if hello else None
-    random = octets[HEAD.size + 6 : HEAD.size + 38]  # the message is cut
-    return random if len(random) == 32 else None
 
 
 def read_client_hello(body: bytes) -> Hello | None:
@@ -328,21 +317,22 @@ def read_certificate_names(body: bytes, version: int) -> tuple[str, ...]:
 
 
 def _names_of(der: bytes) -> tuple[str, ...]:
-    """The subject alternative names, else the common name (RFC 9525 §2)."""
+    """The subject alternative names; the common name is none (RFC 9525 §2)."""
     from cryptography import x509
 
     try:
         certificate = x509.load_der_x509_certificate(der)
-        common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         found = certificate.extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
-        names = [str(name.value) for name in found.value]
-    except x509.ExtensionNotFound:
-        return tuple(str(name.value) for name in common)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return tuple(str(name.value) for name in found.value)
+    except (
+        ValueError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
         return ()
-    return tuple(names)
 
 
 def alert_name(octets: bytes) -> str:

@@ -63,7 +63,7 @@ class Transcript(View):
         said = [(line.sent_ns, line.number, _said(line)) for line in s.lines]
         happened = [
             (event.time_ns, event.number, [row])
-            for event in s.events
+            for event in s.told
             if (row := _happened(s, event))
         ]
         remarked = [
@@ -176,7 +176,7 @@ def _happened(session: Session, event: Event) -> Row | None:
     for name in ("src", "dst"):
         if name in event.facts:
             facts[name] = clean(socket_name(event[name]))
-    who = {"C": "client", "S": "server"}[session.side_of(event)]
+    who = _WHO[event["side"] if event.kind == "gap" else session.side_of(event)]
     told = text.format_map({**facts, "who": who, "did": _did(event)}).rstrip(": ")
     ref = _REFS.get(event.kind, "") or clean(event.get("ref"))
     return Row(event.time_ns, "-", told, ref=ref, why=_why(event))
@@ -198,6 +198,7 @@ _TOLD = {
     "failure": "error at the {who}: {error}",
     "fault": "planned fault at {stage}: {what}",
     "note": "{text}",
+    "gap": "gap: {size} octets of the {who} are not in the capture",
 }
 _REFS = {
     "connect": "RFC 9293 §3.5",

@@ -57,9 +57,8 @@ def column(*widgets: Any) -> Any:
     return kit().VBox(list(widgets))
 
 
-def page(label: str = "") -> Any:
+def page() -> Any:
     """A place for HTML; wide things scroll inside it."""
-    del label
     return kit().HTML(layout={"overflow": "auto", "width": "100%"})
 
 
@@ -85,13 +84,14 @@ class Explorer:
         self.picture = page()
         self._trouble = kit().HTML()
         self._printed = kit().HTML()
+        self._bars = column()  # of long work
         self.widget: Any = column()
 
     # Showing --------------------------------------------------------------------------
 
     def arrange(self, *widgets: Any) -> None:
         """Put the parts in order; below stand errors and the printed call."""
-        self.widget.children = (*widgets, self._trouble, self._printed)
+        self.widget.children = (*widgets, self._bars, self._trouble, self._printed)
 
     def show(self, view: View, call: str) -> None:
         """Show a view, and print the call that makes it."""
@@ -159,10 +159,14 @@ class Explorer:
 
     def on(self, widget: Any, do: Callable[[], None], what: str = "value") -> None:
         """Call `do` when a button is clicked, or a value changes."""
+
+        def react(_: object) -> None:
+            self.guarded(do)
+
         if hasattr(widget, "on_click"):
-            widget.on_click(lambda _: self.guarded(do))
+            widget.on_click(react)
         else:
-            widget.observe(lambda _: self.guarded(do), names=what)
+            widget.observe(react, names=what)
 
     def guarded(self, do: Callable[[], None]) -> None:
         """Do it once at a time, and show what goes wrong."""
@@ -170,7 +174,8 @@ class Explorer:
             return
         self._busy = True
         try:
-            do()
+            with import_module("maillab.ui.progress").shown_in(self._bars):
+                do()
         except EXPECTED as error:
             self._fail(str(error) or type(error).__name__, "")
         except Exception as error:  # noqa: BLE001  (nobody else would show it)

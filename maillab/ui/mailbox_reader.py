@@ -75,11 +75,12 @@ class MailboxReader(Explorer):
     # Fetching -------------------------------------------------------------------------
 
     @property
-    def _where(self) -> tuple[str, dict[str, str]]:
+    def _where(self) -> tuple[tuple[str, ...], dict[str, str]]:
         """Folder and options, as calls take them."""
         if self.protocol.value == "POP3":
-            return INBOX, {"protocol": "POP3"}
-        return self.folder.value, {}
+            return (), {"protocol": "POP3"}
+        folder = self.folder.value
+        return () if folder == INBOX else (folder,), {}
 
     def _change_user(self) -> None:
         """Another program: what this one shows is from somebody else."""
@@ -93,15 +94,16 @@ class MailboxReader(Explorer):
             return
         if self.protocol.value == "IMAP":
             before, found = self.folder.value, self.world.folders(user)
+            self.did(called("world.folders", user))
             self.folder.options = choices(found)
             self.folder.value = before if before in found else INBOX
         self._list()
 
     def _list(self) -> None:
         user, (folder, options) = self.user.value, self._where
-        listing = self.world.list_mail(user, folder, **options)
+        listing = self.world.list_mail(user, *folder, **options)
         self._offer(labels_of(listing))
-        call = called("world.list_mail", user, folder, **options)
+        call = called("world.list_mail", user, *folder, **options)
         self.show(listing, call)
         self.did(call)
 
@@ -110,8 +112,8 @@ class MailboxReader(Explorer):
         if not number:
             return
         user, (folder, options) = self.user.value, self._where
-        letter = self.world.letter(user, number, folder, **options)
-        call = called("world.letter", user, number, folder, **options)
+        letter = self.world.letter(user, number, *folder, **options)
+        call = called("world.letter", user, number, *folder, **options)
         self.show(letter, call)
         self.did(call)
 
@@ -123,5 +125,7 @@ class MailboxReader(Explorer):
 def labels_of(listing: MailList) -> list[tuple[str, int]]:
     """Letters in a list, the newest first."""
     rows = [letter.row for letter in reversed(listing.letters)]
-    words = (" ".join(filter(None, [n, new, who, what])) for n, new, who, what, *_ in rows)
+    words = (
+        " ".join(filter(None, [n, new, who, what])) for n, new, who, what, *_ in rows
+    )
     return list(zip(map(clean, words), reversed(listing.numbers), strict=True))

@@ -68,7 +68,7 @@ class SessionExplorer(Explorer):
         self.play: Any = control(
             "Play",
             "Play",
-            value=1,
+            value=last,  # as the slider: at its end it begins anew
             min=1,
             max=last,
             interval=INTERVAL_MS,
@@ -109,7 +109,5 @@ def _ladder(source: Session | SessionUntil) -> Ladder:
     return source.ladder()
 
 
-def _transcript(
-    source: Session | SessionUntil, fold: int | None = 12
-) -> Transcript:
+def _transcript(source: Session | SessionUntil, fold: int | None = 12) -> Transcript:
     return source.transcript(fold=fold)

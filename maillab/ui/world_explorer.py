@@ -13,20 +13,14 @@ from maillab.trace.view import plural
 from maillab.ui.composer import Composer
 from maillab.ui.controls import Explorer, called, control, kit, row
 from maillab.ui.mailbox_reader import MailboxReader
+from maillab.ui.trace_explorer import TraceExplorer
+from maillab.ui.world_letters import LettersPage
 from maillab.ui.world_names import NamesPage
 from maillab.ui.world_network import NetworkPage
 from maillab.ui.world_queues import QueuesPage
-from maillab.ui.world_sessions import SessionsPage
 from maillab.world.world import World
 
-PAGES: dict[str, type[Explorer]] = {
-    "Network": NetworkPage,
-    "Sessions": SessionsPage,
-    "Mailboxes": MailboxReader,
-    "Queues": QueuesPage,
-    "DNS": NamesPage,
-    "Write": Composer,
-}
+PAGES = ("Network", "Sessions", "Mailboxes", "Queues", "DNS", "Write", "Letters")
 
 
 class WorldExplorer(Explorer):
@@ -40,9 +34,17 @@ class WorldExplorer(Explorer):
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self.pages: dict[str, Any] = {
-            title: page(*_given(page, world)) for title, page in PAGES.items()
-        }
+        user = next(iter(world.users), "")
+        made: tuple[Explorer, ...] = (
+            NetworkPage(world),
+            TraceExplorer(world.trace, of="world.trace"),
+            MailboxReader(world, user),
+            QueuesPage(world),
+            NamesPage(world),
+            Composer(world, user),
+            LettersPage(world.trace, of="world.trace"),
+        )
+        self.pages: dict[str, Any] = dict(zip(PAGES, made, strict=True))
         for page in self.pages.values():
             page.share(self)
         self._make_clock()
@@ -51,7 +53,7 @@ class WorldExplorer(Explorer):
             self.tabs.set_title(at, title)
         self.on(self.tabs, self.refresh, "selected_index")
         clock = row(self.clock, self.length, self.advance, self.step, self.settle)
-        self.widget.children = (clock, self._trouble, self.tabs)
+        self.widget.children = (clock, self._bars, self._trouble, self.tabs)
         self.tabs.selected_index = 0
         self.guarded(self.refresh)
 
@@ -132,12 +134,3 @@ class WorldExplorer(Explorer):
     def html(self) -> str:
         """Clock and open page, without controls."""
         return f"{self.clock.value}{self._trouble.value}{self.page.html()}"
-
-
-def _given(page: type[Explorer], world: World) -> tuple[object, ...]:
-    """Readers and composers belong to a user: the first one, at first."""
-    needs_user = page in (MailboxReader, Composer)
-    users = list(world.users)
-    return (world, users[0] if users else "") if needs_user else (world,)
-
-

@@ -52,7 +52,9 @@ class NamesPage(Explorer):
             "Button", "Ask", tooltip="Ask as the programs of this computer ask"
         )
         self.walk: Any = control(
-            "Button", "Walk from the root", tooltip="Ask server by server, from the root"
+            "Button",
+            "Walk from the root",
+            tooltip="Ask server by server, from the root",
         )
         self.all: Any = control(
             "Button", "All questions so far", tooltip="What the trace knows"

@@ -55,7 +55,9 @@ class NetworkPage(Explorer):
         ]
         if self._shown != [rule for _, _, rule in found]:
             self._shown = [rule for _, _, rule in found]
-            self.rules = {(name, number): self._box(name, number) for name, number, _ in found}
+            self.rules = {
+                (name, number): self._box(name, number) for name, number, _ in found
+            }
             heading = "Rules (checked: in force)" if found else "There are no rules."
             label = kit().HTML(f"<p><b>{heading}</b></p>")
             self.rule_boxes.children = (label, *self.rules.values())

@@ -6,6 +6,7 @@ administrator does.
 
 from typing import Any
 
+from maillab.errors import LabError
 from maillab.trace.lines import clean
 from maillab.ui.controls import Explorer, called, control, row
 from maillab.world.world import World
@@ -67,6 +68,8 @@ class QueuesPage(Explorer):
 
     def _operate(self, verb: str) -> None:
         name, id = self.server.value, self.message.value
+        if not id and verb != "retry":
+            raise LabError("Choose a message first: this is done to one at a time.")
         asked = id or "all"
         getattr(self.world.server(name).queue, verb)(asked)
         queue = f"{called('world.server', name)}.queue"

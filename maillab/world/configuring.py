@@ -5,22 +5,28 @@ out: settings, in force at the next decision of the server.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import ValidationError
 
 from maillab.errors import LabError
 from maillab.policy.settings import Settings
+from maillab.trace.chain import Chain
+from maillab.trace.events import Event
 from maillab.trace.recorder import Trace
 from maillab.trace.view import plural
 from maillab.trace.why import Refusal, cause_of, refusals
 from maillab.world.complaints import first_sentence
 from maillab.world.mail_checks import settings_mistakes
 from maillab.world.mail_tables import MailTable, overlay
+from maillab.world.origins import Origins
 from maillab.world.personality import Personality, SettingsPages, personality
 from maillab.world.scenario import LoadedScenario, Scenario
 from maillab.world.servers import MailServer
 from maillab.world.why import Why, explain_refusal
+
+if TYPE_CHECKING:
+    from maillab.trace.packet_list import PacketList
 
 
 class Configuring:
@@ -56,7 +62,31 @@ class Configuring:
             self._clothes(chosen.name), chosen.mta.settings, chosen.name
         )
 
-    def why(self, text: str = "", *, server: str = "") -> Why:
+    @overload
+    def why(self, what: str = "", *, server: str = "") -> Why: ...
+    @overload
+    def why(
+        self, what: Event | int, *, capture: "PacketList | str | None" = None
+    ) -> Chain: ...
+    def why(
+        self,
+        what: str | Event | int = "",
+        *,
+        server: str = "",
+        capture: "PacketList | str | None" = None,
+    ) -> Why | Chain:
+        """Why something was refused, or why an event happened.
+
+        For an event of the trace, or its number: from it back to where it began, with
+        the lines of the files that decided, and packet numbers of a capture.
+        For a text, see `why_refused`. Raises LabError.
+        """
+        if isinstance(what, str):
+            return self.why_refused(what, server=server)
+        origins = Origins(self.loaded, self.trace, self._configured)
+        return Chain(self.trace, what, capture, origins)
+
+    def why_refused(self, text: str = "", *, server: str = "") -> Why:
         """Why something was refused: the last refusal that mentions `text`.
 
         `text` is an address, a connection such as "c3", or a part of the reply;
@@ -82,6 +112,10 @@ class Configuring:
             self._clothes(refusal.server) if known else None,
             self.servers[refusal.server].mta.settings if known else None,
         )
+
+    def _configured(self, host: str) -> tuple[Personality, Settings] | None:
+        known = self.servers.get(host)
+        return (self._clothes(host), known.mta.settings) if known else None
 
     def _clothes(self, host: str) -> Personality:
         table = self.scenario.hosts.get(host)

@@ -130,8 +130,10 @@ class Exploring:
         end, before = self.time + seconds_of(at_most), len(self.trace)
         while len(self.trace) == before and self.time < end:
             when = self.loop.next_timer()
-            until = end if when is None else min(when, end)
-            self.driver.advance(max(until - self.time, SHORTEST))
+            if when is None:  # nothing will ever happen by itself
+                self.driver.advance(0)
+                return
+            self.driver.advance(max(min(when, end) - self.time, SHORTEST))
 
 
 def is_imap(protocol: str) -> bool:

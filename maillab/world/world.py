@@ -18,6 +18,7 @@ from maillab.net.network import Network
 from maillab.net.sockets import WorldLoop
 from maillab.policy.fault_plan import Planned
 from maillab.policy.settings import SmartHost
+from maillab.progress import watched
 from maillab.store.accounts import Account, DirectoryBase
 from maillab.store.mailboxes import Mailbox
 from maillab.trace.recorder import Trace
@@ -166,6 +167,10 @@ class World(Configuring, Directories, Exploring, Names, Picturing, Queues, Wirin
         never hangs up (a console that was left open) is not waited for.
         """
         end = self.time + seconds_of(at_most)
+        with watched("Mail is being settled", lambda: -1.0):
+            self._settle_until(end)
+
+    def _settle_until(self, end: float) -> None:
         goodbyes = GOODBYES
         while self.time < end:
             if not any(map(is_busy, self.servers.values())):

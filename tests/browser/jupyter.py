@@ -20,7 +20,7 @@ import nbformat
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 HOME = ("127.0.0.1", "localhost", "")
-PATIENCE = 100_000  # milliseconds, on two busy cores
+PATIENCE = 60_000  # milliseconds, on two busy cores
 # Notebooks are drawn whole: JupyterLab would leave out what is scrolled away. Nobody
 # answers questions about kernels and news.
 SETTINGS = {
@@ -121,7 +121,7 @@ class Notebook(Watched):
         super().__init__(page)
         base, _, token = address.partition("?")
         place = "{0.scheme}://{0.netloc}".format(urlsplit(base))
-        page.goto(f"{place}/lab/tree/{path}?{token}")
+        page.goto(f"{place}/lab/tree/{path}?reset&{token}")  # no tabs of before
         page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         page.get_by_text("(ipykernel) | Idle").wait_for()
         page.add_locator_handler(

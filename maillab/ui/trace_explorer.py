@@ -1,31 +1,38 @@
-"""The sessions of a world as a page of its explorer.
+"""The sessions of a trace with controls: all of them, or one to go through.
 
-Goes in: a world. Comes out: the table of all sessions, or one of them to go through.
+Goes in: a trace, of a world or of a capture. Comes out: a table, a ladder of several
+hosts or hints of all sessions; the explorer of the one that is chosen.
 
 Rule: a long list is cut, and says so: the newest sessions stay.
 """
 
 from typing import Any
 
+from maillab.errors import LabError
 from maillab.trace.lines import clean
 from maillab.trace.recorder import Trace
 from maillab.trace.session import Session
 from maillab.ui.controls import Explorer, column, control, kit, row
 from maillab.ui.session_explorer import SessionExplorer
-from maillab.world.world import World
 
 MOST_LISTED = 500
+MOST_LANES = 40  # sessions in one ladder
+TOGETHER = {"Table": "summary", "Ladder": "ladder", "Hints": "hints"}
 ALL = ""  # the value of "all sessions"
 
 
-class SessionsPage(Explorer):
-    """A list, and what is chosen in it."""
+class TraceExplorer(Explorer):
+    """`trace.explore()`: a list, and what is chosen in it.
+
+    of  what the trace is called where it was asked for
+    """
 
     title = "Sessions"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, trace: Trace, *, of: str = "trace") -> None:
         super().__init__()
-        self.world = world
+        self.trace = trace
+        self.name = of
         self.inner: SessionExplorer | None = None
         self._seen = 0  # events at the last look at the chosen session
         self.wanted: Any = control(
@@ -44,28 +51,32 @@ class SessionsPage(Explorer):
             tooltip="The session to show (arrow keys)",
         )
         self.note: Any = kit().HTML()
+        self.together: Any = control(
+            "Dropdown",
+            "All as",
+            options=list(TOGETHER),
+            tooltip="How all sessions are shown together",
+        )
         self.place: Any = column()
         self.on(self.wanted, self.refresh)
-        self.on(self.chosen, self._choose)
-        self.arrange(row(self.wanted, self.note), self.chosen, self.place)
-
-    @property
-    def trace(self) -> Trace:
-        """Where the sessions are from."""
-        return self.world.trace
+        for one in (self.chosen, self.together):
+            self.on(one, self._choose)
+        self.arrange(row(self.wanted, self.together, self.note), self.chosen, self.place)
+        self.guarded(self.refresh)
 
     def refresh(self) -> None:
         """List the sessions anew; what was chosen stays chosen."""
         words = self.wanted.value.lower().split()
-        labels = [(label_of(session), session.id) for session in self.trace.sessions]
-        found = [
-            (told, id) for told, id in labels if all(w in told.lower() for w in words)
-        ]
-        hidden = len(found) - MOST_LISTED
+        sessions = self.trace.sessions
+        if words:
+            told = ((session, label_of(session).lower()) for session in sessions)
+            sessions = [s for s, label in told if all(word in label for word in words)]
+        hidden = len(sessions) - MOST_LISTED
+        found = [(label_of(one), one.id) for one in sessions[-MOST_LISTED:]]
         cut = f"The oldest {hidden:,} are not listed." if hidden > 0 else ""
         self.note.value = f"<p>{cut}</p>"
         before = self.chosen.value
-        options = [("all sessions", ALL), *found[-MOST_LISTED:]]
+        options = [("all sessions", ALL), *found]
         if tuple(options) != tuple(self.chosen.options):
             self.chosen.options = options
             known = [id for _, id in options]
@@ -77,7 +88,7 @@ class SessionsPage(Explorer):
         if id == ALL:
             self.inner = None
             self.place.children = (self.picture,)
-            self.show(self.trace.summary(), "world.trace.summary()")
+            self._show_all()
             return
         if self.inner is None or self.inner.session.id != id or self._grew(id):
             self._open(id)
@@ -85,13 +96,23 @@ class SessionsPage(Explorer):
             self._printed.value = ""  # it stands under the inner one
             self.inner.redraw()
 
+    def _show_all(self) -> None:
+        what = TOGETHER[self.together.value]
+        count = len(self.trace.sessions)
+        if what == "ladder" and count > MOST_LANES:
+            raise LabError(
+                f"{count:,} sessions are too many for one ladder: choose some, "
+                f"{self.name}.ladder(sessions=['c1', 'c2'])"
+            )
+        self.show(getattr(self.trace, what)(), f"{self.name}.{what}()")
+
     def _grew(self, id: str) -> bool:
         return len(self.trace.session(id).events) != self._seen
 
     def _open(self, id: str) -> None:
         """Go through this session; how it is shown stays as it was."""
         before, session = self.inner, self.trace.session(id)
-        self.inner = SessionExplorer(session)
+        self.inner = SessionExplorer(session, of=self.name)
         self.inner.share(self)
         if before is not None:
             self.inner.shown.value = before.shown.value
