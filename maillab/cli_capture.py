@@ -35,46 +35,52 @@ def register(app: typer.Typer) -> None:
     app.command()(capture)
 
 
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="pcap, pcapng (also .gz), or a trace (.jsonl).", show_default=False
+    ),
+]
+SessionId = Annotated[
+    str, typer.Option(metavar="ID", help="Only this session, such as c3.")
+]
+InTranscript = Annotated[bool, typer.Option("--transcript", help="Who said what.")]
+InLadder = Annotated[
+    bool, typer.Option("--ladder", help="The same with arrows, time downwards.")
+]
+InHints = Annotated[bool, typer.Option("--hints", help="What an expert would remark.")]
+InWhy = Annotated[
+    bool, typer.Option("--why", help="What led to each failure or refusal.")
+]
+InList = Annotated[bool, typer.Option("--list", help="The packets.")]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"Keys that open TLS; else those in the file, or in ${KEYS_VARIABLE}.",
+        show_default=False,
+    ),
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write all of it as one page.", show_default=False
+    ),
+]
+Most = Annotated[int, typer.Option(min=1, help="How many sessions are shown, at most.")]
+
+
 def capture(  # noqa: PLR0913  (one for each option)
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="pcap, pcapng (also .gz), or a trace (.jsonl).", show_default=False
-        ),
-    ],
-    session: Annotated[
-        str, typer.Option(metavar="ID", help="Only this session, such as c3.")
-    ] = "",
-    transcript: Annotated[
-        bool, typer.Option("--transcript", help="Who said what.")
-    ] = False,
-    ladder: Annotated[
-        bool, typer.Option("--ladder", help="The same with arrows, time downwards.")
-    ] = False,
-    hints: Annotated[
-        bool, typer.Option("--hints", help="What an expert would remark.")
-    ] = False,
-    why: Annotated[
-        bool, typer.Option("--why", help="What led to each failure or refusal.")
-    ] = False,
-    packets: Annotated[bool, typer.Option("--list", help="The packets.")] = False,
-    keys: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"Keys that open TLS; else those in the file, or in ${KEYS_VARIABLE}.",
-            show_default=False,
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Write all of it as one page.", show_default=False
-        ),
-    ] = None,
-    most: Annotated[
-        int, typer.Option(min=1, help="How many sessions are shown, at most.")
-    ] = MOST,
+    file: File,
+    session: SessionId = "",
+    transcript: InTranscript = False,
+    ladder: InLadder = False,
+    hints: InHints = False,
+    why: InWhy = False,
+    packets: InList = False,
+    keys: Keys = None,
+    html: Page = None,
+    most: Most = MOST,
 ) -> None:
     """Show what a capture tells: conversations, dialogues, hints, a page in HTML."""
     views = {
@@ -219,15 +225,18 @@ class Opened:
 
     def _why(self, most: int) -> Iterator[str]:
         """What led to the end of each session that failed, or to its last refusal."""
-        from maillab.trace.report import failure_in
+        from maillab.trace.report import failure_in, to_search
 
         failed = [(s, number) for s in self.sessions if (number := failure_in(s))]
         if not failed:
             yield "Nothing failed and nothing was refused."
+        packets = to_search(self.packets, len(failed[:most]))
         for at, (session, number) in enumerate(failed[:most]):
-            told = self.trace.why(number, self.packets).text()
+            told = self.trace.why(number, packets).text()
             yield "\n" * bool(at) + f"{session.title}: {session.outcome}\n{told}"
         yield from _left_out(len(failed), most)
+        if packets is not self.packets:
+            yield "… packet numbers are left out: --session ID has those of one session"
 
     def write(self, page: Path, most: int | None) -> str:
         """Write the report; returns what to tell."""
@@ -272,8 +281,10 @@ def keys_of(given: Path | None) -> str:
 
 
 def _left_out(count: int, most: int) -> Iterable[str]:
+    from maillab.trace.view import plural
+
     if count > most:
         yield (
-            f"… {count - most:,} more sessions: --most {count} shows all, "
+            f"… {plural(count - most, 'more session')}: --most {count} shows all, "
             f"--session ID one of them"
         )

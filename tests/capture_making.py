@@ -67,9 +67,7 @@ def block(kind, body, order="<"):
 
 
 def section(order="<"):
-    return block(
-        0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1), order
-    )
+    return block(0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1), order)
 
 
 def interface(link=101, order="<", options=b""):

@@ -225,7 +225,10 @@ NETWORK: dict[str, tuple[Case, Case]] = {
     "sent-again": (burst_again, TALK),
     "reset": (said(*MAIL, "--- RESET"), said(*MAIL, *QUIT, "--- RESET")),
     "cut": (spoken_and("cut", to_client=5, to_server=5), TALK),
-    "gap": (spoken_and("gap", side="S", offset=9, size=1460), TALK),
+    "gap": (
+        spoken_and("gap", side="S", offset=9, size=1460),
+        event("gap", side="S", offset=9, size=1460),
+    ),
     "one-sided": (one_sided(both=False), one_sided(both=True)),
     "slow-reply": (
         said(*GREET, "@ 6", "S: 250 mx", *QUIT),
@@ -298,6 +301,10 @@ LINES: dict[str, tuple[Case, Case]] = {
     "pipelining": (
         said(*offering("SIZE 9"), "C: MAIL FROM:<a@b>", "C+ RCPT TO:<c@d>", *QUIT),
         said(*EHLO, "C: MAIL FROM:<a@b>", "C+ RCPT TO:<c@d>", *QUIT),
+    ),
+    "content-unasked": (
+        said(*MAIL, "C: DATA", "D: Hello\n.", "S: 354 go on\n250 ok", *QUIT),
+        TALK,
     ),
     "early-talker": (said("C: EHLO pc.example", "S: 220 mx", *QUIT), TALK),
     "cut-short": (

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import maillab
 from maillab import cli_capture
 from maillab.errors import LabError
-from maillab.trace import Trace
+from maillab.trace import Trace, report
 
 RUNNER = CliRunner()
 
@@ -28,6 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with maillab.open_world("home-server") as world:
         world.send("alice", "bob@bigmail.example", "Hello")
         world.trace.write(folder / "bad.jsonl")
+        world.trace.capture("mail.home.example").write(folder / "bad.pcapng")
     return folder
 
 
@@ -203,3 +204,14 @@ def test_a_damaged_capture_is_read_as_far_as_it_goes(
     cut = tmp_path / "cut.pcapng"
     cut.write_bytes(whole[:-101])
     assert "mx.beta.example:25" in run(cut)
+
+
+def test_why_has_packet_numbers_unless_that_would_take_long(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = run(files / "bad.pcapng", "--why")
+    assert "packets " in told
+    monkeypatch.setattr(report, "MOST_SEARCHED", 1)
+    told = run(files / "bad.pcapng", "--why")
+    assert "packets 1" not in told
+    assert "packet numbers are left out: --session ID" in told

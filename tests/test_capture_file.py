@@ -1,4 +1,4 @@
-"""A capture becomes a trace: links, IP, names, keys, DNS, ICMP; ours come back whole."""
+"""A capture becomes a trace: links, IP, names, keys, DNS, ICMP; ours come back."""
 
 import struct
 from collections import Counter
@@ -246,7 +246,10 @@ def test_questions_and_answers_become_dns_events():
     ]
     trace = CaptureFile.from_bytes(pcap(packets)).trace
     first, second = trace.of_kind("dns")
-    assert (first["question"], first["answers"]) == ("mx.beta.example", ["A 198.51.100.25"])
+    assert (first["question"], first["answers"]) == (
+        "mx.beta.example",
+        ["A 198.51.100.25"],
+    )
     assert (first.host, first["server"]) == (CLIENT[0], "192.0.2.53")
     assert (second["question"], second["rcode"]) == ("ns.beta.example", "timeout")
     assert "mx.beta.example" in trace.dns_walk().text()
@@ -285,7 +288,9 @@ def client_hello(random):
 
 def test_keys_go_to_the_connection_whose_hello_has_their_number(tmp_path):
     random = bytes(range(32))
-    wire = Wire().shake().say("C", 0, b"STARTTLS\r\n").say("C", 10, client_hello(random))
+    wire = (
+        Wire().shake().say("C", 0, b"STARTTLS\r\n").say("C", 10, client_hello(random))
+    )
     octets, key = pcap(wire.packets), KEY.format(random.hex().upper())
     log = f"# a comment\n{key}\n{KEY.format('00' * 32)}\nnonsense\n"
     (tmp_path / "keys.txt").write_text(log)

@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from maillab.trace import Trace, pcapng
+from maillab.trace.capture_file import CaptureFile
 from maillab.trace.capture_log import NOTICE, WARNING, log_lines
 from maillab.trace.frames import NO_LINK
 from maillab.trace.packets import Packet
@@ -154,3 +155,16 @@ def test_a_block_of_the_log_is_padded_with_zeros():
     (found,) = blocks(pcapng.journal(b"A=1\nB=23\n"))
     assert found == (JOURNAL, b"A=1\nB=23\n" + bytes(3))
     assert len(found[1]) % struct.calcsize("<I") == 0
+
+
+def test_what_is_read_back_has_the_same_frames(world, tmp_path):
+    capture = world.trace.capture(BETA, link="ethernet")
+    capture.write(tmp_path / "beta.pcapng")
+    read = CaptureFile.read(tmp_path / "beta.pcapng")
+    assert len(read.packets) == len(capture.packets)
+    for number, (mine, theirs) in enumerate(
+        zip(capture.packets, read.packets, strict=True), 1
+    ):
+        assert read.frame(number) == capture.frame(number)
+        assert read.link_of(number) == capture.link_of(number)
+        assert (theirs.data, theirs.comment) == (mine.data, mine.comment)

@@ -9,6 +9,7 @@ from maillab.trace.events import KINDS
 from maillab.trace.known import Known
 from maillab.trace.recorder import Trace
 from maillab.trace.sample import Talk, letter
+from tests.queue_worlds import CAROL
 from tests.worlds import plain_world
 
 ALPHA, BETA, BOB = "mail.alpha.example", "mx.beta.example", "bob@beta.example"
@@ -113,6 +114,47 @@ def test_messages_that_wait_for_one_dead_host_share_its_failure(world):
         chain = world.why(event)
         assert "timed_out" in [step.event.kind for step in chain.steps]
         assert chain.root.kind == "power"
+
+
+def test_what_was_put_off_for_too_long_is_given_up(world):
+    world.power_off(BETA)
+    world.send("alice", BOB, "Hello")
+    world.advance("6 days")
+    chain = world.why(last(world, "bounced"))
+    assert chain.steps[0].configured.startswith("delivery.expire: ")
+    assert chain.root.kind == "power"
+    assert len(chain.steps) < 40  # not every try of five days
+
+
+def test_the_middlebox_is_why_there_was_no_offer_of_tls():
+    with open_world("two-domains") as world:
+        world.configure(ALPHA, remote_domains={"beta.example": {"tls": "encrypt"}})
+        rule = {"direction": "out", "protocol": "tcp", "ports": 25}
+        world.add_rule(ALPHA, action="strip-starttls", **rule)
+        world.send("alice", BOB, "Hello")
+        kinds, root = led_to(world, "deferred")
+    assert kinds[:2] == ["deferred", "rule"]
+    assert root["action"] == "strip-starttls"
+
+
+def test_a_host_that_offers_no_tls_is_why_it_was_put_off(queue_world):
+    lab = queue_world()
+    lab.mx()
+    lab.deliver(tls="encrypt")
+    lab.send(CAROL)
+    _, reply, *_ = [s.event for s in lab.world.why(last(lab.world, "deferred")).steps]
+    assert reply["octets"].startswith(b"250")
+    assert reply["speaker"] == "S"
+
+
+def test_tls_that_failed_is_why_it_was_put_off():
+    with open_world("two-domains") as world:
+        world.configure(ALPHA, remote_domains={"beta.example": {"tls": "encrypt"}})
+        world.fault("TLS", host=BETA, disconnect=True)
+        world.send("alice", BOB, "Hello")
+        kinds, root = led_to(world, "deferred")
+    assert kinds[:2] == ["deferred", "tls_failed"]
+    assert root.kind in ("fault", "tls_failed")
 
 
 # The network --------------------------------------------------------------------------

@@ -113,6 +113,14 @@ def test_a_refused_recipient_before_the_354_changes_nothing():
     assert words(session) == ["command"] * 3 + ["content", "command"]
 
 
+def test_each_recipient_of_lmtp_has_its_answer():
+    rows = ["C: MAIL FROM:<a>", "C: DATA", "C: AUTH", "C: .", "C: QUIT"]
+    second = ["S: 250 b has it", "S: 250 c has it", "S: 250 a", "S: 354 go", "S: 250"]
+    first = ["C: DATA", "S: 354 go", "C: hi", "C: ."]
+    session = heard(24, "S: 220 mx", *first, *rows, *second, "S: 221 bye")
+    assert words(session)[2:] == ["command", "command", "content", "command"]
+
+
 def test_chunks_are_content_whatever_is_in_them():
     tap = Wiretap(25)
     tap.script("S: 220 mx", "C: EHLO a", "S: 250 mx")

@@ -126,6 +126,53 @@ def test_nothing_is_wrong_in_a_letter_of_the_lab() -> None:
         )
 
 
+def test_a_middlebox_is_named_by_who_knows_it() -> None:
+    with open_world("two-domains") as world:
+        world.add_rule("mail.alpha.example", action="strip-starttls", ports=25)
+        world.send("alice", "bob@beta.example", "Hi", "text")
+        trace = world.trace
+    assert trace.hints().rules == ["starttls-stripped", "changed-on-the-way"]
+    assert "mail.alpha.example wrote XXXXXXXA over an offer" in trace.hints().text()
+    seen = trace.as_seen_by("mx.beta.example").hints()
+    assert seen.rules == ["starttls-unused"], "the server cannot know why"
+
+
+def test_who_drops_packets_is_named_by_who_knows_it() -> None:
+    with open_world("two-domains") as world:
+        world.add_rule("mx.beta.example", action="drop", protocol="tcp", ports=25)
+        world.user("alice").send("bob@beta.example", "Hi", "text")
+        world.advance("5 min")
+        trace = world.trace
+    assert "no answer to 7 SYNs: mx.beta.example drops them" in trace.hints().text()
+    seen = trace.as_seen_by("mail.alpha.example").hints().text()
+    assert "no answer to 7 SYNs [RFC" in seen
+
+
+def test_foreign_sessions_are_judged_too() -> None:
+    """Nobody has told what the octets mean, and many lines left in one burst."""
+    talk = Talk(Trace(strict=True), engines="")
+    talk.connect()
+    for side, octets in (
+        ("S", b"220 mx\r\n"),
+        ("C", b"EHLO localhost\r\n"),
+        ("S", b"250-mx\r\n250 STARTTLS\r\n"),
+        ("C", b"MAIL FROM:<a@b>\r\nDATA\r\nGr\xc3\xbc\xc3\x9fe\n\r\n.\r\nRSET\r\n"),
+        ("S", b"250 ok\r\n354 go on\r\n250 ok\r\n250 ok\r\n"),
+    ):
+        talk.burst("S" if side == "S" else "C", octets)
+        talk.now += talk.latency
+    talk.close("C")
+    assert set(talk.trace.hints().rules) == {
+        "greeting-name",
+        "starttls-unused",
+        "pipelining",
+        "content-unasked",
+        "eight-bit",
+        "bare-line-end",
+        "no-farewell",
+    }
+
+
 def test_hints_of_some_severities() -> None:
     hints = letter().hints()
     assert [hint.rule for hint in hints.of("error")] == ["no-relay"]

@@ -7,6 +7,7 @@ import pytest
 from maillab import open_world
 from maillab.errors import LabError
 from maillab.trace import Trace
+from maillab.trace.lanes import MOST_LANES
 from maillab.trace.lanes_svg import MOST
 from maillab.trace.sample import MS, Talk, letter
 
@@ -80,7 +81,7 @@ def test_arrows_cross_the_lanes_between_their_ends() -> None:
     assert "│<────────┼─────────┤  ✗ c2 554 gamma" in text
 
 
-def test_what_is_lost_ends_half_way() -> None:
+def test_what_is_lost_ends_between_two_lanes() -> None:
     trace = Trace(strict=True)
     Talk(trace).time_out((1, 3))
     text = trace.ladder().text()
@@ -152,3 +153,14 @@ def test_arrows_of_the_picture_point_downwards(trace: Trace) -> None:
         if "L" in data and data.endswith(tuple("0123456789")):
             start, _, end = data[1:].partition("L")
             assert float(start.split()[1]) < float(end.split()[1])
+
+
+def test_too_many_hosts_are_refused_with_what_to_type() -> None:
+    trace = Trace(strict=True)
+    for number in range(MOST_LANES):
+        Talk(trace, f"c{number}", server=f"mx{number}", dst=f"192.0.2.{number}").syn()
+    with pytest.raises(
+        LabError, match=r"41 hosts.*trace.ladder\('alpha.example', 'mx0'\)"
+    ):
+        trace.ladder()
+    assert trace.ladder("alpha.example", "mx7").hosts == ["alpha.example", "mx7"]

@@ -2,11 +2,19 @@
 
 import random
 import time
+from collections.abc import Callable
+
+import pytest
 
 from maillab.trace import Trace
+from maillab.trace.capture_file import CaptureFile
+from maillab.trace.dissect_ranges import Range
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, Packet, Segment, TcpPath, udp_packet
 from maillab.trace.sample import MS, Talk, letter
+from maillab.world.files import find_scenario, load
+from maillab.world.world import World
+from tests.worlds import plain_world
 
 A, B = ("192.0.2.10", 40001), ("198.51.100.25", 25)
 QUERY = bytes.fromhex("1234010000010000000000000561") + b"lpha\x00\0\x01\0\x01"
@@ -121,6 +129,30 @@ def test_what_is_inside_tls_stands_with_its_record() -> None:
     assert row.info == "C: application data (inside: PASS ********)"
     inside = trace.capture("alpha.example").dissect(4).find("inside: SMTP command")
     assert inside.value == "C: PASS ********"
+
+
+def tls_world() -> World:
+    return World(load(find_scenario("two-domains")))
+
+
+@pytest.mark.parametrize("make", [plain_world, tls_world])
+def test_what_was_written_and_read_again_has_the_same_rows(
+    make: Callable[[], World],
+) -> None:
+    with make() as w:
+        w.send("alice", "bob@beta.example", "Hi", "line\n" * 600)
+        w.read("bob", "POP3")
+        capture = w.trace.capture("mx.beta.example")
+        again = CaptureFile.from_bytes(capture.to_bytes())
+    assert len(capture.packets) > 40
+    assert again.listing().text() == capture.listing().text()
+    for number in (4, 5, 20, 30):
+        ours, theirs = (one.dissect(number).ranges for one in (capture, again))
+        assert [*map(fields, ours)] == [*map(fields, theirs)]
+
+
+def fields(one: Range) -> tuple[str, str]:
+    return one.name, one.value
 
 
 def test_random_packets_have_rows() -> None:

@@ -9,6 +9,7 @@ import pytest
 from maillab.errors import LabError
 from maillab.trace import pcap_reader
 from maillab.trace.capture_file import CaptureFile
+from maillab.trace.frames import NO_LINK
 from maillab.trace.pcap_reader import read_octets
 from maillab.trace.pcapng_reader import remarks_of
 from tests.capture_making import (
@@ -106,10 +107,16 @@ def test_simple_and_old_packets_are_read_other_blocks_are_skipped():
 
 def test_a_journal_entry_is_a_frame_without_a_packet():
     entry = b"__REALTIME_TIMESTAMP=1767603600000000\nMESSAGE=hello\n"
-    octets = section() + interface() + block(9, entry) + enhanced(TIMES[0] // 1000, DATA[0])
+    entry += b"SYSLOG_IDENTIFIER=smtp\n"
+    octets = (
+        section() + interface() + block(9, entry) + enhanced(TIMES[0] // 1000, DATA[0])
+    )
     capture = CaptureFile.from_bytes(octets)
     assert [bool(packet.data) for packet in capture.packets] == [False, True]
     assert [packet.time_ns for packet in capture.packets] == [0, 0]
+    assert capture.packets[0].comment == "smtp: hello"
+    assert capture.frame(1) == entry
+    assert capture.link_of(1) == NO_LINK
 
 
 def test_comments_and_directions_are_those_of_the_file():
@@ -136,10 +143,14 @@ def test_a_damaged_block_ends_the_reading_and_is_told():
     capture = CaptureFile.from_bytes(bytes(octets))
     assert len(capture.packets) == len(DATA) - 1
     assert "damaged" in capture.damage
-    assert [event["text"] for event in capture.trace.of_kind("note")] == [capture.damage]
+    assert [event["text"] for event in capture.trace.of_kind("note")] == [
+        capture.damage
+    ]
 
 
-@pytest.mark.parametrize("octets", [b"", b"PK\x03\x04", b"\xa1\xb2\xc3\xd4", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "octets", [b"", b"PK\x03\x04", b"\xa1\xb2\xc3\xd4", b"\x1f\x8b"]
+)
 def test_what_is_no_capture_is_answered_with_what_is_expected(octets):
     with pytest.raises(LabError, match="expected a pcap or pcapng file"):
         read_octets(octets)

@@ -52,9 +52,13 @@ def test_work_tells_how_far_it_is_until_it_is_over(bar: FakeBar) -> None:
 
 
 def test_work_that_fails_takes_its_bar_away(bar: FakeBar) -> None:
-    with pytest.raises(ZeroDivisionError), progress.watched("Work", lambda: -1.0):
-        assert bar.seen.wait(10)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with progress.watched("Work", lambda: -1.0):
+            assert bar.seen.wait(10)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert bar.closed
 
 

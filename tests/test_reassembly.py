@@ -1,5 +1,7 @@
 """Segments in any order, cut anywhere, as often as you like, give the same streams."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,13 +30,13 @@ def pieces(draw):
     """Spans that cover TEXT, some of them twice or overlapping, in any order."""
     cuts = sorted(draw(st.sets(st.integers(1, len(TEXT) - 1), max_size=10)))
     edges = [0, *cuts, len(TEXT)]
-    spans = list(zip(edges, edges[1:], strict=False))
+    spans = list(pairwise(edges))
     more = st.tuples(st.sampled_from(edges[:-1]), st.integers(1, 60))
     again = [(a, min(a + n, len(TEXT))) for a, n in draw(st.lists(more, max_size=5))]
     return draw(st.permutations(spans + again))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(pieces(), st.sampled_from([0, 0xFFFFFFFF, 0xFFFFFF00, 1 << 31]), st.booleans())
 def test_any_cut_order_and_repetition_gives_the_stream(spans, isn, is_v6):
     ends = (CLIENT6, SERVER6) if is_v6 else ()
@@ -47,7 +49,7 @@ def test_any_cut_order_and_repetition_gives_the_stream(spans, isn, is_v6):
     assert session.outcome == "closed"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces(), st.booleans(), st.integers(0, 20))
 def test_the_same_holds_when_the_capture_began_late(spans, acks, syn_at):
     wire = Wire(isn=0xFFFFFFF0)
@@ -62,7 +64,7 @@ def test_the_same_holds_when_the_capture_began_late(spans, acks, syn_at):
     assert not gaps(session)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces(), st.data())
 def test_what_never_came_is_a_gap_and_nothing_else_is(spans, data):
     lost = data.draw(st.integers(0, len(TEXT) - 2))
@@ -82,7 +84,9 @@ def test_what_never_came_is_a_gap_and_nothing_else_is(spans, data):
     assert missing == set(range(lost, until))
     assert session.wire("C") == TEXT[:lost] + TEXT[until:]
     assert session.runs("C") == [
-        (at, octets) for at, octets in ((0, TEXT[:lost]), (until, TEXT[until:])) if octets
+        (at, octets)
+        for at, octets in ((0, TEXT[:lost]), (until, TEXT[until:]))
+        if octets
     ]
 
 
@@ -199,7 +203,13 @@ def test_a_segment_from_far_away_is_left_out():
 
 
 def test_a_keep_alive_changes_nothing():
-    wire = Wire().shake().say("C", 0, b"NOOP\r\n").say("C", 5, b"\0").put("C", PSH | ACK, 5)
+    wire = (
+        Wire()
+        .shake()
+        .say("C", 0, b"NOOP\r\n")
+        .say("C", 5, b"\0")
+        .put("C", PSH | ACK, 5)
+    )
     wire.say("C", -1, b"\0")
     session = the_session(wire)
     assert session.wire("C") == b"NOOP\r\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maillab.errors import LabError
@@ -123,6 +123,7 @@ def test_a_layer_builds_what_it_read(protocol: str, layers: dict[str, Any]) -> N
         assert bytes(layers[protocol](lines=fields)) == layer.original
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=80), st.sampled_from(["SMTP", "POP3", "IMAP"]))
 def test_any_octets_come_back(octets: bytes, protocol: str) -> None:
     from maillab.ui.scapy_layers import layers
@@ -200,7 +201,7 @@ def test_a_whole_session_tells_content_from_commands(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", DIALOGUES)
-@pytest.mark.parametrize("size", [1, 2, 7])
+@pytest.mark.parametrize("size", [1, 7])
 def test_segments_are_put_together(protocol: str, size: int) -> None:
     trace = session(protocol, *DIALOGUES[protocol], size=size)
     lines = list(together(trace, protocol))

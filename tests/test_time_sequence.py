@@ -10,6 +10,7 @@ import pytest
 import maillab
 from maillab.errors import LabError
 from maillab.trace import Trace, bridges
+from maillab.trace.capture_file import CaptureFile
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, Packet, Segment, TcpPath
 from maillab.trace.sample import Talk
@@ -232,6 +233,17 @@ def test_packets_of_a_capture_give_the_same_octets(traces, sessions) -> None:
     assert [d[2:6] for d in view.dots] == [d[2:6] for d in derived.dots]
     frames = {capture.frame(dot.packet) for dot in view.dots}
     assert len(frames) == len(view.dots), "the numbers are those of the capture"
+
+
+def test_a_file_that_was_read_tells_the_same(traces) -> None:
+    capture = traces[0].capture("alice-pc", log=False)
+    file = CaptureFile.from_bytes(capture.to_bytes())
+    found = next(s for s in file.sessions if s.port == 587)
+    read = found.time_sequence(packets=file)
+    derived = traces[0].session(port=587).time_sequence(packets=capture)
+    assert [dot[2:8] for dot in read.dots] == [dot[2:8] for dot in derived.dots]
+    assert [dot.packet for dot in read.dots] == [dot.packet for dot in derived.dots]
+    assert not any(dot.lost for dot in read.dots), "packets do not know that"
 
 
 def test_a_connection_that_nobody_answers_has_syns_only() -> None:

@@ -8,7 +8,7 @@ from maillab.trace.moments import moments_of
 from maillab.trace.recorder import Trace
 from maillab.trace.sample import Talk
 from maillab.trace.session import Session
-from maillab.ui.session_explorer import HINTS, LADDER, TRANSCRIPT, SessionExplorer
+from maillab.ui.session_explorer import LADDER, TRANSCRIPT, WHOLE, SessionExplorer
 from maillab.world.world import World
 
 
@@ -49,6 +49,17 @@ def test_every_state_is_what_its_printed_call_gives(
             assert str(given_by(world, explorer.call)) == explorer.view.text()
             assert explorer.picture.value == explorer.view.html()
             assert f"{explorer.call}".replace("'", "&#x27;") in explorer.html()
+
+
+@pytest.mark.parametrize("shown", WHOLE)
+def test_views_of_the_whole_session_are_there_too(
+    world: World, relay: Session, shown: str
+) -> None:
+    explorer: SessionExplorer = relay.explore()
+    explorer.shown.value = shown
+    assert explorer.trouble == ""
+    assert explorer.view is not None
+    assert str(given_by(world, explorer.call)) == explorer.view.text()
 
 
 def test_each_moment_adds_something_and_the_last_one_is_the_whole(
@@ -116,7 +127,7 @@ def test_an_error_is_shown_and_goes_with_the_next_click(relay: Session) -> None:
             raise LabError("no <hints> today")
 
     explorer.session, whole = Broken(), explorer.session  # type: ignore[assignment]
-    explorer.shown.value = HINTS
+    explorer.shown.value = "Hints"
     assert explorer.trouble == "no <hints> today"
     assert "no &lt;hints&gt; today" in explorer.html()
     explorer.session = whole

@@ -78,8 +78,9 @@ class Firewall:
 
     def match(self, flow: FiveTuple, direction: Direction) -> Rule | None:
         """The first rule that is for this flow, and is not turned off."""
-        fitting = (rule for rule in self._rules if rule.enabled)
-        return next((rule for rule in fitting if rule.fits(flow, direction)), None)
+        return next(
+            (r for r in self._rules if r.enabled and r.fits(flow, direction)), None
+        )
 
     def number(self, rule: Rule) -> int:
         """Its place in the list, from 1; 0 when it is not in it."""

@@ -5,6 +5,9 @@
     session = trace.session(port=25)
     session.transcript()                 who said what, with RFC sections
     session.ladder()                     the same as a picture in time
+    session.diff(other)                  two sessions side by side
+    trace.ladder("alpha", "beta")        several hosts as one picture
+    trace.hints()                        what an expert would remark
     trace.journey(message)               one message from host to host
     trace.dns_walk()                     what was asked of the DNS
     trace.capture("alpha").write(path)   packets for Wireshark, with TLS keys

@@ -30,11 +30,10 @@ from maillab.trace.packets import Packet
 from maillab.trace.pcap_reader import read_file, read_octets
 from maillab.trace.pcapng import OUTBOUND
 from maillab.trace.pcapng_reader import remarks_of
-from maillab.trace.reassembly import Told
+from maillab.trace.recorder import Told, Trace
 from maillab.trace.view import plural
 
 if TYPE_CHECKING:
-    from maillab.trace.recorder import Trace
     from maillab.trace.session import Session
 
 
@@ -45,8 +44,6 @@ class CaptureFile(PacketList):
     """
 
     def __init__(self, frames: Frames, name: str = "", keys: str = "") -> None:
-        from maillab.trace.recorder import Trace
-
         self.name = name
         self.frames = frames
         self.damage = frames.damage

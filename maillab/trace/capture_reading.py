@@ -25,7 +25,8 @@ from maillab.trace.ip_reader import (
     read_ip,
 )
 from maillab.trace.link_layers import ETHERNET, NONE, find_ip
-from maillab.trace.reassembly import Reassembly, Told, addresses_of
+from maillab.trace.reassembly import Reassembly, addresses_of
+from maillab.trace.recorder import Told
 
 _IPV4_TCP = struct.Struct("!2xHxxHxB2x12sIIBB").unpack_from  # both heads at once
 _IPV6_TCP = struct.Struct("!4xHBx36sIIBB").unpack_from
@@ -160,7 +161,9 @@ class Reading:
     def _icmp(self, time: int, packet: IpPacket) -> None:
         """Errors quote the packet that they are about (RFC 792, RFC 4443 §2.4)."""
         payload = packet.payload
-        known = _REASONS.get((packet.protocol, *payload[:2])) if payload[1:] else None
+        if len(payload) < 8:
+            return
+        known = _REASONS.get((packet.protocol, payload[0], payload[1]))
         about = read_ip(payload, 8, len(payload)) if known else None
         if known is None or about is None or len(about.payload) < 8:
             return
@@ -211,5 +214,3 @@ def _with(
 def _key(packet: IpPacket) -> bytes:
     """Addresses and ports, as `Reassembly` wants them."""
     return packet.src + packet.dst + packet.payload[:4]
-
-

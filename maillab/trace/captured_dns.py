@@ -19,7 +19,7 @@ from dns.rdatatype import RdataType
 from maillab.dns import resolver, stub
 from maillab.dns.answers import text_of
 from maillab.trace.ip_reader import IpPacket
-from maillab.trace.reassembly import Told
+from maillab.trace.recorder import Told
 
 _OPEN = 10_000  # questions that wait for an answer; older ones count as unanswered
 _Key = tuple[bytes, bytes, bytes, int]

@@ -10,7 +10,13 @@ Rule 2: a try ends with what its connections ended with: a failure of the networ
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
-from maillab.trace.causes_network import FAILURES, SUCCESS, address_answer, same_name
+from maillab.trace.causes_network import (
+    FAILURES,
+    SUCCESS,
+    address_answer,
+    attempt_behind,
+    same_name,
+)
 from maillab.trace.causes_said import command_of, is_refusal, is_reply
 from maillab.trace.events import Event
 from maillab.trace.known import Fits, Known
@@ -91,16 +97,20 @@ def accepted(known: Known, event: Event) -> Found:
 
 def _handed_over(known: Known, event: Event) -> Event | None:
     connection, number = event.connection, event.number
-    client = known.client(connection)
     by_person = next(known.said(connection, number, "submitted"), None)
-    if by_person:
+    first = known.first(connection, "connect")
+    if by_person or not first:
         return by_person
     tried = known.latest(
         number,
         "attempt",
-        fits=lambda e: e.host == client and e["message"] == event["message"],
+        fits=lambda e: (
+            e.host == first.host
+            and e["message"] == event["message"]
+            and e["address"] == first["dst"][0]
+        ),
     )
-    return tried or known.first(connection, "connect")
+    return tried or first
 
 
 def _made_here(known: Known, event: Event) -> Found:
@@ -245,8 +255,8 @@ def _connections(known: Known, tried: Event, until: int) -> list[str]:
     if tried.connection:
         return [tried.connection]
     opened = known.after(tried.number, "connect", lambda e: e.host == tried.host)
-    mine = (e for e in opened if e["dst"][0] == tried["address"])
-    return [e.connection for e in takewhile(lambda e: e.number < until, mine)][:2]
+    there = takewhile(lambda e: e.number < until, opened)
+    return [e.connection for e in there if attempt_behind(known, e) is tried][:2]
 
 
 def _end_of_connection(known: Known, id: str, event: Event) -> Event | None:
@@ -256,9 +266,26 @@ def _end_of_connection(known: Known, id: str, event: Event) -> Event | None:
     reply = _refusing_reply(known, id, event)
     if reply:
         return reply
+    if "offers no STARTTLS" in event["reason"]:
+        return _offer(known, id, event)
     broken = next(known.said(id, event.number, "tls_failed", *BROKEN), None)
     lost = next(known.said(id, event.number, "lost"), None)
     return broken or (lost if lost and lost["reason"] else None)
+
+
+def _offer(known: Known, id: str, event: Event) -> Event | None:
+    """The reply to EHLO, which has all that is offered (RFC 5321 §4.1.1.1); or the
+    middlebox that took the offer out (RFC 3207 §6).
+    """
+    for rule in known.said(id, event.number, "rule"):
+        if rule["action"] == "strip-starttls":
+            return rule
+    replies = filter(is_reply, known.said(id, event.number, "line"))
+    for reply in replies:
+        command = command_of(known, reply)
+        if command and command["octets"][:4].upper() == b"EHLO":
+            return reply
+    return None
 
 
 def _refusing_reply(known: Known, id: str, event: Event) -> Event | None:

@@ -28,15 +28,18 @@ def on_connection(known: Known, event: Event) -> Found:
 
 def connect(known: Known, event: Event) -> Found:
     """A delivery attempt opens connections, to an address that the DNS has told."""
+    yield attempt_behind(known, event)
+    yield address_answer(known, event, str(event.get("to")), event["dst"][0])
+
+
+def attempt_behind(known: Known, event: Event) -> Event | None:
+    """The attempt for which a connection was opened: it is told right before."""
     ip = event["dst"][0]
-    found = known.latest(
+    return known.latest(
         event.number,
         "attempt",
-        fits=lambda e: e.host == event.host and e["address"] == ip,
+        fits=lambda e: e.host == event.host and e["address"] == ip and not e.connection,
     )
-    if found and not found.connection:
-        yield found
-    yield address_answer(known, event, str(event.get("to")), ip)
 
 
 def address_answer(known: Known, event: Event, name: str, ip: str) -> Event | None:
@@ -203,7 +206,9 @@ def last_query(known: Known, event: Event) -> Event | None:
         event.number,
         "datagram",
         fits=lambda e: (
-            e.host == event.host and e["dst"][0] == server and name in e["data"].lower()
+            e.host == event.host
+            and server in (e["dst"][0], e.get("to_host"))
+            and name in e["data"].lower()
         ),
     )
 

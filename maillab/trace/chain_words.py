@@ -30,6 +30,8 @@ TOLD: MappingProxyType[str, str] = MappingProxyType(
         "reset": "{host} reset the connection",
         "cut": "{host} reset the connection, to both sides in the name of the other",
         "lost": "the connection ended at {host}: {reason}",
+        "synack": "{host} sent its SYN-ACK again",
+        "fin": "{host} has no more to send",
         "gap": "the capture lacks {size} octets",
         "port_unreachable": "{host} answered by ICMP: nobody listens here",
         "prohibited": "{host} answered by ICMP: a firewall forbids it",
@@ -187,6 +189,11 @@ def _rule(known: Known, event: Event) -> str:
     return f"{number} of {event.host}{comment} said: {what}"
 
 
+def _bytes(known: Known, event: Event) -> str:
+    del known
+    return f"{event.host} sent {plural(len(event['data']), 'octet')}"
+
+
 def _power(known: Known, event: Event) -> str:
     del known
     return f"{event.host} was switched {'on' if event['on'] else 'off'}"
@@ -213,6 +220,7 @@ SPECIAL: MappingProxyType[str, Callable[[Known, Event], str]] = MappingProxyType
         "dns": _dns,
         "datagram": _datagram,
         "rule": _rule,
+        "bytes": _bytes,
         "power": _power,
         "syn_fate": _syn_fate,
         "deferred": _deferred,

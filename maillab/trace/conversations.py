@@ -126,18 +126,18 @@ class Conversations:
     def __init__(self, packets: PacketList) -> None:
         self._packets = packets.packets
         self._list = ref(packets)  # which is kept as long as its owner wants
-        self._looked = 0  # packets looked at
+        self.looked = 0  # packets looked at
         self._current: dict[Ends, Conversation] = {}
         self._of: list[Conversation | None] = []  # for each packet
         self._states: dict[str, State] = {}
 
     def place(self, number: int) -> Place | None:
         """Where the segment of one packet stands; None when it is no TCP segment."""
-        while self._looked < number:
-            packet = self._packets[self._looked]
+        while self.looked < number:
+            packet = self._packets[self.looked]
             head = head_of(packet.data) if packet.data else None
             self._of.append(self._note(head, packet.time_ns) if head else None)
-            self._looked += 1
+            self.looked += 1
         found = self._of[number - 1]
         head = head_of(self._packets[number - 1].data) if found else None
         if head is None or found is None:

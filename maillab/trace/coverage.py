@@ -86,7 +86,7 @@ class Coverage:
         self._advance(end)
 
     def acknowledge(self, number: int, place: int, time_ns: int) -> bool:
-        """The peer has everything before `number`. Returns whether that opens a hole."""
+        """The peer has all before `number`. Returns whether that opens a hole."""
         end = self.offset_of(number)
         if self.fin_at is not None:
             end = min(end, self.fin_at)

@@ -58,6 +58,14 @@ class Dialogue:
         """The verbs of all commands."""
         return {command.verb for command in self.commands}
 
+    def command_at(self, line: Line) -> Command | None:
+        """The command that a line is. Several lines may be of one event."""
+        return self._by_offset.get(line.offset) if line.speaker == "C" else None
+
+    @cached_property
+    def _by_offset(self) -> dict[int, Command]:
+        return {command.line.offset: command for command in self.commands}
+
     @cached_property
     def replies(self) -> list[Line]:
         """What the server said."""

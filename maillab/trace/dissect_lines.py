@@ -97,18 +97,30 @@ _STATES = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")  # RFC 9051 §7.1
 
 
 def line(cursor: Cursor, said: Line) -> None:
-    """Walk over one line, which is whole."""
+    """Walk over what was said at once: a whole line, or a reply of several."""
+    with cursor.within(len(said.octets)):
+        while cursor.left and not said.is_content:
+            end = cursor.octets.find(CRLF, cursor.at, cursor.end)
+            end = cursor.end if end < 0 else end + len(CRLF)
+            with cursor.within(end - cursor.at):
+                _row(cursor, said)
+        if cursor.left:
+            with cursor.layer(_name(said), said.ref) as layer:
+                layer.value = f"{_WHO[said.speaker]}: {plural(cursor.left, 'octet')}"
+                content(cursor)
+
+
+def _row(cursor: Cursor, said: Line) -> None:
     protocol = "SMTP" if said.protocol == "LMTP" else said.protocol
     reader = _READERS.get((protocol, said.what), _text)
-    name = f"{said.protocol or 'TCP'} {said.what or 'line'}"
-    with cursor.within(len(said.octets)), cursor.layer(name, said.ref) as layer:
+    with cursor.layer(_name(said), said.ref) as layer:
         layer.value = f"{_WHO[said.speaker]}: {cursor.said(cursor.at, cursor.end)}"
-        if said.is_content:
-            layer.value = f"{_WHO[said.speaker]}: {plural(cursor.left, 'octet')}"
-            content(cursor)
-        else:
-            reader(cursor)
-            _text(cursor)
+        reader(cursor)
+        _text(cursor)
+
+
+def _name(said: Line) -> str:
+    return f"{said.protocol or 'TCP'} {said.what or 'line'}"
 
 
 def content(cursor: Cursor) -> None:

@@ -200,6 +200,9 @@ class SMTPListener(Listener):
 
     def _answered(self, line: bytes) -> None:
         verb = self._asked.popleft() if self._asked else ""
+        if verb == "DATA" and line.startswith(b"2"):
+            self._asked.appendleft(verb)  # one more of LMTP (RFC 2033 §4.2)
+            return
         self.agreed |= verb == "STARTTLS" and line.startswith(b"220")
         if verb == "AUTH" or "AUTH" not in self._asked:
             self.login = False

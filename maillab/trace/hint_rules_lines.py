@@ -57,9 +57,8 @@ def _long_text(d: Dialogue) -> Iterator[Found]:
 def _eight_bit(d: Dialogue) -> Iterator[Found]:
     """Content with octets above 127, unless MAIL said BODY=8BITMIME or BINARYMIME."""
     announced = False
-    verbs = {one.line.number: one for one in d.commands}
     for line in d.lines if d.is_smtp else ():
-        one = verbs.get(line.number)
+        one = d.command_at(line)
         if one and one.verb == "MAIL":
             announced = "BODY=8BITMIME" in line.text.upper()
             announced |= "BODY=BINARYMIME" in line.text.upper()
@@ -80,20 +79,35 @@ def _utf8_path(d: Dialogue) -> Iterator[Found]:
 def _pipelined(d: Dialogue) -> Iterator[Found]:
     if d.protocol not in ("SMTP", "POP3") or d.offered("PIPELINING"):
         return
+    if not d.replies:  # nobody has captured them
+        return
     for before, after in _neighbours(d):
         if not _answered(d, before, after.line):
             yield at_line(after.line, verb=after.verb)
             return
 
 
+def _unasked(d: Dialogue) -> Iterator[Found]:
+    """Content left before the server's 354 was there."""
+    for one in d.commands if d.is_smtp and d.replies else ():
+        if one.verb == "DATA":
+            content = next((x for x in _later(d, one.line) if x.is_content), None)
+            if content and not _answered(d, one.line, content):
+                yield at_line(content)
+
+
+def _later(d: Dialogue, line: Line) -> Iterator[Line]:
+    """What the client said afterwards."""
+    return (x for x in d.lines if x.speaker == "C" and x.offset > line.offset)
+
+
 def _neighbours(d: Dialogue) -> Iterator[tuple[Line, Command]]:
     """Each command with what the client said just before, if that was a command."""
-    verbs = {one.line.number: one for one in d.commands}
     said = [line for line in d.lines if line.speaker == "C"]
-    for before, after in pairwise(said):
-        both = before.number in verbs and after.number in verbs
-        if both and before.secure == after.secure:
-            yield before, verbs[after.number]
+    for before, line in pairwise(said):
+        after = d.command_at(line)
+        if after and d.command_at(before) and before.secure == line.secure:
+            yield before, after
 
 
 def _answered(d: Dialogue, before: Line, after: Line) -> bool:
@@ -182,6 +196,15 @@ RULES = (
         "RFC 2920 §3.1",
         _pipelined,
         {"POP3": "RFC 2449 §6.6"},
+    ),
+    Rule(
+        "content-unasked",
+        "warning",
+        "the message was sent before the server had asked for it",
+        "DATA must be the last command that is not waited for: had it been refused, "
+        "the message would be taken for commands",
+        "RFC 2920 §3.1",
+        _unasked,
     ),
     Rule(
         "early-talker",

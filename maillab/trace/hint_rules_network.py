@@ -22,7 +22,9 @@ _PROHIBITED = ("prohibited", "administratively")
 def _no_answer(d: Dialogue) -> Iterator[Found]:
     event = d.session.find("timed_out")
     if event:
-        yield at_event(event, count=plural(len(syns(d.session)), "SYN"))
+        rules = (e for e in d.session.all("rule") if e["action"] == "drop")
+        who = next((f": {rule.host} drops them" for rule in rules), "")
+        yield at_event(event, count=plural(len(syns(d.session)), "SYN"), who=who)
 
 
 def _refused(d: Dialogue) -> Iterator[Found]:
@@ -54,8 +56,9 @@ def _sent_again(d: Dialogue) -> Iterator[Found]:
 
 
 def _reset(d: Dialogue) -> Iterator[Found]:
-    event = d.session.find("reset")
-    if event and not d.verbs & {"QUIT", "LOGOUT"} and not d.session.find("cut"):
+    """Not after a farewell or a FIN: then nothing is missing."""
+    event = next(d.session.all("reset", "fin", "cut"), None)
+    if event and event.kind == "reset" and not d.verbs & {"QUIT", "LOGOUT"}:
         yield at_event(event, who=_SIDES[event["side"]])
 
 
@@ -65,9 +68,13 @@ def _cut(d: Dialogue) -> Iterator[Found]:
 
 
 def _gap(d: Dialogue) -> Iterator[Found]:
-    for event in d.session.all("gap"):
-        size = plural(event["size"], "octet")
-        yield at_event(event, size=size, who=_SIDES[event["side"]])
+    """One for each side, with all that is missing."""
+    for side in SIDES:
+        gaps = [event for event in d.session.all("gap") if event["side"] == side]
+        if gaps and d.session.bursts[side]:
+            size = plural(sum(event["size"] for event in gaps), "octet")
+            places = plural(len(gaps), "place")
+            yield at_event(gaps[0], size=size, who=_SIDES[side], places=places)
 
 
 def _one_sided(d: Dialogue) -> Iterator[Found]:
@@ -104,7 +111,7 @@ RULES = (
     Rule(
         "no-answer",
         "error",
-        "no answer to {count}",
+        "no answer to {count}{who}",
         "a firewall drops them, the host is off, or nobody has this address",
         "RFC 9293 §3.8.3",
         _no_answer,
@@ -168,7 +175,7 @@ RULES = (
     Rule(
         "gap",
         "warning",
-        "the capture lacks {size} of the {who}",
+        "the capture lacks {size} of the {who}, in {places}",
         "the packets travelled, but whoever captured has missed them",
         "RFC 9293 §3.4",
         _gap,

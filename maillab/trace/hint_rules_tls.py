@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from maillab.trace.dialogue import Command, Dialogue
 from maillab.trace.events import Event
 from maillab.trace.hint_rules import Found, Rule, at_event, at_line
-from maillab.trace.lines import Line
+from maillab.trace.lines import Line, printable
 from maillab.wire.lines import Side
 
 _READABLE = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")  # mechanisms
 _OLD = re.compile(r"SSL|TLS ?v?1(\.[01])?$")
 _WEAK = re.compile(r"NULL|EXPORT|RC4|DES|MD5|_anon_|ADH|AECDH")
-_MASKED = re.compile(r"X{5,}A?$")  # as middleboxes write over a word
+_MASKED = re.compile(r"(?:^|[ -])(X{3,}A|X{6,})(?=[ \]]|$)")  # written over a word
 _NEEDS_TLS = frozenset("MAIL AUTH USER PASS APOP LOGIN AUTHENTICATE".split())
 _STARTTLS = ("STARTTLS", "STLS")
 _CLEAR = "RFC 8314 §4.1"
@@ -41,6 +41,8 @@ def _shows_password(d: Dialogue, one: Command) -> bool:
 def _unused(d: Dialogue) -> Iterator[Found]:
     if d.verbs & set(_STARTTLS) or not d.offers[False].keys() & set(_STARTTLS):
         return
+    if any(_stripped(d)):  # the server has offered it, the client never knew
+        return
     first = next((c for c in d.commands if c.verb in _NEEDS_TLS), None)
     if first and not first.line.secure:
         yield at_line(first.line, verb=first.verb)
@@ -53,10 +55,17 @@ def _refused(d: Dialogue) -> Iterator[Found]:
 
 
 def _stripped(d: Dialogue) -> Iterator[Found]:
-    words = [word for word in d.offers[False] if _MASKED.match(word)]
+    """What the client heard, whatever the server said: a trace may have both."""
+    rules = (e.host for e in d.session.all("rule") if e["action"] == "strip-starttls")
+    by = next(rules, "something")
+    for event in d.session.all("line"):
+        if event["speaker"] == "S" and not event["secure"]:
+            for word in _MASKED.findall(printable(event["octets"].rstrip())):
+                yield at_event(event, word=word, by=by)
+                return
     for line in d.replies:
-        if words and words[0] in line.text.upper():
-            yield at_line(line, word=words[0])
+        for word in _MASKED.findall(line.text):
+            yield at_line(line, word=word, by=by)
             return
 
 
@@ -158,7 +167,7 @@ RULES = (
     Rule(
         "starttls-stripped",
         "error",
-        "something wrote {word} over an offer, probably over STARTTLS",
+        "{by} wrote {word} over an offer, probably over STARTTLS",
         "a middlebox on the way wants to read the mail: a downgrade attack",
         "RFC 3207 §6",
         _stripped,

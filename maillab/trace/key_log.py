@@ -1,6 +1,6 @@
 """TLS keys of a capture: each belongs to the connection whose hello has its number.
 
-Goes in: lines of a key log as NSS writes it (SSLKEYLOGFILE), events. Comes out: the
+Goes in: lines of a key log (RFC 9850, SSLKEYLOGFILE), events. Comes out: the
 events with "keylog" events among them.
 
 Rule 1: a key log line names the client's random number (RFC 8446 §4.1.2), and this
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from maillab.errors import LabError
 from maillab.trace.pcapng_reader import KEY_LINE, key_lines
-from maillab.trace.reassembly import Told
+from maillab.trace.recorder import Told
 
 _LARGEST = 1 << 26  # octets of a key log
 _HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x01...\x03[\x00-\x04](.{32})", re.S)

@@ -24,6 +24,7 @@ from maillab.trace.view import MS, Table, View, clock, milliseconds, plural
 if TYPE_CHECKING:
     from maillab.trace.recorder import Trace
 
+MOST_LANES = 40
 _GAP = 10  # characters from one lane to the next
 _TIMES = 22
 _PAUSE = 1000 * MS
@@ -66,7 +67,8 @@ class Lanes(View):
     ) -> "Lanes":
         """What `Trace.ladder` promises. Raises LabError for what is not in the trace.
 
-        One host: it and all it talks to; none: everybody who takes part.
+        One host: it and all it talks to; none: everybody who takes part, if these are
+        not too many: a row has room for each.
         """
         chosen = _sessions(trace, sessions)
         found = moves(chosen, trace.datagrams if dns else ())
@@ -77,6 +79,11 @@ class Lanes(View):
         elif hosts:
             found = [move for move in found if {move.start, move.end} <= set(hosts)]
         lanes = hosts if len(hosts) > 1 else _taking_part(found)
+        if len(lanes) > MOST_LANES:
+            raise LabError(
+                f"ladder() of {len(lanes)} hosts: expected at most {MOST_LANES}; "
+                f"name some, as in trace.ladder({lanes[0]!r}, {lanes[1]!r})"
+            )
         return cls(lanes, found, trace.seat)
 
     def describe(self) -> str:
@@ -201,13 +208,13 @@ def _shaft(lanes: list[str], shaft: str, left: int, right: int) -> None:
 
 
 def _head_and_tail(lanes: list[str], move: Move, a: int, b: int) -> None:
-    """The end of an arrow: > or <, and × half-way for what is lost."""
+    """The end of an arrow: > or <, and × between two lanes for what is lost."""
     away = b > a
     lanes[a] = ("╞" if away else "╡") if move.secure else ("├" if away else "┤")
     if move.arrived_ns is not None:
         lanes[b - 1 if away else b + 1] = ">" if away else "<"
         return
-    middle = (a + b) // 2 + (1 if (a + b) // 2 % _GAP == 0 else 0)
+    middle = b - _GAP // 2 if away else b + _GAP // 2
     step = 1 if away else -1
     for at in range(middle, b, step):
         lanes[at] = "│" if at % _GAP == 0 else " "

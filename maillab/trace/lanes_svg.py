@@ -166,7 +166,9 @@ def _arrow(move: Move, plan: _Plan, ink: str) -> Iterator[str]:
         yield _head((x1 + 2, y1 + _DROP), (x1 + 30, y1 + _DROP - 3), ink)
         return
     lost = move.arrived_ns is None
-    end = (x1 + (x2 - x1) * 0.5, y1 + (y2 - y1) * 0.5) if lost else (float(x2), y2)
+    end = (float(x2), y2)
+    if lost:  # between two lanes, so that it is at nobody's
+        end = (x2 - _LANE / 2 if x2 > x1 else x2 + _LANE / 2, y2)
     yield from _line((x1, y1), end, move, ink)
     yield _cross(*end) if lost else _head(end, (x1, y1), ink)
 

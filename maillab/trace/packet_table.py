@@ -9,6 +9,7 @@ Rule 2: secrets are masked: a list is a text view.
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from maillab.trace.conversations import (
@@ -22,7 +23,7 @@ from maillab.trace.dissect_ip import PROTOCOLS
 from maillab.trace.dissect_tcp import WORD, flag_names
 from maillab.trace.dissect_tls import CONTENT, HANDSHAKES
 from maillab.trace.dissection import dissect_dns_message, dissect_octets
-from maillab.trace.lines import clean, printable
+from maillab.trace.lines import Line, clean, printable
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import FIN, ICMP, ICMP6, RST, SYN, TCP, UDP
 from maillab.trace.view import Table, View, clip, plural
@@ -152,29 +153,39 @@ class _Maker:
         shown = "TLS" if any(one.is_record for one in found) else protocol
         inside = state.inside(place.side, start, end)
         if inside:
-            lines = " | ".join(n.what if n.is_content else n.text for n in inside)
-            told += f" (inside: {lines})"
+            lines = dict.fromkeys(map(_said, inside))
+            told += f" (inside: {' | '.join(lines)})"
         told += " [FIN]" if place.head.flags & FIN else ""
         return shown, f"{place.side}: {told}"
 
 
 def _stretches(found: list[Stretch], start: int, end: int, wire: bytes) -> str:
-    """Lines and records, in a few words."""
+    """Lines and records, in a few words; of content only how much is here."""
     told: list[str] = []
-    for one in found:
-        if one.line and one.line.is_content:
-            here = min(one.end, end) - max(one.start, start)
-            size = one.end - one.start
-            part = "" if here == size else f"{here:,} of "
-            told.append(f"{one.line.what}, {part}{plural(size, 'octet')}")
-        elif one.line:
-            part = "" if one.start >= start else "… "
-            told.append(part + one.line.text)
-        elif one.is_record and one.start >= start:
-            told.append(_record(one, wire))
-        elif one.is_record:
-            told.append("more of a TLS record")
+    for what, group in groupby(found, _content):
+        same = list(group)
+        if what:
+            here = min(same[-1].end, end) - max(same[0].start, start)
+            told.append(f"{what}, {plural(here, 'octet')}")
+        else:
+            told += filter(None, (_stretch(one, start, wire) for one in same))
     return " | ".join(dict.fromkeys(told))
+
+
+def _content(one: Stretch) -> str:
+    return one.line.what if one.line and one.line.is_content else ""
+
+
+def _stretch(one: Stretch, start: int, wire: bytes) -> str:
+    if one.line:
+        return ("" if one.start >= start else "… ") + _said(one.line)
+    if not one.is_record:
+        return ""
+    return _record(one, wire) if one.start >= start else "more of a TLS record"
+
+
+def _said(line: Line) -> str:
+    return line.what if line.is_content else " | ".join(line.rows)
 
 
 def _record(one: Stretch, wire: bytes) -> str:

@@ -18,7 +18,7 @@ OUTBOUND, INBOUND = 2, 1
 
 _SECTION, _INTERFACE, _NAMES, _PACKET = 0x0A0D0D0A, 1, 4, 6
 _JOURNAL, _SECRETS = 9, 10
-_COMMENT, _APPLICATION = 1, 4  # options of the section header
+_COMMENT, _HARDWARE, _SYSTEM, _APPLICATION = 1, 2, 3, 4  # of the section header
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL = 2, 3, 9
 _EPB_FLAGS = 2
 _TLS_KEY_LOG = 0x544C534B
@@ -31,7 +31,12 @@ _LONGEST = 0xFFFF  # octets of an option
 def section(comment: str) -> bytes:
     """The block that every file begins with."""
     head = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
-    pairs = [(_COMMENT, comment.encode()), (_APPLICATION, b"maillab")]
+    pairs = [
+        (_COMMENT, comment.encode()),
+        (_HARDWARE, b"a simulated network"),
+        (_SYSTEM, b"virtual hosts in virtual time"),
+        (_APPLICATION, b"maillab"),
+    ]
     return _block(_SECTION, head + _options(pairs))
 
 

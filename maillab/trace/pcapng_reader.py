@@ -25,6 +25,7 @@ _COMMENT, _FLAGS = 1, 2
 _NAME_OF_IPV4, _NAME_OF_IPV6 = 1, 2
 _TLS_KEY_LOG = 0x544C534B
 _SECOND = 1_000_000_000
+_DIGITS = 18  # of a time in microseconds
 KEY_LINE = re.compile(r"[A-Z][A-Z0-9_]{3,63} [0-9a-fA-F]{2,128} [0-9a-fA-F]{2,256}")
 
 
@@ -175,11 +176,13 @@ class _Reader:
         self.frames.options[-1] = start + 20 + size + (-size & 3)
 
     def _journal(self, start: int, end: int) -> None:
-        """A journal entry (§4.7): its octets are kept, its fields are not read."""
+        """An entry of a systemd journal (draft-richardson-opsawg-pcapng-extras)."""
+        entry = self.octets[start:end].rstrip(b"\0")
+        told = _field(entry, b"__REALTIME_TIMESTAMP")
         time = self.frames.times[-1] if len(self.frames) else 0
-        told = re.search(rb"__REALTIME_TIMESTAMP=(\d{1,16})\b", self.octets[start:end])
-        time = int(told[1]) * 1000 if told else time
-        self.frames.add(min(time, LATEST), start, end - start, NO_LINK)
+        if told.isdigit() and len(told) <= _DIGITS:
+            time = min(int(told) * 1000, LATEST)
+        self.frames.add(time, start, len(entry), NO_LINK)
 
     def _names(self, start: int, end: int) -> None:
         """Name resolution (§4.5): an address, then its names, each with a zero."""
@@ -232,7 +235,9 @@ def read_options(
 
 
 def remarks_of(frames: Frames, number: int) -> tuple[str, int]:
-    """The comments of a frame, and its direction: 1 inbound, 2 outbound, 0 unknown."""
+    """Comments (or log line) and direction: 1 inbound, 2 outbound, 0 unknown."""
+    if frames.links[number - 1] == NO_LINK:
+        return _journal_text(frames.octets_of(number)), 0
     at = frames.options[number - 1]
     if not at:
         return "", 0
@@ -245,6 +250,19 @@ def remarks_of(frames: Frames, number: int) -> tuple[str, int]:
         elif code == _FLAGS and len(value) == 4:
             direction = struct.unpack(f"{order}I", value)[0] & 3
     return "\n".join(comments), direction
+
+
+def _journal_text(entry: bytes) -> str:
+    """Who said what, in the log of a machine."""
+    who, said = (_field(entry, name) for name in (b"SYSLOG_IDENTIFIER", b"MESSAGE"))
+    text = said.decode("utf-8", "replace")
+    return f"{who.decode('utf-8', 'replace')}: {text}" if who else text
+
+
+def _field(entry: bytes, name: bytes) -> bytes:
+    """A field of the Journal Export Format, if it is text; those of octets are not."""
+    found = re.search(rb"^%b=(.*)$" % name, entry, re.M)
+    return found[1] if found else b""
 
 
 def _block_of(frames: Frames, number: int) -> tuple[str, int]:

@@ -9,7 +9,7 @@ Rule 2: a SYN with another number than the last one begins another connection on
         same ports (RFC 9293 §3.4.3).
 Rule 3: who sent the SYN is the client; where no SYN was captured, the side whose port
         is no known service; else the side with the higher port.
-Rule 4: what a capture lacks is told by a "gap", where an ACK passed it, else at the end.
+Rule 4: what a capture lacks is told by a "gap", where an ACK passed it, or at the end.
 Rule 5: one place, one clock: latency is 0, for nobody knows it.
 """
 
@@ -21,10 +21,10 @@ from typing import Any
 from maillab.trace.coverage import FARTHEST, WORD, Coverage, Hole
 from maillab.trace.ip_reader import address_text
 from maillab.trace.packets import ACK, FIN, RST, SYN, Address
+from maillab.trace.recorder import Told
 from maillab.trace.session import PORTS
 from maillab.wire.lines import Side
 
-Told = tuple[int, str, str, str, dict[str, Any]]  # time, kind, host, connection, facts
 Head = tuple[int, int, int]  # sequence number, acknowledgement, flags
 Name = Callable[[bytes], str]
 SECOND = 1_000_000_000
@@ -104,7 +104,7 @@ class Reassembly:
                 return
         self.odd_segment(time, key, head, data, len(data))
 
-    def odd_segment(  # noqa: PLR0913 — the fields of a segment
+    def odd_segment(
         self, time: int, key: bytes, head: Head, data: bytes, size: int
     ) -> None:
         """Any segment; `size` octets were sent, of which `data` was captured."""
@@ -307,7 +307,7 @@ class Reassembly:
     def _shift(
         self, shifts: dict[tuple[str, str], int], instead: dict[int, list[Told]]
     ) -> None:
-        """Offset 0 is the first octet that was captured, in whatever order they came."""
+        """Offset 0 is the lowest octet that was captured, whenever it came."""
         if not shifts:
             return
         for told in (self.told, *instead.values()):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from maillab.trace.recorder import Trace
 
 MAIL = frozenset({"SMTP", "LMTP", "POP3", "IMAP"})
+MOST_SEARCHED = 200_000  # packets that are gone through for packet numbers
 _FAILURES = ("refused", "timed_out", "unreachable", "tls_failed", "cut", "reset")
 _STYLE = """
 body{font:16px/1.5 sans-serif;color:#1b1f24;background:#fff;margin:0}
@@ -203,7 +204,8 @@ class Report:
             yield from self._table(session.hints().table())
         failure = failure_in(session)
         if failure:
-            yield from self._folded("Why", self.trace.why(failure).table())
+            packets = to_search(self.packets, len(self.shown))
+            yield from self._folded("Why", self.trace.why(failure, packets).table())
         yield from self._folded("Transcript", session.transcript().table())
 
     def _folded(self, name: str, table: Table) -> Iterator[str]:
@@ -230,6 +232,12 @@ class Report:
     def _rest(self, shown: int, whole: int, which: str) -> Iterator[str]:
         if shown < whole:
             yield _paragraph(f"The {which} {shown:,} of {plural(whole, 'row')}.")
+
+
+def to_search(packets: "PacketList | None", times: int) -> "PacketList | None":
+    """The packets, if one can wait until they are gone through so many times."""
+    count = len(packets.packets) if packets is not None else 0
+    return packets if count * times <= MOST_SEARCHED else None
 
 
 def gravest(hints: "Hints", most: int) -> "Hints":

@@ -20,7 +20,9 @@ class Summary(View):
     def describe(self) -> str:
         """One sentence: the alt text."""
         counts = Counter(session.outcome for session in self.sessions)
-        how = ", ".join(f"{count} {clean(outcome)}" for outcome, count in counts.items())
+        how = ", ".join(
+            f"{count} {clean(outcome)}" for outcome, count in counts.items()
+        )
         seen = f" seen by {clean(self.seat)}" if self.seat else ""
         return f"{plural(len(self.sessions), 'session')}{seen}: {how or 'none'}."
 

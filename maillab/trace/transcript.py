@@ -176,7 +176,7 @@ def _happened(session: Session, event: Event) -> Row | None:
     for name in ("src", "dst"):
         if name in event.facts:
             facts[name] = clean(socket_name(event[name]))
-    who = _WHO[event["side"] if event.kind == "gap" else session.side_of(event)]
+    who = _WHO[event.get("side") or session.side_of(event)]
     told = text.format_map({**facts, "who": who, "did": _did(event)}).rstrip(": ")
     ref = _REFS.get(event.kind, "") or clean(event.get("ref"))
     return Row(event.time_ns, "-", told, ref=ref, why=_why(event))

@@ -13,7 +13,7 @@ from maillab.trace.lines import clean
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packet_search import PacketsFound, number_in
 from maillab.trace.view import plural
-from maillab.ui.controls import Explorer, called, control, kit, row
+from maillab.ui.controls import FULL, Explorer, called, control, kit, row
 
 PAGE = 20  # packets
 PAGES = (10, 20, 50, 100, 200)
@@ -77,10 +77,9 @@ class CaptureExplorer(Explorer):
             "Packet",
             options=[("the list", NONE)],
             rows=12,
-            layout={"width": "100%"},
+            layout={"width": FULL},
             tooltip="The packet to take apart (arrow keys)",
         )
-        self.packet.add_class("jp-RenderedText")
 
     # The list -------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from maillab.trace.lines import clean
 from maillab.trace.view import Table, View
-from maillab.ui.controls import Explorer, called, choices, column, control
+from maillab.ui.controls import FULL, Explorer, called, choices, column, control
 from maillab.world.world import World
 
-WIDTH = {"width": "100%", "max_width": "52em"}
+WIDTH = {"width": FULL, "max_width": "52em"}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from maillab.trace.view import View
 
 EXPECTED = (LabError, ProtocolError, WorldError, OSError)  # their text says enough
 WIDE = {"description_width": "initial"}
+FULL = "calc(100% - 4px)"  # a widget has a margin of 2 px on each side
 _KEPT_CALLS = 200
 
 
@@ -48,7 +49,11 @@ def control(kind: str, description: str, **traits: Any) -> Any:
 
 def row(*widgets: Any) -> Any:
     """Side by side; below each other where the window is narrow."""
-    layout = {"flex_flow": "row wrap", "align_items": "center"}
+    layout = {
+        "flex_flow": "row wrap",
+        "align_items": "center",
+        "grid_gap": "0 12px",
+    }
     return kit().HBox(list(widgets), layout=layout)
 
 
@@ -59,7 +64,7 @@ def column(*widgets: Any) -> Any:
 
 def page() -> Any:
     """A place for HTML; wide things scroll inside it."""
-    return kit().HTML(layout={"overflow": "auto", "width": "100%"})
+    return kit().HTML(layout={"overflow": "auto", "width": FULL})
 
 
 class Explorer:

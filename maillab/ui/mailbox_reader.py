@@ -10,7 +10,7 @@ Rule 2: a letter that is opened by IMAP is read then: `\\Seen` (RFC 9051 §2.3.2
 from typing import Any
 
 from maillab.trace.lines import clean
-from maillab.ui.controls import Explorer, called, choices, control, row
+from maillab.ui.controls import FULL, Explorer, called, choices, control, row
 from maillab.world.mail_reading import INBOX, MailList
 from maillab.world.world import World
 
@@ -62,7 +62,7 @@ class MailboxReader(Explorer):
             "Letter",
             options=[("no letter chosen", NONE)],
             rows=6,
-            layout={"width": "100%"},
+            layout={"width": FULL},
             tooltip="The letter to open (arrow keys)",
         )
 

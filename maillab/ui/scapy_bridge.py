@@ -7,10 +7,10 @@ Rule 1: scapy is loaded when somebody asks for its packets, not before.
 Rule 2: sniffing changes nothing but the time: a world goes on while one waits.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import takewhile
 from typing import Any
 
 from maillab.errors import LabError
@@ -71,11 +71,11 @@ def sniff(world: Any, place: str, *, count: int = 0, **options: Any) -> Iterator
     timeout  that is: for so many seconds of the world (10)
     only     a function that says which packets are wanted
     """
-    wanted = Sniffing(world, place, count, **options)
+    wanted = PacketWatch(world, place, count, **options)
     return iter(wanted)
 
 
-class Sniffing:
+class PacketWatch:
     """An iteration over packets; it lets the world go on when it has none."""
 
     def __init__(
@@ -119,8 +119,9 @@ class Sniffing:
 
     def _new(self) -> Iterator[int]:
         """The numbers of the packets that have passed since the last look."""
-        known = self._seen.copy()
-        passed = list(self._passed())
+        if self._is_as_before():
+            return
+        known, passed = self._seen, self._passed()
         self._seen = Counter(map(_mark, passed))
         for number, packet in enumerate(passed, 1):
             mark = _mark(packet)
@@ -129,15 +130,23 @@ class Sniffing:
             else:
                 yield number
 
-    def _passed(self) -> Iterator[Packet]:
+    def _is_as_before(self) -> bool:
+        """Nothing has happened, and nothing that was on its way has come."""
+        same = self._known == len(self._world.trace)
+        return same and self._count_passed() == self._seen.total()
+
+    def _passed(self) -> Sequence[Packet]:
         """What has passed until now: what is on its way comes later."""
         if self._known != len(self._world.trace):
             self._known = len(self._world.trace)
             with suppress(LabError):  # nothing has passed there yet
                 self._capture = self._world.trace.capture(self._place, log=False)
             self._listed = self._capture.packets if self._capture else ()
+        return self._listed[: self._count_passed()]
+
+    def _count_passed(self) -> int:
         now = round(self._world.time * _NS)
-        return takewhile(lambda packet: packet.time_ns <= now, self._listed)
+        return bisect_right(self._listed, now, key=lambda packet: packet.time_ns)
 
 
 def _mark(packet: Packet) -> tuple[int, bytes]:

@@ -15,7 +15,9 @@ from maillab.trace.transcript import Transcript
 from maillab.trace.view import View
 from maillab.ui.controls import Explorer, called, control, kit, row
 
-LADDER, TRANSCRIPT, HINTS = "Ladder", "Transcript", "Hints"
+LADDER, TRANSCRIPT = "Ladder", "Transcript"
+# Views of the whole session: name, method
+WHOLE = {"Hints": "hints", "Octets over time": "time_sequence"}
 INTERVAL_MS = 700  # between two steps of Play
 
 
@@ -46,7 +48,7 @@ class SessionExplorer(Explorer):
         self.shown: Any = control(
             "Dropdown",
             "View",
-            options=[LADDER, TRANSCRIPT, HINTS],
+            options=[LADDER, TRANSCRIPT, *WHOLE],
             tooltip="How the session is shown",
         )
         self.fold: Any = control(
@@ -92,9 +94,9 @@ class SessionExplorer(Explorer):
         self.show(view, call)
 
     def _chosen(self) -> tuple[View, str]:
-        if self.shown.value == HINTS:
-            hints: Any = self.session
-            return hints.hints(), f"{self.name}.hints()"
+        if self.shown.value in WHOLE:
+            method = WHOLE[self.shown.value]
+            return getattr(self.session, method)(), f"{self.name}.{method}()"
         whole = self.step.value >= self.moments
         source = self.session if whole else self.session.until(self.step.value)
         name = self.name if whole else f"{self.name}.until({self.step.value})"

@@ -12,7 +12,7 @@ from maillab.errors import LabError
 from maillab.trace.lines import clean
 from maillab.trace.recorder import Trace
 from maillab.trace.session import Session
-from maillab.ui.controls import Explorer, column, control, kit, row
+from maillab.ui.controls import FULL, Explorer, column, control, kit, row
 from maillab.ui.session_explorer import SessionExplorer
 
 MOST_LISTED = 500
@@ -47,7 +47,7 @@ class TraceExplorer(Explorer):
             "Session",
             options=[("all sessions", ALL)],
             rows=8,
-            layout={"width": "100%"},
+            layout={"width": FULL},
             tooltip="The session to show (arrow keys)",
         )
         self.note: Any = kit().HTML()
@@ -61,7 +61,9 @@ class TraceExplorer(Explorer):
         self.on(self.wanted, self.refresh)
         for one in (self.chosen, self.together):
             self.on(one, self._choose)
-        self.arrange(row(self.wanted, self.together, self.note), self.chosen, self.place)
+        self.arrange(
+            row(self.wanted, self.together, self.note), self.chosen, self.place
+        )
         self.guarded(self.refresh)
 
     def refresh(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from maillab.net.rules import Rule
 from maillab.trace.lines import clean
 from maillab.trace.view import plural
-from maillab.ui.controls import Explorer, called, column, control, kit, row
+from maillab.ui.controls import FULL, Explorer, called, column, control, kit, row
 from maillab.world.world import World
 
 ON, OFF = "Power on", "Power off"
@@ -74,7 +74,7 @@ class NetworkPage(Explorer):
             value=self.world.firewall(name)[number - 1].enabled,
             indent=False,
             tooltip="Checked: this rule is in force",
-            layout={"width": "100%"},
+            layout={"width": FULL},
         )
         self.on(box, lambda: self._turn(name, number, box.value))
         return box

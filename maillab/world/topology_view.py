@@ -61,9 +61,10 @@ class Topology(View):
             f"{self.name} at {self.moment}: {plural(nets, 'network')}, "
             f"{plural(len(self.doors), 'gateway')}, "
             f"{plural(len(self.places) - len(self.doors), 'host')}, "
-            f"{plural(len(self.ruled), 'rule')} that decided about "
-            f"{plural(hits, 'packet')}"
+            f"{plural(len(self.ruled), 'rule')}"
         )
+        if self.ruled:
+            told += f" that decided about {plural(hits, 'packet')}"
         return f"{told}; off: {', '.join(off)}." if off else f"{told}."
 
     def table(self) -> Table:

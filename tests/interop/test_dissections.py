@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from maillab.trace import Trace
 from maillab.trace.dissect_ranges import Range
 from maillab.trace.packet_list import PacketList
 from maillab.world.files import find_scenario, load
@@ -26,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed"),
 ]
 
+MX = "mx.beta.example"
 Shown = Callable[[str], str]
 
 
@@ -205,8 +207,9 @@ def test_the_fields_of_a_plain_world_are_those_of_tshark(
 def test_the_records_of_tls_are_those_of_tshark(tmp_path: Path) -> None:
     with World(load(find_scenario("two-domains"))) as world:
         mail(world)
-        capture = world.trace.capture("mx.beta.example")
-        capture.write(tmp_path / "tls.pcapng")
+        told = [event for event in world.trace if event.kind != "keylog"]
+        capture = Trace(epoch_ns=world.trace.epoch_ns, recorded=told).capture(MX)
+        capture.write(tmp_path / "tls.pcapng")  # no keys: tshark decrypts nothing
         agreed, wrong = compare(capture, tmp_path / "tls.pcapng")
     assert wrong == []
     assert SEEN_IN_TLS - set(agreed) == set()
