@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from maillab.trace.capture_file import CaptureFile
     from maillab.world.world import World
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open_world"]
+__all__ = ["__version__", "open_world", "read_capture"]
 
 
 def open_world(name: str | Path, *, seed: str | None = None) -> "World":
@@ -26,3 +27,13 @@ def open_world(name: str | Path, *, seed: str | None = None) -> "World":
     from maillab.world.world import World
 
     return World(load(find_scenario(name)), seed)
+
+
+def read_capture(file: str | Path, *, keys: str = "") -> "CaptureFile":
+    """Read a pcap or pcapng file of tcpdump, Wireshark or maillab. Raises LabError.
+
+    `keys` is a file of TLS keys (NSS key log) as browsers write it for `SSLKEYLOGFILE`.
+    """
+    from maillab.trace.capture_file import CaptureFile
+
+    return CaptureFile.read(file, keys)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maillab import __version__, cli_serve
+from maillab import __version__, cli_capture, cli_serve
 from maillab.errors import LabError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 cli_serve.register(app)
+cli_capture.register(app)
 
 
 def main() -> None:

@@ -135,6 +135,17 @@ def test_ipv4_and_ipv6_have_link_types_of_their_own():
     assert wire_of(pcap(talk(CLIENT6, SERVER6), link=229)) == HELLO
 
 
+@pytest.mark.parametrize("ends", [(), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("link", LINKS)
+def test_a_frame_that_is_cut_off_anywhere_is_harmless(link, ends):
+    number, framed = LINKS[link]
+    (time, packet), *_ = talk(*ends)
+    frame = framed(packet)
+    for size in range(len(frame)):
+        capture = CaptureFile.from_bytes(pcap([(time, frame[:size])], link=number))
+        assert len(capture.packets[0].data) <= size
+
+
 def test_an_unknown_link_type_is_told():
     capture = CaptureFile.from_bytes(pcap(talk(), link=105))
     assert [packet.data for packet in capture.packets] == [b""] * 4

@@ -308,6 +308,19 @@ def test_the_rest_of_a_password_is_secret():
     assert "STAT" in text
 
 
+def test_a_password_whose_invitation_is_missing_is_secret():
+    tap = Wiretap(143)
+    tap.script("S: * OK", "C: a LOGIN bob {6}")
+    tap.lose("S", b"+ go\r\n")
+    tap.script("C: sponge", "S: a OK", "C: b NOOP")
+    assert said(tap.session())[2:] == [
+        "C: ********",
+        "C: ",
+        "S: a OK",
+        "C: b NOOP",
+    ]
+
+
 def test_a_gap_in_content_does_not_swallow_the_rest_of_the_session():
     tap = Wiretap(25)
     tap.script("S: 220 mx", "C: DATA", "S: 354 go")

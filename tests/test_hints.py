@@ -191,5 +191,5 @@ def test_what_a_hint_says_is_in_all_forms() -> None:
     assert isinstance(hints, Hints)
     for form in (hints.text(), hints.html(), hints.table().text()):
         assert "the server will not relay" in form
-        assert "RFC 5321 §7.1" in form
+        assert "RFC 5321 §7.9" in form
         assert "550 5.7.1 Relaying denied" in form

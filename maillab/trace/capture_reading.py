@@ -80,7 +80,7 @@ class Reading:
             strict=False,
         )
         octets, epoch, tcp = frames.octets, self._epoch_ns, self._tcp
-        last = 0
+        ipv4_tcp, take, last = _IPV4_TCP, tcp.segment, 0
         for number, stamp, start, size, link in entries:
             end, last = start + size, stamp - epoch
             tcp.number = number
@@ -88,37 +88,38 @@ class Reading:
                 at = start + 14
             else:
                 at = find_ip(octets, start, end, link)
-            if at == NONE or self._took_tcp(last, at, end):
+            if at == NONE:
                 continue
-            packet = read_ip(octets, at, end, self._fragments)
-            if packet is not None:
-                self._packet(last, packet)
+            if end - at >= 40 and octets[at] == 0x45:
+                head = ipv4_tcp(octets, at)
+                total, place, protocol, key, seq, ack, offset, flags = head
+                body, stop = at + 20 + (offset >> 2 & 60), at + total
+                is_plain = protocol == TCP and not place & _FRAGMENTED
+                if is_plain and offset >= 0x50 and body <= stop <= end:
+                    take(last, key, (seq, ack, flags), octets[body:stop])
+                    continue
+            self._packet(last, at, end)
         return self._finished(last)
 
-    def _took_tcp(self, time: int, at: int, end: int) -> bool:
-        """The short way: False when this packet must go the long one."""
+    def _took_ipv6(self, time: int, at: int, end: int) -> bool:
+        """The short way of IPv6: False when this packet must go the long one."""
         octets = self._frames.octets
-        if octets[at] == 0x45 and end - at >= 40:
-            head = _IPV4_TCP(octets, at)
-            total, place, protocol, key, seq, ack, offset, flags = head
-            if protocol != TCP or place & _FRAGMENTED:
-                return False
-            start = at + 20 + (offset >> 2 & 60)
-            stop = at + total
-        elif octets[at] >> 4 == 6 and end - at >= 60:
-            total, protocol, key, seq, ack, offset, flags = _IPV6_TCP(octets, at)
-            if protocol != TCP:
-                return False
-            start = at + 40 + (offset >> 2 & 60)
-            stop = at + 40 + total
-        else:
+        if end - at < 60 or octets[at] >> 4 != 6:
             return False
-        if not offset & 0xF0 >= 0x50 or not start <= stop <= end:
+        total, protocol, key, seq, ack, offset, flags = _IPV6_TCP(octets, at)
+        body, stop = at + 40 + (offset >> 2 & 60), at + 40 + total
+        if protocol != TCP or offset < 0x50 or not body <= stop <= end:
             return False
-        self._tcp.segment(time, key, (seq, ack, flags), octets[start:stop])
+        self._tcp.segment(time, key, (seq, ack, flags), octets[body:stop])
         return True
 
-    def _packet(self, time: int, packet: IpPacket) -> None:
+    def _packet(self, time: int, at: int, end: int) -> None:
+        """The long way."""
+        if self._took_ipv6(time, at, end):
+            return
+        packet = read_ip(self._frames.octets, at, end, self._fragments)
+        if packet is None:
+            return
         if packet.protocol == TCP:
             self._segment(time, packet)
         elif packet.protocol == UDP:

@@ -10,7 +10,7 @@ Rule: a literal follows when its announcement says so: at once with "+" (RFC 788
 from maillab.protocol import imap_server
 from maillab.protocol.imap_server_commands import HANDLERS, RFC_OF
 from maillab.protocol.imap_server_secrets import secret_spans
-from maillab.trace.foreign_channel import LINES
+from maillab.trace.foreign_channel import LINES, WAIT
 from maillab.trace.foreign_listeners import Listener, Said, whole
 from maillab.wire.imap import announced_literal
 from maillab.wire.lines import CRLF, Side
@@ -141,6 +141,13 @@ class IMAPListener(Listener):
 
     def gap(self, side: Side) -> None:
         """The end of a command, or the answer to it, may be missing."""
-        super().gap(side)
         if side == "C":
             self._goes_on, self._raw, self._literal = False, b"", None
+        super().gap(side)
+
+    def go_on(self) -> None:
+        """Without an answer to an announced literal: it follows, most likely."""
+        waits = self.due["C"] == WAIT
+        super().go_on()
+        if waits and self._literal is not None:
+            self.due["C"], self._literal = self._literal, None

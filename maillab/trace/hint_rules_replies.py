@@ -139,7 +139,7 @@ RULES = (
         "error",
         "the server will not relay",
         "the recipient is not here, and the client is neither known nor logged in",
-        "RFC 5321 §7.1",
+        "RFC 5321 §7.9",
         lambda d: _said(d, _NO_RELAY),
     ),
     Rule(

@@ -6,6 +6,7 @@ Rule 1: time runs downwards, and stretches: every instant gets the room that its
         need; long silence is a gap with its length written in it.
 Rule 2: a label runs along its arrow, below it, at the end where it left.
 Rule 3: at one instant what arrives stands above what leaves.
+Rule 4: what took no time (a capture knows one place only) is a level arrow of its own.
 """
 
 from collections import Counter
@@ -66,7 +67,7 @@ class _Plan:
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
-        self._shift: dict[int, float] = {}  # of what left one end at the same instant
+        self._shift: dict[int, float] = {}  # of items that left one end at one instant
         self.pauses: list[tuple[float, int]] = []  # where, how long
         room = self._rooms(items)
         self._y: dict[tuple[int, int], float] = {}
@@ -87,31 +88,42 @@ class _Plan:
 
     def leaves(self, item: Item) -> float:
         """The height at which something begins."""
-        return self._y[item.sent_ns, _LEAVES] + self._shift[item.number]
+        return self._y[item.sent_ns, _LEAVES] + self._shift[id(item)]
 
     def arrives(self, arrow: Arrow) -> float:
         """The height at which an arrow ends."""
+        if _is_level(arrow):
+            return self.leaves(arrow)
         if arrow.arrived_ns is None:
             return self.leaves(arrow) + _DROP * 0.6
-        return self._y[arrow.arrived_ns, _ARRIVES] + self._shift[arrow.number]
+        return self._y[arrow.arrived_ns, _ARRIVES] + self._shift[id(arrow)]
 
     def _rooms(self, items: Sequence[Item]) -> dict[tuple[int, int], float]:
         """How much each instant needs for what begins or ends there."""
         used: Counter[tuple[int, str]] = Counter()  # room taken, per instant and end
         room: dict[tuple[int, int], float] = {}
         for item in items:
-            end = item.side if isinstance(item, Arrow) else "CS"
+            end = "CS" if _is_level(item) else item.side or "CS"
             shift = max(used[item.sent_ns, side] for side in end)
-            self._shift[item.number] = shift
+            self._shift[id(item)] = shift
             for side in end:
                 used[item.sent_ns, side] = shift + _height(item)
             leaves = (item.sent_ns, _LEAVES)
-            tail = _height(item) - _STEP
+            tail = _height(item) - (0 if _is_level(item) else _STEP)
             room[leaves] = max(room.get(leaves, 0), shift + tail)
-            if isinstance(item, Arrow) and item.arrived_ns is not None:
-                arrives = (item.arrived_ns, _ARRIVES)
+            arrived = None if _is_level(item) else _arrival(item)
+            if arrived is not None:
+                arrives = (arrived, _ARRIVES)
                 room[arrives] = max(room.get(arrives, 0), shift + tail)
         return room
+
+
+def _arrival(item: Item) -> int | None:
+    return item.arrived_ns if isinstance(item, Arrow) else None
+
+
+def _is_level(item: Item) -> bool:
+    return isinstance(item, Arrow) and item.arrived_ns == item.sent_ns
 
 
 def _height(item: Item) -> int:

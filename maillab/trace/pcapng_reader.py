@@ -83,7 +83,8 @@ class _Reader:
         octets, frames = self.octets, self.frames
         packet = struct.Struct(f"{self.order}IIIIIII").unpack_from
         word = struct.Struct(f"{self.order}I").unpack_from
-        last = len(octets) - 32
+        last, known = len(octets) - 32, -1
+        link = times = over = offset = 0  # of the interface whose number is known
         while self.at <= last:
             at = self.at
             kind, total, interface, high, low, size, _ = packet(octets, at)
@@ -95,7 +96,9 @@ class _Reader:
             end = at + total - 4
             if total & 3 or size > total - 32 or word(octets, end)[0] != total:
                 raise _Damaged
-            link, _, times, over, offset = self._interface(interface)
+            if interface != known:
+                link, _, times, over, offset = self._interface(interface)
+                known = interface
             time = (high << 32 | low) * times // over + offset
             frames.times.append(time if 0 <= time <= LATEST else LATEST)
             frames.starts.append(at + 28)

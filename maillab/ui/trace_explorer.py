@@ -24,12 +24,15 @@ ALL = ""  # the value of "all sessions"
 class TraceExplorer(Explorer):
     """`trace.explore()`: a list, and what is chosen in it.
 
-    of  what the trace is called where it was asked for
+    of       what the trace is called where it was asked for
+    at_once  draw it now, rather than at the first `refresh`
     """
 
     title = "Sessions"
 
-    def __init__(self, trace: Trace, *, of: str = "trace") -> None:
+    def __init__(
+        self, trace: Trace, *, of: str = "trace", at_once: bool = True
+    ) -> None:
         super().__init__()
         self.trace = trace
         self.name = of
@@ -64,7 +67,8 @@ class TraceExplorer(Explorer):
         self.arrange(
             row(self.wanted, self.together, self.note), self.chosen, self.place
         )
-        self.guarded(self.refresh)
+        if at_once:
+            self.guarded(self.refresh)
 
     def refresh(self) -> None:
         """List the sessions anew; what was chosen stays chosen."""

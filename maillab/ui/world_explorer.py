@@ -37,7 +37,7 @@ class WorldExplorer(Explorer):
         user = next(iter(world.users), "")
         made: tuple[Explorer, ...] = (
             NetworkPage(world),
-            TraceExplorer(world.trace, of="world.trace"),
+            TraceExplorer(world.trace, of="world.trace", at_once=False),
             MailboxReader(world, user),
             QueuesPage(world),
             NamesPage(world),

@@ -34,6 +34,7 @@ from maillab.world.picturing import Picturing
 from maillab.world.queues import Queues
 from maillab.world.scenario import LoadedScenario, UserTable
 from maillab.world.servers import MailServer, make_mail_server
+from maillab.world.sniffing import Sniffing
 from maillab.world.user import User
 from maillab.world.wiring import Wiring, lay_line, subnet_of
 
@@ -43,7 +44,7 @@ SETTLE_STEP = 0.05  # seconds
 GOODBYES = 5.0  # seconds that connections may take to end on both sides
 
 
-class World(Configuring, Directories, Exploring, Names, Picturing, Queues, Wiring):
+class World(Configuring, Directories, Exploring, Names, Picturing, Queues, Sniffing, Wiring):
     """A virtual internet of mail, running.
 
     trace    everything that happened so far
