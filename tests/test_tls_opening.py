@@ -184,6 +184,36 @@ def test_a_gap_in_the_middle_of_records_is_survived(tmp_path):
     assert said(tap.session(keys))[6:] == ["S= 250 two"]
 
 
+@pytest.mark.parametrize("version", [V12, V13])
+def test_a_client_that_seems_to_be_ahead_of_the_server_hello_is_opened(
+    tmp_path, version
+):
+    whole = Wiretap(465)
+    keys = whole.start_tls(tmp_path, version=version)
+    whole.script("S: 220 mx", *INSIDE)
+    wire = whole.session()
+    tap = Wiretap(465)
+    for side in "CS":  # all of the client first, as a bad capture may have it
+        for burst in wire.bursts[side]:
+            tap.talk.burst(side, burst.data)
+    heard = said(tap.session(keys))
+    assert next(row for row in heard if row[0] == "S") == "S= 220 mx"
+    assert "C= QUIT" in heard
+
+
+@pytest.mark.parametrize("side", ["C", "S"])
+def test_one_side_of_tls_is_no_failed_handshake(tmp_path, side):
+    both, keys = starttls(tmp_path)
+    wire = both.session()
+    tap = Wiretap(587)
+    tap.talk.burst(side, wire.wire(side))
+    tap.talk.close("C")
+    session = tap.session(keys)
+    assert session.find("tls_failed") is None
+    assert session.opened.why
+    assert not any(line.secure for line in session.lines)
+
+
 # Handshakes that fail -----------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from maillab.trace.causes import as_number, causes_of
 from maillab.trace.chain_words import is_bad, ref_of, told
 from maillab.trace.events import Event
 from maillab.trace.known import Known
+from maillab.trace.lines import clean
 from maillab.trace.view import Table, View, clock
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Chain(View):
             str(step.led_to or ""),
             str(event.number),
             clock(event.time_ns),
-            event.connection,
+            clean(event.connection),
             step.text,
             numbers_text(step.packets),
             step.configured or _setting(event),
@@ -190,7 +191,7 @@ class Chain(View):
         origin = step.configured or _setting(event)
         parts = (
             f"event {event.number}",
-            event.connection,
+            clean(event.connection),
             f"at {clock(event.time_ns)}",
             _packets_text(step.packets),
             f"configured: {origin}" if origin else "",
@@ -222,7 +223,7 @@ def _packets_text(numbers: tuple[int, ...]) -> str:
 
 
 def _setting(event: Event) -> str:
-    return str(event.get("setting"))
+    return clean(event.get("setting"))
 
 
 def _decisiveness(event: Event) -> tuple[bool, int, int]:

@@ -127,7 +127,7 @@ def _is_ok(event: Event) -> bool:
 
 
 def _where(event: Event) -> str:
-    name, socket = clean(event.get("to")), socket_name(event["dst"])
+    name, socket = clean(event.get("to")), clean(socket_name(event["dst"]))
     same = not name or name == event["dst"][0]
     return socket if same else f"{name} [{socket}]"
 

@@ -120,7 +120,7 @@ class Hearing:
         channel = self._channels[burst.side]
         if channel.is_tls and self.opening:
             for piece in self.opening.feed(burst):
-                self._take(channel, piece)
+                self._take(self._channels[piece.side], piece)
         else:
             self._take(channel, burst)
 
@@ -268,7 +268,7 @@ class Hearing:
             self._mark_injected()
             self._listener.reset()
         for piece in self.opening.feed(rest):
-            self._take(channel, piece)
+            self._take(self._channels[piece.side], piece)
 
     def _mark_injected(self) -> None:
         """What came behind STARTTLS in plain text was thrown away (RFC 3207 §4.2)."""

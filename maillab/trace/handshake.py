@@ -66,7 +66,8 @@ def _answered(session: Session, sent: list[Event]) -> tuple[int, int] | None:
     times = [event.time_ns for event in sent]
     if accept and times:
         left = accept.time_ns - accept["latency"]
-        return min(times, key=lambda time: abs(time - left)), accept.time_ns
+        answered = min(times, key=lambda time: abs(time - left))
+        return answered, answered + accept["latency"]
     if refused and times:
         return times[-1], (times[-1] + refused.time_ns) // 2
     return None

@@ -97,6 +97,7 @@ class Opening:
         self._server: Hello | None = None
         self._next: dict[str, Opener] = {}  # behind ChangeCipherSpec (TLS 1.2)
         self._ends: dict[Side, _End] = {}
+        self._early: list[Record] = []  # of the client, before the ServerHello
 
     def begin(self, side: Side, offset: int) -> None:
         """From `offset` on, what this side says is TLS."""
@@ -139,7 +140,7 @@ class Opening:
     @property
     def why(self) -> str:
         """Why not all of it is open; "" when it is."""
-        if not any(end.unopened for end in self._ends.values()):
+        if not self._early and not any(end.unopened for end in self._ends.values()):
             return ""
         if self._server is None:
             return "the ServerHello is missing"
@@ -157,12 +158,32 @@ class Opening:
     # Taking octets --------------------------------------------------------------------
 
     def feed(self, burst: Burst) -> Iterator[Burst]:
-        """Take what left one side; give the plain text in it."""
-        end = self._ends[burst.side]
-        for record in end.reader.feed(burst):
-            octets = self._take(burst.side, end, record)
-            if octets:
-                yield self._piece(burst.side, end, record, octets)
+        """Take what left one side; give the plain text that can be read now."""
+        side = burst.side
+        for record in self._ends[side].reader.feed(burst):
+            if side == "C" and self._is_early(record):
+                self._early.append(record)
+            else:
+                yield from self._read(side, record)
+                yield from self._read_early()
+
+    def _is_early(self, record: Record) -> bool:
+        """A capture may have it before the ServerHello that tells what it means."""
+        kinds = (tls.CHANGE_CIPHER_SPEC, tls.APPLICATION)
+        waits = self._server is None and record.kind in kinds
+        return bool(self._early) or waits
+
+    def _read_early(self) -> Iterator[Burst]:
+        if self._early and self._server is not None:
+            early, self._early = self._early, []
+            for record in early:
+                yield from self._read("C", record)
+
+    def _read(self, side: Side, record: Record) -> Iterator[Burst]:
+        end = self._ends[side]
+        octets = self._take(side, end, record)
+        if octets:
+            yield self._piece(side, end, record, octets)
 
     def skip(self, side: Side, offset: int, size: int) -> None:
         """Octets of a side are missing: `size` of them, up to `offset`."""
@@ -349,7 +370,7 @@ def handshake_events(session: "Session") -> tuple[Event, ...]:
             "names": opening.names,
         }
         told = _event(session, "tls", opening.done.number, opening.done.time_ns, facts)
-    elif session.find("fin") or session.find("reset"):
+    elif not opening.why and (session.find("fin") or session.find("reset")):
         last = session.events[-1]
         facts = {"side": "S", "reason": "the connection ended"}
         told = _event(session, "tls_failed", last.number, last.time_ns, facts)

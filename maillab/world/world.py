@@ -44,7 +44,9 @@ SETTLE_STEP = 0.05  # seconds
 GOODBYES = 5.0  # seconds that connections may take to end on both sides
 
 
-class World(Configuring, Directories, Exploring, Names, Picturing, Queues, Sniffing, Wiring):
+class World(
+    Configuring, Directories, Exploring, Names, Picturing, Queues, Sniffing, Wiring
+):
     """A virtual internet of mail, running.
 
     trace    everything that happened so far

@@ -129,19 +129,41 @@ capture
 # Without Wireshark:
 
 # %%
-spoken = [packet for packet in capture.packets if packet.comment]
-for packet in spoken[:12]:
-    time = f"{packet.time_ns / 1e6:5.0f} ms"
-    arrow = "→" if packet.outbound else "←"
-    words = packet.comment.split("\n")[0]
-    print(time, arrow, f"{len(packet.data):4} octets ", words[:58])
+capture.listing(1, 12)
 
 # %% [markdown]
-# These are the first twelve packets with words in them. The others are TCP's own: `SYN` opens a
-# connection, `ACK` says *arrived*, `FIN` says *I have nothing more to send*.
+# One row is one packet, numbered as in Wireshark. `SYN` opens a connection, `ACK` says *arrived*, `FIN` says *I
+# have nothing more to send*; those are TCP's own. Number 5 carries the first words of Alice's program. For all
+# of its octets, each with a name, type `capture.dissect(5)`.
+#
+# **scapy** is a library that takes packets apart and builds new ones. It wraps layer around layer: IP, in it
+# TCP, in it SMTP.
+
+# %%
+packets = capture.to_scapy()
+packets[4]["SMTP"].show()
+
+# %%
+for packet in packets[:8]:
+    print(packet.summary())
 
 # %% [markdown]
-# ## 8. Break it
+# ## 8. Look around
+# Everything so far can be had with the mouse, too. Press *Play* and watch the dialogue of the two servers grow,
+# moment by moment. Below stands the call that shows the same without buttons.
+
+# %%
+relay.explore()
+
+# %% [markdown]
+# And this is the whole world: its clock, its network, its sessions and mailboxes, its queues and names. Write a
+# letter on the page *Write*, then look for it on the others.
+
+# %%
+world.explore()
+
+# %% [markdown]
+# ## 9. Break it
 # What happens to a letter for somebody who does not exist?
 
 # %%
@@ -159,7 +181,7 @@ report = world.user("alice").inbox.messages[0].content.decode()
 print("\n".join(report.splitlines()[:20]))
 
 # %% [markdown]
-# ## 9. Connect a real mail program
+# ## 10. Connect a real mail program
 # A world can open real ports on your computer. In a terminal (in JupyterLab: *File → New →
 # Terminal*), type
 #

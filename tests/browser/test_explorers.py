@@ -83,7 +83,9 @@ def test_a_rule_is_turned_off_and_the_letter_gets_through(explorer: Any) -> None
     output.get_by_role("button", name="Send").click()
     output.get_by_text("the server replied: 250").wait_for()
     output.get_by_role("tab", name="Sessions").click()
-    output.get_by_text("SMTP mail.home.example → mx.bigmail.example:25").first.wait_for()
+    output.get_by_text(
+        "SMTP mail.home.example → mx.bigmail.example:25"
+    ).first.wait_for()
 
 
 def test_the_clock_is_stepped_and_advanced(explorer: Any) -> None:
