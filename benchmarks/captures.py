@@ -21,8 +21,8 @@ from shutil import which
 from typing import Any
 
 from maillab.trace import Trace, pcapng
-from maillab.trace.capture_file import CaptureFile
 from maillab.trace.packets import Packet
+from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.sample import MS, Talk
 
 PACKETS = 100_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from maillab.trace.capture_file import CaptureFile
+    from maillab.trace.reading.capture_file import CaptureFile
     from maillab.world.world import World
 
 __version__ = "0.1.0"
@@ -34,6 +34,6 @@ def read_capture(file: str | Path, *, keys: str = "") -> "CaptureFile":
 
     `keys` is a file of TLS keys (NSS key log) as browsers write it for `SSLKEYLOGFILE`.
     """
-    from maillab.trace.capture_file import CaptureFile
+    from maillab.trace.reading.capture_file import CaptureFile
 
     return CaptureFile.read(file, keys)

@@ -127,7 +127,7 @@ class Opened:
 
             trace = Trace.read(file)
             return cls(file, trace, None, trace.sessions)
-        from maillab.trace.capture_file import CaptureFile
+        from maillab.trace.reading.capture_file import CaptureFile
 
         found = CaptureFile.read(file, keys=keys_of(keys))
         if found.damage:

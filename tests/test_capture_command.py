@@ -65,7 +65,7 @@ def test_a_session_alone_is_shown_as_a_transcript(files: Path) -> None:
 
 
 def test_a_capture_gives_the_same_dialogue_as_the_trace(files: Path) -> None:
-    pytest.importorskip("maillab.trace.capture_file")
+    pytest.importorskip("maillab.trace.reading.capture_file")
     told = run(files / "good.pcapng")
     assert "good.pcapng: " in told
     assert "mx.beta.example:25" in told
@@ -74,7 +74,7 @@ def test_a_capture_gives_the_same_dialogue_as_the_trace(files: Path) -> None:
 
 
 def test_the_packets_of_a_capture_are_listed(files: Path) -> None:
-    pytest.importorskip("maillab.trace.capture_file")
+    pytest.importorskip("maillab.trace.reading.capture_file")
     told = run(files / "good.pcapng", "--list")
     assert "SYN" in told
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_none_is_a_lab_error(tmp_path: Path, name: str) -> None:
 def test_a_file_of_another_kind_is_a_lab_error(tmp_path: Path) -> None:
     for number, octets in enumerate((b"", b"hello world", b"{}", b'{"a": 1}\n')):
         if not octets.startswith(b"{"):
-            pytest.importorskip("maillab.trace.capture_file")
+            pytest.importorskip("maillab.trace.reading.capture_file")
         file = tmp_path / f"file{number}"
         file.write_bytes(octets)
         with pytest.raises(LabError):

@@ -9,13 +9,13 @@ import pytest
 from maillab import open_world
 from maillab.errors import LabError
 from maillab.trace import Trace
-from maillab.trace.capture_file import CaptureFile
 from maillab.trace.packets import (
     ethernet_frame,
     ip_packet,
     udp_packet,
     unreachable_packet,
 )
+from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.sample import Talk, letter
 from tests.capture_making import (
     CLIENT,

@@ -5,10 +5,10 @@ import struct
 import pytest
 
 from maillab.trace import Trace, pcapng
-from maillab.trace.capture_file import CaptureFile
 from maillab.trace.capture_log import NOTICE, WARNING, log_lines
-from maillab.trace.frames import NO_LINK
 from maillab.trace.packets import Packet
+from maillab.trace.reading.capture_file import CaptureFile
+from maillab.trace.reading.frames import NO_LINK
 from maillab.trace.sample import MS, Talk
 from tests.test_pcapng import blocks
 from tests.worlds import plain_world

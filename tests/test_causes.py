@@ -4,9 +4,9 @@ import pytest
 
 from maillab import open_world
 from maillab.errors import LabError
-from maillab.trace.causes import RULES, causes_of
+from maillab.trace.causing.causes import RULES, causes_of
+from maillab.trace.causing.known import Known
 from maillab.trace.events import KINDS
-from maillab.trace.known import Known
 from maillab.trace.recorder import Trace
 from maillab.trace.sample import Talk, letter
 from tests.queue_worlds import CAROL

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from maillab.trace import Trace, pcapng
-from maillab.trace.capture_file import CaptureFile
-from maillab.trace.conversations import Conversations, conversations
+from maillab.trace.dissect.conversations import Conversations, conversations
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import SYN, Segment, TcpPath
+from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.sample import MS, Talk
 from maillab.world.files import find_scenario, load
 from maillab.world.world import World

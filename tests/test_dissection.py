@@ -9,7 +9,7 @@ import pytest
 
 from maillab.errors import LabError
 from maillab.trace import Trace
-from maillab.trace.dissection import (
+from maillab.trace.dissect.dissection import (
     Dissection,
     dissect_dns_message,
     dissect_octets,

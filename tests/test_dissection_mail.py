@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maillab.trace import Trace
-from maillab.trace.dissection import Dissection, dissect_line, dissect_message
+from maillab.trace.dissect.dissection import Dissection, dissect_line, dissect_message
 from maillab.trace.lines import Line
 from maillab.trace.sample import MS, Talk
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maillab.trace.hearing.stream_order import Gap, in_order
 from maillab.trace.pieces import Burst
-from maillab.trace.stream_order import Gap, in_order
 
 
 @settings(max_examples=50, deadline=None)

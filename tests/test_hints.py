@@ -4,7 +4,7 @@ import pytest
 
 from maillab import open_world
 from maillab.trace import Trace
-from maillab.trace.hints import RULES, SEVERITIES, TRACE_RULES, Hints
+from maillab.trace.hinting.hints import RULES, SEVERITIES, TRACE_RULES, Hints
 from maillab.trace.sample import Talk, letter
 from tests.hint_cases import (
     CASES,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from maillab.trace import Trace
-from maillab.trace.capture_file import CaptureFile
-from maillab.trace.dissect_ranges import Range
+from maillab.trace.dissect.ranges import Range
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, Packet, Segment, TcpPath, udp_packet
+from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.sample import MS, Talk, letter
 from maillab.world.files import find_scenario, load
 from maillab.world.world import World

@@ -7,11 +7,11 @@ import struct
 import pytest
 
 from maillab.errors import LabError
-from maillab.trace import pcap_reader
-from maillab.trace.capture_file import CaptureFile
-from maillab.trace.frames import NO_LINK
-from maillab.trace.pcap_reader import read_octets
-from maillab.trace.pcapng_reader import remarks_of
+from maillab.trace.reading import pcap_reader
+from maillab.trace.reading.capture_file import CaptureFile
+from maillab.trace.reading.frames import NO_LINK
+from maillab.trace.reading.pcap_reader import read_octets
+from maillab.trace.reading.pcapng_reader import remarks_of
 from tests.capture_making import (
     MS,
     Wire,

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maillab.trace.capture_file import CaptureFile
 from maillab.trace.packets import ACK, FIN, PSH, SYN
+from maillab.trace.reading.capture_file import CaptureFile
 from tests.capture_making import CLIENT6, SERVER6, Wire, pcap
 
 TEXT = b"".join(b"%04d a line of a letter\r\n" % n for n in range(12))

@@ -10,9 +10,9 @@ import pytest
 import maillab
 from maillab.errors import LabError
 from maillab.trace import Trace, bridges
-from maillab.trace.capture_file import CaptureFile
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, Packet, Segment, TcpPath
+from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.sample import Talk
 from maillab.trace.session import Session
 from maillab.trace.tcp_dots import Dot, Reader, scale_in, segment_of

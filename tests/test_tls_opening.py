@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maillab.trace.hearing.tls_keys import KeyRing, expand, expand_label, prf
+from maillab.trace.hearing.tls_opening import Opening
+from maillab.trace.hearing.tls_records import Handshake, RecordReader
+from maillab.trace.hearing.tls_suites import find_suite
 from maillab.trace.pieces import Burst
-from maillab.trace.tls_keys import KeyRing, expand, expand_label, prf
-from maillab.trace.tls_opening import Opening
-from maillab.trace.tls_records import Handshake, RecordReader
-from maillab.trace.tls_suites import find_suite
 from tests.tls_talk import NAME, Wiretap, said
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from maillab.trace.capture import Capture
-from maillab.trace.packet_search import PacketsFound
+from maillab.trace.dissect.packet_search import PacketsFound
 from maillab.trace.recorder import Trace
 from maillab.trace.sample import Talk
 from maillab.ui.capture_explorer import CaptureExplorer

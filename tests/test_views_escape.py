@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from maillab.trace import Trace
-from maillab.trace.dissection import dissect_message
+from maillab.trace.dissect.dissection import dissect_message
 from maillab.trace.events import KINDS
 from maillab.trace.queueview import QueueView
 from maillab.trace.sample import Talk

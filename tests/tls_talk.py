@@ -1,4 +1,4 @@
-"""Sessions of programs that are none of ours, for `maillab.trace.foreign`.
+"""Sessions of programs that are none of ours, for `maillab.trace.hearing.foreign`.
 
 `Wiretap` scripts octets; with `start_tls` Python's ssl does a real handshake, and what
 both sides say from then on goes through it.

@@ -21,10 +21,10 @@ from maillab.trace.capture_log import LogLine, log_lines
 from maillab.trace.datagrams import Datagrams
 from maillab.trace.events import Event
 from maillab.trace.flow import Flow
-from maillab.trace.frames import NO_LINK
 from maillab.trace.lines import CONTENT, Line, clean
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import Packet, addresses, ethernet_frame
+from maillab.trace.reading.frames import NO_LINK
 from maillab.trace.session import Session
 from maillab.trace.vantage import check_place, names_of, passes
 from maillab.trace.view import clip

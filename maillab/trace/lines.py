@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from maillab.wire.lines import CRLF, Side
 
 if TYPE_CHECKING:
-    from maillab.trace.dissection import Dissection
+    from maillab.trace.dissect.dissection import Dissection
 
 MASK = b"********"
 CONTENT = ("content", "literal")
@@ -69,7 +69,7 @@ class Line:
 
     def dissect(self) -> "Dissection":
         """Its octets, word by word, with numbers; secrets are masked."""
-        from maillab.trace.dissection import dissect_line
+        from maillab.trace.dissect.dissection import dissect_line
 
         return dissect_line(self)
 

@@ -14,9 +14,9 @@ from maillab.trace import bridges
 from maillab.trace.packets import Packet
 
 if TYPE_CHECKING:
-    from maillab.trace.dissection import Dissection
-    from maillab.trace.packet_search import PacketsFound
-    from maillab.trace.packet_table import PacketTable
+    from maillab.trace.dissect.dissection import Dissection
+    from maillab.trace.dissect.packet_search import PacketsFound
+    from maillab.trace.dissect.packet_table import PacketTable
     from maillab.trace.recorder import Trace
     from maillab.trace.session import Session
 
@@ -59,19 +59,19 @@ class PacketList:
 
     def listing(self, first: int = 1, count: int | None = None) -> "PacketTable":
         """A row for each packet, from number `first`."""
-        from maillab.trace.packet_table import PacketTable
+        from maillab.trace.dissect.packet_table import PacketTable
 
         return PacketTable(self, first, count)
 
     def find(self, words: str, *, first: int = 1, count: int = 20) -> "PacketsFound":
         """Packets whose row has all these words: `count` of them, from `first` on."""
-        from maillab.trace.packet_search import PacketsFound
+        from maillab.trace.dissect.packet_search import PacketsFound
 
         return PacketsFound(self, words, first, count)
 
     def dissect(self, number: int) -> "Dissection":
         """One packet, octet by octet, with numbered ranges that say what they are."""
-        from maillab.trace.dissection import dissect_frame
+        from maillab.trace.dissect.dissection import dissect_frame
 
         return dissect_frame(self, self.check_number(number))
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, overload
 from maillab.errors import LabError
 from maillab.trace import bridges, events
 from maillab.trace.events import EPOCH_NS, Event
-from maillab.trace.garbage import few_collections
+from maillab.trace.hearing.tls_keys import KeyRing
+from maillab.trace.reading.garbage import few_collections
 from maillab.trace.seat import seen_from
 from maillab.trace.session import Session
-from maillab.trace.tls_keys import KeyRing
 from maillab.trace.vantage import WITH_POINTS, gateways_of
 
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
     from maillab.trace.capture import Capture
-    from maillab.trace.chain import Chain
+    from maillab.trace.causing.chain import Chain
     from maillab.trace.dnswalk import DnsWalk
-    from maillab.trace.hints import Hints
+    from maillab.trace.hinting.hints import Hints
     from maillab.trace.journey import Journey
     from maillab.trace.lanes import Lanes
     from maillab.trace.packet_list import PacketList
@@ -198,7 +198,7 @@ class Trace:
 
     def hints(self) -> "Hints":
         """What an expert would remark, about every session, the DNS and the mail."""
-        from maillab.trace.hints import Hints
+        from maillab.trace.hinting.hints import Hints
 
         return Hints.of_trace(self)
 
@@ -219,7 +219,7 @@ class Trace:
 
     def causes(self, event: Event | int) -> list[Event]:
         """The events that led to an event, the earliest first."""
-        from maillab.trace.causes import causes_in
+        from maillab.trace.causing.causes import causes_in
 
         return causes_in(self, event)
 
@@ -227,7 +227,7 @@ class Trace:
         self, event: Event | int, capture: "PacketList | str | None" = None
     ) -> "Chain":
         """From an event back to where it began; with packet numbers of a capture."""
-        from maillab.trace.chain import Chain
+        from maillab.trace.causing.chain import Chain
 
         return Chain(self, event, capture)
 
@@ -300,7 +300,7 @@ class Trace:
     @classmethod
     def from_capture(cls, path: Path | str, *, keys: str | None = None) -> "Trace":
         """The trace that a pcap or pcapng file tells; `keys`: an SSLKEYLOGFILE."""
-        from maillab.trace.capture_file import CaptureFile
+        from maillab.trace.reading.capture_file import CaptureFile
 
         return CaptureFile.read(path, keys or "").trace
 

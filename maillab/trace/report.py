@@ -22,7 +22,7 @@ from maillab.trace.summary import Summary
 from maillab.trace.view import Table, View, plural
 
 if TYPE_CHECKING:
-    from maillab.trace.hints import Hints
+    from maillab.trace.hinting.hints import Hints
     from maillab.trace.packet_list import PacketList
     from maillab.trace.recorder import Trace
 
@@ -242,7 +242,7 @@ def to_search(packets: "PacketList | None", times: int) -> "PacketList | None":
 
 def gravest(hints: "Hints", most: int) -> "Hints":
     """At most so many hints: errors before warnings before notes."""
-    from maillab.trace.hints import SEVERITIES, Hints
+    from maillab.trace.hinting.hints import SEVERITIES, Hints
 
     ranked = [hint for one in SEVERITIES for hint in hints if hint.severity == one]
     return Hints(ranked[:most], hints.about)

@@ -17,21 +17,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maillab.trace import both_ends, bridges
 from maillab.trace.events import Event
-from maillab.trace.foreign import TLS_KINDS, guess_protocol, overhear, told_of_tls
+from maillab.trace.hearing.foreign import (
+    TLS_KINDS,
+    guess_protocol,
+    overhear,
+    told_of_tls,
+)
 from maillab.trace.lines import Line
 from maillab.trace.pieces import Burst, Gap, Pieces, plain_stream
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
     from maillab.trace.diff import Diff
-    from maillab.trace.foreign import Hearing
-    from maillab.trace.hints import Hints
+    from maillab.trace.hearing.foreign import Hearing
+    from maillab.trace.hearing.tls_keys import KeyRing
+    from maillab.trace.hearing.tls_opening import Opening
+    from maillab.trace.hinting.hints import Hints
     from maillab.trace.ladder import Ladder
     from maillab.trace.moments import SessionUntil
     from maillab.trace.packet_list import PacketList
     from maillab.trace.time_sequence import TimeSequence
-    from maillab.trace.tls_keys import KeyRing
-    from maillab.trace.tls_opening import Opening
     from maillab.trace.transcript import Transcript
 
 Address = tuple[str, int]
@@ -303,7 +308,7 @@ class Session:
 
     def hints(self) -> "Hints":
         """What an expert would remark."""
-        from maillab.trace.hints import Hints
+        from maillab.trace.hinting.hints import Hints
 
         return Hints.of_session(self)
 

@@ -84,7 +84,8 @@ class View:
             return f"<p>{told}</p>{self.table().html()}"
         data = b64encode(svg.encode()).decode()
         return (
-            f'<figure style="margin:0"><img alt="{told}" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+            f'<figure style="margin:0"><img alt="{told}" style="max-width:100%" '
+            f'src="data:image/svg+xml;base64,{data}">'
             f"<figcaption>{told}</figcaption></figure>"
             f"<details><summary>The same as a table</summary>{self.table().html()}"
             f"</details>"

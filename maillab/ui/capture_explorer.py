@@ -9,9 +9,9 @@ Rule: only the rows of one page are made.
 from typing import Any
 
 from maillab.trace.capture import Capture
+from maillab.trace.dissect.packet_search import PacketsFound, number_in
 from maillab.trace.lines import clean
 from maillab.trace.packet_list import PacketList
-from maillab.trace.packet_search import PacketsFound, number_in
 from maillab.trace.view import plural
 from maillab.ui.controls import FULL, Explorer, called, control, kit, row
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from maillab.errors import LabError
-from maillab.trace.dissect_link import RAW
+from maillab.trace.dissect.link import RAW
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import Packet
 from maillab.trace.vantage import SIDES_OF_A_GATEWAY

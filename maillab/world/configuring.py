@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from maillab.errors import LabError
 from maillab.policy.settings import Settings
-from maillab.trace.chain import Chain
+from maillab.trace.causing.chain import Chain
 from maillab.trace.events import Event
 from maillab.trace.recorder import Trace
 from maillab.trace.view import plural

@@ -135,8 +135,8 @@ class Notebook(Watched):
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         self.page.wait_for_function(
             """() => {
-                const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
-                const asked = cells.filter(
+                const all = document.querySelectorAll('.jp-Notebook .jp-CodeCell');
+                const asked = [...all].filter(
                     c => c.querySelector('.cm-content').innerText.trim());
                 const done = c =>
                     /\\[\\d+\\]/.test(c.querySelector('.jp-InputPrompt').innerText);

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maillab.trace import Trace
-from maillab.trace.capture_file import CaptureFile
+from maillab.trace.reading.capture_file import CaptureFile
 from tests.capture_making import Wire, ng, pcap
 from tests.interop.test_tshark import random_talk, tshark
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from maillab.trace import Trace
-from maillab.trace.dissect_ranges import Range
+from maillab.trace.dissect.ranges import Range
 from maillab.trace.packet_list import PacketList
 from maillab.world.files import find_scenario, load
 from maillab.world.world import World

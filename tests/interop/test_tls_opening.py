@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from maillab.net.ca import KEYS, certificate_pem
-from maillab.trace.capture_file import CaptureFile
+from maillab.trace.reading.capture_file import CaptureFile
 from tests.interop.conftest import ALICE, BOB
 from tests.interop.relaying import Relay
 

@@ -1,0 +1,228 @@
+"""An event in one sentence, and the section of the RFC that it belongs to.
+
+Goes in: an event. Comes out: words; secrets masked, everything printable.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from maillab.trace.causing.causes_network import SUCCESS
+from maillab.trace.causing.causes_said import is_refusal
+from maillab.trace.causing.known import Known
+from maillab.trace.events import Event
+from maillab.trace.lines import clean, masked, printable
+from maillab.trace.view import clip, clock, join, plural, socket_name
+
+_WIDTH = 200  # of what somebody said
+_SECOND = 1_000_000_000
+
+# `{host}` and the facts of the event, all of them printable.
+TOLD: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "connect": "{host} opened a connection to {where}",
+        "accept": "{host} took the connection",
+        "established": "{host} got the answer: connected",
+        "syn": "{host} sent SYN number {attempt}",
+        "refused": "{by} refused the connection: {reason}",
+        "timed_out": "nobody answered {host}: {reason}",
+        "unreachable": "{by} told {host} by ICMP: {reason}",
+        "icmp": "{by} told {host} by ICMP: {reason}",
+        "reset": "{host} reset the connection",
+        "cut": "{host} reset the connection, to both sides in the name of the other",
+        "lost": "the connection ended at {host}: {reason}",
+        "synack": "{host} sent its SYN-ACK again",
+        "fin": "{host} has no more to send",
+        "gap": "the capture lacks {size} octets",
+        "port_unreachable": "{host} answered by ICMP: nobody listens here",
+        "prohibited": "{host} answered by ICMP: a firewall forbids it",
+        "nat": "{host} translated {inside} to {outside}",
+        "address": "{host} changed its address from {old} to {new}",
+        "tls": "{host} finished a TLS handshake: {version}, {cipher}",
+        "tls_failed": "TLS failed at {host}: {reason}",
+        "submitted": "{sender} at {host} handed the message to {to_host}",
+        "accepted": "{host} took the message from <{sender}> for {recipients}, "
+        "as {queue_id}",
+        "attempt": "{host} tried {to_host} [{address}] for {recipients}",
+        "relayed": "{to_host} took it from {host}: {reply}",
+        "bounced": "{host} gave {recipient} up: {reason}",
+        "queue": "{host}, queue: {action} {recipient}",
+        "mediated": "{host}: mail for {recipient} is for {targets} ({what})",
+        "dsn": "{host} reported {recipients}: {action}",
+        "pickup": "{host} found the file {file} in its pickup folder",
+        "delivered": "{host} put it into {folder} of {mailbox}",
+        "fetched": "{mailbox} fetched it from {host} by {protocol}",
+        "ban": "{host} banned {address}: {reason}",
+        "greylist": "{host} met {client}, {sender}, {recipient}: {state}",
+        "fault": "a planned fault struck at {host}, {stage}: {what} {comment}",
+        "failure": "{host} caught an error of its own: {error}",
+        "note": "{host}: {text}",
+    }
+)
+REFS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "connect": "RFC 9293 §3.5",
+        "refused": "RFC 9293 §3.5.2",
+        "timed_out": "RFC 9293 §3.8.3",
+        "unreachable": "RFC 1122 §4.2.3.9",
+        "icmp": "RFC 1122 §4.2.3.9",
+        "reset": "RFC 9293 §3.5.2",
+        "cut": "RFC 9293 §3.5.2",
+        "tls_failed": "RFC 8446 §6",
+        "dns": "RFC 1034 §5.3.3",
+        "submitted": "RFC 6409 §3.1",
+        "accepted": "RFC 5321 §6.1",
+        "attempt": "RFC 5321 §5.1",
+        "deferred": "RFC 5321 §4.5.4.1",
+        "bounced": "RFC 5321 §6.1",
+        "dsn": "RFC 3464 §2",
+        "mediated": "RFC 5598 §5",
+        "delivered": "RFC 5321 §4.4",
+        "greylist": "RFC 6647 §2",
+    }
+)
+
+
+def told(known: Known, event: Event) -> str:
+    """The event in one sentence without a full stop."""
+    special = SPECIAL.get(event.kind)
+    if special:
+        return clean(special(known, event))
+    form = TOLD.get(event.kind)
+    if form is None:
+        return clean(f"{event.host}: {event.kind}")
+    facts = {name: join(value) for name, value in event.facts.items()}
+    if event.kind == "connect":
+        facts["where"] = _where(event)
+    facts["by"] = facts.get("by") or "nobody"
+    words = form.format_map({"host": clean(event.host)} | facts)
+    return words.strip().rstrip(":")
+
+
+def ref_of(event: Event) -> str:
+    """The section of an RFC: its own, or that of its kind."""
+    return clean(event.get("ref")) or REFS.get(event.kind, "")
+
+
+def is_bad(event: Event) -> bool:
+    """A failure or a refusal, rather than a step on the way."""
+    if event.kind == "dns":
+        return event["rcode"] not in SUCCESS
+    if event.kind in ("policy", "auth"):
+        return not _is_ok(event)
+    if event.kind == "power":
+        return not event["on"]
+    if event.kind == "line":
+        return is_refusal(event)
+    return event.kind in _BAD
+
+
+_BAD = frozenset(
+    "rule ban fault failure address cut timed_out refused unreachable tls_failed "
+    "reset lost bounced deferred".split()
+)
+
+
+def _is_ok(event: Event) -> bool:
+    return event["verdict"] == "accept" if event.kind == "policy" else bool(event["ok"])
+
+
+def _where(event: Event) -> str:
+    name, socket = clean(event.get("to")), clean(socket_name(event["dst"]))
+    same = not name or name == event["dst"][0]
+    return socket if same else f"{name} [{socket}]"
+
+
+def _line(known: Known, event: Event) -> str:
+    spoken = masked(event["octets"], event["secret"]).rstrip(b"\r\n")
+    text = clip(" ".join(map(printable, spoken.split(b"\r\n"))), _WIDTH)
+    connection = event.connection
+    if event["what"] in ("content", "literal"):
+        text = f"{event['what']}, {plural(len(event['octets']), 'octet')}"
+    if event["speaker"] == "S":
+        who = known.server(connection) or "the server"
+        return f'{who} replied "{text}"'
+    return f'{known.client(connection) or "the client"} said "{text}"'
+
+
+def _policy(known: Known, event: Event) -> str:
+    del known
+    verb = "accepted" if _is_ok(event) else "refused"
+    rule = f" (rule: {event['rule']})" if event["rule"] else ""
+    return f"{event.host} {verb} {event['subject']}: {event['reason']}{rule}"
+
+
+def _auth(known: Known, event: Event) -> str:
+    del known
+    how = f"by {event['mechanism']} at {event.host}"
+    if _is_ok(event):
+        return f"{event['user']} logged in {how}"
+    return f"{event['user']} could not log in {how}: {event['reason']}"
+
+
+def _dns(known: Known, event: Event) -> str:
+    del known
+    source = "its cache" if event["cached"] else event["server"]
+    asked = f"{event['question']} {event['type']}"
+    if event["rcode"] == "timeout":
+        return f"{event.host} asked {source} for {asked}: no answer"
+    values = ", ".join(str(one).partition(" ")[2] for one in event["answers"])
+    said = {"NOERROR": values, "referral": f"ask {values}"}.get(event["rcode"])
+    return f"{event.host} learned from {source}: {asked}: {said or event['rcode']}"
+
+
+def _datagram(known: Known, event: Event) -> str:
+    del known
+    to = socket_name(event["dst"])
+    lost = event.get("lost_at")
+    if event["latency"] >= 0 and not lost and event.get("to_host"):
+        return f"{event.host} sent a datagram to {to}"
+    behind = f" behind {lost}" if lost else ""
+    return f"{event.host} sent a datagram to {to}, which got lost{behind}"
+
+
+def _rule(known: Known, event: Event) -> str:
+    del known
+    comment = f" ({event['comment']})" if event["comment"] else ""
+    ends = f"{socket_name(event['src'])} → {socket_name(event['dst'])}"
+    number = f"rule {event['number']}" if event["number"] else "a rule"
+    what = f"{event['action']} {event['protocol']} {ends}, {event['direction']}"
+    return f"{number} of {event.host}{comment} said: {what}"
+
+
+def _bytes(known: Known, event: Event) -> str:
+    del known
+    return f"{event.host} sent {plural(len(event['data']), 'octet')}"
+
+
+def _power(known: Known, event: Event) -> str:
+    del known
+    return f"{event.host} was switched {'on' if event['on'] else 'off'}"
+
+
+def _syn_fate(known: Known, event: Event) -> str:
+    del known
+    lost = event["lost_at"]
+    return f"the SYN of {event.host} got lost behind {lost}" if lost else "a SYN ended"
+
+
+def _deferred(known: Known, event: Event) -> str:
+    del known
+    wait = clock(round(float(event["next_try"]) * _SECOND))
+    who = f"{event.host} put {event['recipient']} off for {wait}"
+    return f"{who}: {event['reason']}"
+
+
+SPECIAL: MappingProxyType[str, Callable[[Known, Event], str]] = MappingProxyType(
+    {
+        "line": _line,
+        "policy": _policy,
+        "auth": _auth,
+        "dns": _dns,
+        "datagram": _datagram,
+        "rule": _rule,
+        "bytes": _bytes,
+        "power": _power,
+        "syn_fate": _syn_fate,
+        "deferred": _deferred,
+    }
+)

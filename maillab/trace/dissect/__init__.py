@@ -1,0 +1,1 @@
+"""Packets and messages octet by octet: ranges that say what they are."""

@@ -1,0 +1,1 @@
+"""What an expert would remark: rules, and the view of what they found."""

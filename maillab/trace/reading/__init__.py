@@ -1,0 +1,1 @@
+"""Capture files of other programs: frames, segments, events."""
