@@ -13,11 +13,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from maillab.errors import LabError
+from maillab.trace.reading.garbage import few_collections
 
 if TYPE_CHECKING:
     from maillab.trace.packet_list import PacketList
@@ -93,11 +95,12 @@ def capture(  # noqa: PLR0913  (one for each option)
     wanted = [name for name, is_wanted in views.items() if is_wanted]
     if html is not None:
         check_page(html, file)
-    shown = Opened.read(file, keys).only(session)
-    for part in shown.parts(wanted, session, most, page=html is not None):
-        typer.echo(part)
-    if html is not None:
-        typer.echo(shown.write(html, most if most != MOST else None))
+    with few_collections():
+        shown = Opened.read(file, keys).only(session)
+        for part in shown.parts(wanted, session, most, page=html is not None):
+            typer.echo(part)
+        if html is not None:
+            typer.echo(shown.write(html, most if most != MOST else None))
 
 
 def check_page(page: Path, file: Path) -> None:
@@ -141,9 +144,9 @@ class Opened:
         found = [session for session in self.sessions if session.id == id]
         if not found:
             raise LabError(
-                f"--session {id}: there is none of that name among "
-                f"{len(self.sessions):,}; type maillab capture {self.file.name} to see "
-                f"them"
+                f"--session {id}: there is none of that name; there "
+                f"{_named(self.sessions)}; type maillab capture {_typed(self.file)} to "
+                f"see more of them"
             )
         return Opened(self.file, self.trace, self.packets, found)
 
@@ -180,7 +183,7 @@ class Opened:
         yield from _left_out(len(self.sessions), most)
         if self.sessions:
             yield (
-                f"\nTo see one: maillab capture {self.file.name} "
+                f"\nTo see one: maillab capture {_typed(self.file)} "
                 f"--session {self.sessions[0].id}\n"
                 f"What is wrong: --hints; a page with all of it: --html report.html"
             )
@@ -278,6 +281,20 @@ def keys_of(given: Path | None) -> str:
         return str(given)
     named = os.environ.get(KEYS_VARIABLE, "")
     return named if named and Path(named).is_file() else ""
+
+
+def _typed(file: Path) -> str:
+    """A file as one types it in a shell."""
+    return quote(str(file))
+
+
+def _named(sessions: "Sequence[Session]") -> str:
+    """Which sessions there are: "are c1, c2, c3 … c40"."""
+    ids = [session.id for session in sessions]
+    if len(ids) < 2:
+        return f"is only {ids[0]}" if ids else "is none at all"
+    last = [f"… {ids[-1]}"] if len(ids) > 4 else ids[3:]
+    return f"are {', '.join(ids[:3])} {' '.join(last)}".rstrip()
 
 
 def _left_out(count: int, most: int) -> Iterable[str]:

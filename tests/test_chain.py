@@ -59,10 +59,11 @@ def test_what_went_well_began_with_a_person(refused):
 def test_because_stands_below_what_it_explains(refused):
     lines = refused.trace.why(bounced(refused)).text().splitlines()
     assert lines[0].startswith("mail.alpha.example gave nobody@beta.example up")
-    assert lines[1].strip().startswith("(event ")
-    assert lines[2].startswith("  because mx.beta.example replied")
-    assert lines[4].startswith("    because mx.beta.example refused")
-    assert max(map(len, lines)) <= 118
+    begun = [line for line in lines if "because" in line]
+    assert lines[lines.index(begun[0]) - 1].strip().startswith("(event ")
+    assert begun[0].startswith("  because mx.beta.example replied")
+    assert begun[1].startswith("    because mx.beta.example refused")
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_table_says_which_step_led_to_which(refused):

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from maillab.trace.journey import Journey
-from maillab.trace.journey_svg import field_rows
+from maillab.trace.journey_svg import field_rows, joined
 from maillab.trace.recorder import Trace
 from maillab.trace.trace_fields import read_field
 from maillab.wire.message import Header
@@ -131,7 +131,7 @@ def test_received_fields_of_others_are_read(written, parts):
     field = read_field(written)
     assert {name: field.part(name) for name in parts} == parts
     assert field.text.isprintable()
-    assert len(field_rows(field)) <= 3
+    assert max(map(len, field_rows(field))) <= 46, "what fits into the column"
 
 
 def test_a_long_field_takes_no_time():
@@ -154,6 +154,42 @@ def test_fields_cannot_break_out_of_the_view():
         assert "<b>" not in text
         assert "\u202e" not in text
     assert "\x07" not in journey.text()
+
+
+def test_the_picture_joins_each_step_with_what_brought_the_message_there():
+    with plain_world() as world:
+        world.send("alice", "bob@beta.example", "Hello", "How are you?")
+        world.read("bob", "POP3")
+        steps = world.trace.messages[0].steps
+    kinds = ["submitted", "accepted", "attempt", "accepted", "delivered", "relayed"]
+    assert [step.kind for step in steps] == [*kinds, "fetched"]
+    # Relayed follows from the attempt, fetched from the delivery: no way back.
+    assert joined(steps) == [None, 0, 1, 2, 3, 2, 4]
+
+
+def test_a_picture_of_many_hosts_with_long_names_is_not_wider_than_a_page():
+    trace = Trace(strict=True)
+    facts = {"message": "<x>", "sender": "a@b.example", "size": 1}
+    for n in range(12):
+        host = f"{n}.{'very-' * 9}long.example"
+        to = {"recipients": ("c@d.example",), "queue_id": f"Q{n}"}
+        written = f"Received: from {host} by {host} with ESMTP id Q{n}; Mon"
+        trace.emit("accepted", host, "", n, **facts, **to, received=written)
+    picture = ET.fromstring(trace.journey().svg())
+    assert int(picture.get("width")) <= 1200
+    for text in picture.iter("{http://www.w3.org/2000/svg}text"):
+        size = 6.7 if text.get("font-size") == "11" else 7.3
+        if text.get("text-anchor") != "end":
+            end = float(text.get("x")) + size * len(text.text)
+            assert end <= int(picture.get("width")), text.text
+
+
+def test_when_it_is_tried_again_is_said_in_words():
+    trace = Trace(strict=True)
+    facts = {"message": "<x>", "queue_id": "Q", "recipient": "b", "reason": "no"}
+    trace.emit("deferred", "mx", "", 1, **facts, next_try=900.0000000000001)
+    assert "again in 15 min" in trace.journey().text()
+    assert "put b off for 15 min" in trace.why(1).text()
 
 
 def test_old_traces_have_no_fields():

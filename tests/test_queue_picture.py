@@ -5,6 +5,7 @@ import re
 import pytest
 
 from maillab.trace.events import Event
+from maillab.trace.queue_svg import SIGNS, _sign
 from maillab.trace.queueview import QueueView
 
 DAY = 86_400_000_000_000
@@ -58,6 +59,11 @@ def test_what_waits_is_drawn_as_a_bar():
     view = picture(5 * DAY, "x@beta.example")
     assert view.svg().count('fill="#ffe8a3"') == 2, "the bar, and the legend"
     assert "+" + "─" * 59 in view.timeline()
+
+
+def test_each_sign_has_a_shape_of_its_own():
+    shapes = {re.sub(r"#[0-9a-f]{6}", "", _sign(9, 9, one)) for one in SIGNS}
+    assert len(shapes) == len(SIGNS), "in grey, too"
 
 
 def test_nothing_has_no_picture():

@@ -234,3 +234,12 @@ def test_of_many_hints_the_gravest_are_kept(traces) -> None:
     whole = len(many(40).hints())
     assert whole >= 40
     assert f"The gravest 10 of {whole} rows." in html
+
+
+def test_a_wide_table_scrolls_by_keyboard_and_short_cells_stay_whole(traces) -> None:
+    html = Report(traces[0], "x").html()
+    for region in re.findall(r"<div [^>]*><table>", html):
+        assert 'tabindex="0"' in region
+        assert "aria-label=" in region
+    assert html.count("<table>") == html.count('class="wide"') > 0
+    assert re.search(r"nowrap\">RFC 9293 §3.5<", html)

@@ -201,7 +201,7 @@ def test_a_journey_goes_from_host_to_host() -> None:
     assert journey.describe() == (
         "Message <1@alpha>: alpha → mx, delivered after 902.0 s."
     )
-    assert "451 later; again in 900 s" in journey.text()
+    assert "451 later; again in 15 min" in journey.text()
     ET.fromstring(journey.svg())
 
 

@@ -34,6 +34,7 @@ from maillab.agents.routing import (
 )
 from maillab.agents.smtp_dialogue import SessionEnded, Transfer
 from maillab.dns.answers import Lookups
+from maillab.net.here import because
 from maillab.policy.routes import RouteChoice
 from maillab.policy.settings import Delivery
 from maillab.store.queue import QueueEntry, Recipient
@@ -173,18 +174,19 @@ class Relay:
         self.machine.emit("note", text=text)
 
     async def _open(self, errand: Errand, candidate: Candidate) -> RelaySession:
-        self._tell_attempt(errand, candidate)
+        event = self._tell_attempt(errand, candidate)
         helo = errand.delivery.helo or self.hostname
         opener = Opener(
             self.machine, errand.choice, self.tls, helo, errand.delivery.mechanisms
         )
-        return await opener.open(candidate.host, candidate.address)
+        with because(event):
+            return await opener.open(candidate.host, candidate.address)
 
     def _tell_attempt(
         self, errand: Errand, to: Candidate | RelaySession, connection: str = ""
-    ) -> None:
-        """`connection`: where one is open already."""
-        self.machine.emit(
+    ) -> int:
+        """`connection`: where one is open already. Returns the event's number."""
+        return self.machine.emit(
             "attempt",
             connection,
             message=errand.entry.message,

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from maillab.net.here import reason
 from maillab.net.network import icmp_error, os_error
 from maillab.net.path import Address, FiveTuple, Path, PointFacts, Transit
 from maillab.net.tcp import Endpoint
@@ -95,7 +96,9 @@ class Dial:
         self._theirs: Endpoint | None = None  # the server's end, once it has our SYN
         self._answers = 0  # SYN-ACKs sent
         self._ways: dict[str, Path] = {}  # of the last SYN and the last SYN-ACK
-        self.emit(host, "connect", src=self.source, dst=target, to=name)
+        event = reason.get()
+        why = {"cause": (event,)} if event else {}
+        self.emit(host, "connect", src=self.source, dst=target, to=name, **why)
 
     def emit(self, host: "Host", kind: str, **facts: Any) -> None:
         """Tell the observer, as `host`."""

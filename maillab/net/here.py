@@ -1,5 +1,9 @@
-"""Which host am I? A context variable answers, for code that cannot be told."""
+"""Which host am I, and why do I connect? Context variables answer, for code that cannot
+be told: asyncio's signatures have no room for it.
+"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -9,6 +13,17 @@ if TYPE_CHECKING:
     from maillab.net.host import Host
 
 current_host: ContextVar["Host"] = ContextVar("maillab_current_host")
+reason: ContextVar[int] = ContextVar("maillab_reason", default=0)
+
+
+@contextmanager
+def because(event: int) -> Iterator[None]:
+    """Connections that are opened meanwhile have this event as their cause."""
+    before = reason.set(event)
+    try:
+        yield
+    finally:
+        reason.reset(before)
 
 
 def here() -> "Host":

@@ -15,7 +15,7 @@ from maillab.errors import LabError
 from maillab.net.acceptor import accepting
 from maillab.net.conntrack import ConnTrack
 from maillab.net.firewall import Firewall
-from maillab.net.here import current_host
+from maillab.net.here import current_host, reason
 from maillab.net.network import Network, checked_address
 from maillab.net.path import Effect, FiveTuple
 from maillab.net.stream import Stream
@@ -95,7 +95,10 @@ class Host:
         if self._power is not None:
             await self._power.wait()
 
+        event = reason.get()  # the task below has this host's own context
+
         async def dial() -> Stream:
+            reason.set(event)
             _, stream = await self.loop.create_connection(Stream, address, port)
             return stream
 

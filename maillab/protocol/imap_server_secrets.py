@@ -3,7 +3,8 @@
 Goes in: what was said of a command before, and the line or literal that comes now.
 Comes out: spans of the latter that views must mask.
 
-Rule: when in doubt, it is secret. The announcement of a literal is not.
+Rule: when in doubt, it is secret. Of the announcement of a literal that holds a
+      secret, the number is: it tells how long the secret is.
 """
 
 import re
@@ -13,7 +14,7 @@ from maillab.wire.imap import BadSyntax, Scanner
 # The tag may be missing: people forget it when they type.
 _COMMAND = re.compile(rb"(?:[^\s]*[ \t]+)?(LOGIN|AUTHENTICATE)[ \t]", re.IGNORECASE)
 _ANNOUNCEMENT = re.compile(rb"\{\d+\+?\}\r\n")
-_TAIL = re.compile(rb"(?:\{\d+\+?\})?(?:\r\n)?\Z")
+_TAIL = re.compile(rb"(?:\{(\d+)\+?\})?(?:\r\n)?\Z")
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -24,18 +25,22 @@ def secret_spans(before: bytes, octets: bytes, what: str = "command") -> Spans:
     >>> secret_spans(b"", b"a LOGIN ann wonderland\\r\\n")
     ((12, 22),)
     >>> secret_spans(b"", b"a LOGIN ann {10}\\r\\n")
-    ()
+    ((13, 15),)
     >>> secret_spans(b"a LOGIN ann {10}\\r\\n", b"wonderland", "literal")
     ((0, 10),)
     """
     start = _secret_start(before + octets)
     if start is None:
         return ()
-    begin, end = max(0, start - len(before)), len(octets)
-    if what == "command":
-        tail = _TAIL.search(octets)
-        end = tail.start() if tail else end
-    return ((begin, end),) if begin < end else ()
+    begin = max(0, start - len(before))
+    tail = _TAIL.search(octets) if what == "command" else None
+    if tail is None:
+        return _not_empty((begin, len(octets)))
+    return _not_empty((begin, tail.start()), tail.span(1))
+
+
+def _not_empty(*spans: tuple[int, int]) -> Spans:
+    return tuple((begin, end) for begin, end in spans if begin < end)
 
 
 def _secret_start(command: bytes) -> int | None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
+from maillab.trace.queueview import wait
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6  # RFC 5424 §6.2.1, table 2
 _MICROSECOND = 1000
@@ -124,6 +125,11 @@ def _queue_action(event: Event) -> Said:
     return _queue("to=<{recipient}>, {action}")(event)
 
 
+def _deferred(event: Event) -> Said:
+    words = "to=<{recipient}>, status=deferred ({reason}); next try in "
+    return _queue(words + (wait(event) or "a while"), WARNING)(event)
+
+
 def _mediated(event: Event) -> Said:
     _, severity, said = _queue("to=<{recipient}>, {what}: for {targets}")(event)
     new = f" in {event.get('new_message')}" if event.get("new_message") else ""
@@ -136,10 +142,7 @@ _WORDS: dict[str, Callable[[Event], Said]] = {
     "accepted": _accepted,
     "attempt": _queue("to=<{recipients}>, trying {to_host}[{address}]"),
     "relayed": _queue("relay={to_host}, status=sent ({reply})"),
-    "deferred": _queue(
-        "to=<{recipient}>, status=deferred ({reason}); next try in {next_try} s",
-        WARNING,
-    ),
+    "deferred": _deferred,
     "bounced": _queue("to=<{recipient}>, status=bounced ({reason})", WARNING),
     "queue": _queue_action,
     "mediated": _mediated,

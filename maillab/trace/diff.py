@@ -83,7 +83,7 @@ class Diff(View):
         first = found[0]
         same = len(self.pairs) - len(found)
         return clean(
-            f"{names} are the same in {same} of {plural(len(self.pairs), 'row')}; "
+            f"{names} are the same in {same:,} of {plural(len(self.pairs), 'row')}; "
             f"they first differ where {_told(first)}."
         )
 

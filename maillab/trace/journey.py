@@ -14,6 +14,7 @@ from textwrap import fill
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
+from maillab.trace.queueview import wait
 from maillab.trace.trace_fields import TraceField, read_field, return_path
 from maillab.trace.view import Table, View, clock, join
 
@@ -24,7 +25,7 @@ _TOLD = {
     "accepted": "from <{sender}> for {recipients}, {size} octets",
     "attempt": "to {to_host} [{address}] for {recipients}",
     "relayed": "{to_host} took it: {reply}",
-    "deferred": "{recipient}: {reason}; again in {next_try} s",
+    "deferred": "{recipient}: {reason}; {again}",
     "bounced": "{recipient}: {reason}",
     "delivered": "{mailbox}, {folder}, UID {uid}",
     "fetched": "{mailbox} by {protocol}",
@@ -129,6 +130,7 @@ def journeys(events: Iterable[Event]) -> list[Journey]:
 
 def _step(event: Event) -> Step:
     facts = {name: join(value) for name, value in event.facts.items()}
+    facts["again"] = f"again in {wait(event)}" if wait(event) else "again later"
     return Step(
         event.time_ns,
         event.host,

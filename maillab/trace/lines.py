@@ -10,6 +10,7 @@ Rule 2: what cannot be printed is escaped: control characters, and those that tu
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from maillab.wire.lines import CRLF, Side
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MASK = b"********"
 CONTENT = ("content", "literal")
+Spans = tuple[tuple[int, int], ...]
+_SHORT = 512  # octets: longer ones are not kept in two forms
 _REFUSALS = {
     "SMTP": re.compile(r"[45]\d\d"),
     "LMTP": re.compile(r"[45]\d\d"),
@@ -41,7 +44,7 @@ class Line:
     offset: int
     octets: bytes
     what: str
-    secret: tuple[tuple[int, int], ...]
+    secret: Spans
     secure: bool
     ref: str
     why: str
@@ -59,8 +62,8 @@ class Line:
     @property
     def rows(self) -> list[str]:
         """The text in printable lines, without CRLF, secrets masked."""
-        octets = masked(self.octets, self.secret).removesuffix(CRLF)
-        return [printable(row) for row in octets.split(CRLF)]
+        make = _short_rows if len(self.octets) <= _SHORT else _rows
+        return list(make(self.octets, self.secret))
 
     @property
     def text(self) -> str:
@@ -84,6 +87,14 @@ class Line:
         pattern = _REFUSALS.get(self.protocol)
         said_no = pattern and pattern.match(self.text)
         return self.speaker == "S" and not self.is_content and bool(said_no)
+
+
+def _rows(octets: bytes, secret: Spans) -> tuple[str, ...]:
+    said = masked(octets, secret).removesuffix(CRLF)
+    return tuple(printable(row) for row in said.split(CRLF))
+
+
+_short_rows = lru_cache(maxsize=4096)(_rows)  # views and hints ask again and again
 
 
 def masked(octets: bytes, secret: Sequence[tuple[int, int]]) -> bytes:

@@ -36,6 +36,15 @@ STEPS = (
 _INK, _SOFT, _WAITING = "#1b1f24", "#59636e", "#ffe8a3"
 _FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
 _LEFT, _TOP, _ROW, _BAND, _RIGHT, _FOOT = 260, 66, 24, 640, 60, 44
+# Drawn from the middle of the place: a cross, a tick, a bar, … Others are dots.
+_SHAPES = {
+    "bounced": "m-5-5l10 10m0-10l-10 10",
+    "settled": "m-6 0l4 5l8-10",
+    "deleted": "m-6 0h12",
+    "warned": "m0-6v7m0 3v2",
+    "held": "m-3-5v10m6-10v10",
+    "arrived": "m-4 0h8m-4-4v8",
+}
 _NAME = 31  # characters of a destination
 _MOST = 10  # lines of the scale
 
@@ -145,10 +154,14 @@ def _step_name(name: str, count: int) -> str:
 
 
 def _sign(x: int, y: int, what: str) -> str:
+    """A shape of its own for each, so that it can be told from others in grey."""
     colour = SIGNS[what][1]
-    radius = 5 if what in (*ENDS, "warned") else 3
-    fill = colour if what not in ("arrived", "tried") else "#fff"
-    return f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{colour}"/>'
+    if what not in _SHAPES:
+        fill = "#fff" if what == "tried" else colour
+        return f'<circle cx="{x}" cy="{y}" r="3" fill="{fill}" stroke="{colour}"/>'
+    line = f'd="M{x} {y}{_SHAPES[what]}" fill="none"'
+    halo = f'<path {line} stroke="#fff" stroke-width="5"/>'
+    return f'{halo}<path {line} stroke="{colour}" stroke-width="2.4"/>'
 
 
 def _text(x: int, y: int, text: str, weight: str = "") -> str:

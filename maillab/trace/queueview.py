@@ -274,6 +274,13 @@ def destination(recipient: str) -> str:
     return recipient.rpartition("@")[2].lower() if "@" in recipient else "here"
 
 
+def wait(deferred: Event) -> str:
+    """How long until the next try, as `length`; "" when that is not known."""
+    seconds = deferred.get("next_try")
+    known = isinstance(seconds, int | float)
+    return length(round(seconds * 1000) * SECOND // 1000) if known else ""
+
+
 def length(ns: int) -> str:
     """A length of time in its two largest units.
 

@@ -23,6 +23,7 @@ from maillab.trace.vantage import WITH_POINTS, gateways_of
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
     from maillab.trace.capture import Capture
     from maillab.trace.causing.chain import Chain
+    from maillab.trace.causing.known import Known
     from maillab.trace.dnswalk import DnsWalk
     from maillab.trace.hinting.hints import Hints
     from maillab.trace.journey import Journey
@@ -58,6 +59,7 @@ class Trace:
         self._new: list[Told] = []  # unread yet
         self._indexed = 0  # events that `_by_connection` knows
         self._by_connection: dict[str, list[Event]] = {}
+        self._known: Known | None = None
 
     def emit(
         self, kind: str, host: str, connection: str, time_ns: int, **facts: Any
@@ -217,11 +219,20 @@ class Trace:
         known = ", ".join(repr(one.message) for one in self.messages) or "none"
         raise LabError(f"journey({message!r}): expected one of these messages: {known}")
 
+    @property
+    def known(self) -> "Known":
+        """The events, found by kind, number or connection."""
+        from maillab.trace.causing.known import Known
+
+        if self._known is None or len(self._known.events) != len(self):
+            self._known = Known(self)
+        return self._known
+
     def causes(self, event: Event | int) -> list[Event]:
         """The events that led to an event, the earliest first."""
         from maillab.trace.causing.causes import causes_in
 
-        return causes_in(self, event)
+        return causes_in(self.known, event)
 
     def why(
         self, event: Event | int, capture: "PacketList | str | None" = None

@@ -38,8 +38,9 @@ img{max-width:100%;height:auto}
 figure{margin:1rem 0}
 table{border-collapse:collapse;margin:.5rem 0;font-size:.875rem}
 caption{text-align:left;font-weight:bold;padding:.25rem 0}
-th,td{border:1px solid #d1d9e0;padding:.2rem .5rem;vertical-align:top;
-overflow-wrap:anywhere}
+.wide{overflow-x:auto}
+th,td{border:1px solid #d1d9e0}
+td:last-child{overflow-wrap:anywhere;min-width:12rem}
 thead th{background:#f6f8fa}
 td{font-family:monospace}
 summary{cursor:pointer;padding:.25rem 0}
@@ -183,7 +184,7 @@ class Report:
         yield _paragraph(hints.describe())
         if len(hints):
             few = gravest(hints, self.bounds.rows)
-            yield few.table().html()
+            yield _wide(few.table())
             yield from self._rest(len(few), len(hints), "gravest")
 
     def _all_sessions(self) -> Iterator[str]:
@@ -226,7 +227,7 @@ class Report:
         """At most so many rows; `whole` is how many there are, if not in the table."""
         rows = table.rows[: self.bounds.rows]
         whole = whole or len(table.rows)
-        yield Table(table.caption, table.columns, rows).html()
+        yield _wide(Table(table.caption, table.columns, rows))
         yield from self._rest(len(rows), whole, "first")
 
     def _rest(self, shown: int, whole: int, which: str) -> Iterator[str]:
@@ -266,6 +267,12 @@ def first_of(sessions: Sequence[Session], most: int) -> list[Session]:
 def _figure(view: View) -> str:
     """The picture alone: its table stands elsewhere on the page."""
     return view.html().partition("<details>")[0]
+
+
+def _wide(table: Table) -> str:
+    """A box that scrolls, also by keyboard, when the window is narrower."""
+    name = f'aria-label="{_told(table.caption)}"'
+    return f'<div class="wide" role="region" tabindex="0" {name}>{table.html()}</div>'
 
 
 def _paragraph(words: str) -> str:

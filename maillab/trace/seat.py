@@ -17,7 +17,7 @@ from typing import Any
 
 from maillab.trace.between import Between
 from maillab.trace.datagrams import way_of
-from maillab.trace.events import Event
+from maillab.trace.events import CAUSE, Event
 from maillab.trace.ways import Way
 
 _ARRIVES = frozenset({"connect", "accept", "established", "bytes", "fin", "reset"})
@@ -51,9 +51,10 @@ def _seen(
     if event.kind == "datagram":
         yield from _datagram(host, event)
     elif event.connection in ways:
-        yield from ways[event.connection].seen(event)
+        for seen in ways[event.connection].seen(event):
+            yield seen if event.host == host else _of_others(seen)
     elif _could_know(host, event, mine):
-        yield _stripped(event)
+        yield _stripped(event if event.host == host else _of_others(event))
 
 
 def _could_know(host: str, event: Event, mine: set[str]) -> bool:
@@ -62,6 +63,14 @@ def _could_know(host: str, event: Event, mine: set[str]) -> bool:
     if event.get("latency", 0) < 0:
         return False
     return event.kind in _ARRIVES and event.connection in mine
+
+
+def _of_others(event: Event) -> Event:
+    """Why somebody else connects, and which name was asked for, nobody is told."""
+    if event.kind != "connect":
+        return event
+    facts = {k: v for k, v in event.facts.items() if k != CAUSE}
+    return replace(event, facts=facts | {"to": ""})
 
 
 def _stripped(event: Event) -> Event:

@@ -14,6 +14,8 @@ from html import escape
 from maillab.trace.lines import clean
 
 MS = 1_000_000
+_UNBROKEN = 22  # characters of a column whose cells stay on one line
+_LINES = "line-height:1.4"  # those of widgets are as high as a button
 _NUMBER = re.compile(r"[0-9,]+(\.[0-9]+)?")
 
 
@@ -28,8 +30,7 @@ class Table:
     def text(self) -> str:
         """Columns as wide as their widest cell; numbers to the right."""
         cells = [self.columns, *self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        right = self._numbers()
+        widths, right = self._widths(), self._numbers()
         return "\n".join(
             "  ".join(
                 cell.rjust(width) if to_right else cell.ljust(width)
@@ -38,6 +39,11 @@ class Table:
             for row in cells
         )
 
+    def _widths(self) -> list[int]:
+        """How many characters the widest cell of each column has."""
+        columns = zip(self.columns, *self.rows, strict=True)
+        return [max(map(len, cells)) for cells in columns]
+
     def _numbers(self) -> list[bool]:
         """Which columns hold numbers."""
         columns = list(zip(*self.rows, strict=True))
@@ -45,14 +51,14 @@ class Table:
 
     def html(self) -> str:
         """The table with caption and scopes, for those who read with their ears."""
-        sides = ["right" if right else "left" for right in self._numbers()]
+        styles = list(map(_cell_style, self._numbers(), self._widths()))
         head = "".join(
-            f'<th scope="col" style="text-align:{side}">{escape(name)}</th>'
-            for name, side in zip(self.columns, sides, strict=True)
+            f'<th scope="col" style="{style}">{escape(name)}</th>'
+            for name, style in zip(self.columns, styles, strict=True)
         )
-        rows = "".join(f"<tr>{_html_row(row, sides)}</tr>" for row in self.rows)
+        rows = "".join(f"<tr>{_html_row(row, styles)}</tr>" for row in self.rows)
         return (
-            f"<table><caption>{escape(self.caption)}</caption>"
+            f'<table><caption style="text-align:left">{escape(self.caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -81,10 +87,10 @@ class View:
         told = escape(self.describe(), quote=True)
         svg = self.svg()
         if not svg:
-            return f"<p>{told}</p>{self.table().html()}"
+            return f'<p style="{_LINES}">{told}</p>{self.table().html()}'
         data = b64encode(svg.encode()).decode()
         return (
-            f'<figure style="margin:0"><img alt="{told}" style="max-width:100%" '
+            f'<figure style="margin:0;{_LINES}"><img alt="{told}" style="max-width:100%" '
             f'src="data:image/svg+xml;base64,{data}">'
             f"<figcaption>{told}</figcaption></figure>"
             f"<details><summary>The same as a table</summary>{self.table().html()}"
@@ -147,10 +153,17 @@ def join(values: object) -> str:
     return clean(values)
 
 
-def _html_row(row: Sequence[str], sides: Sequence[str]) -> str:
+def _cell_style(to_right: bool, width: int) -> str:
+    """What JupyterLab's sanitizer lets through; widgets bring no style of their own."""
+    side = "right" if to_right else "left"
+    whole = ";white-space:nowrap" if width <= _UNBROKEN else ""
+    return f"text-align:{side};vertical-align:top;{_LINES};padding:2px 8px{whole}"
+
+
+def _html_row(row: Sequence[str], styles: Sequence[str]) -> str:
     first, *rest = (
-        f' style="text-align:{side}">{escape(cell)}'
-        for cell, side in zip(row, sides, strict=True)
+        f' style="{style}">{escape(cell)}'
+        for cell, style in zip(row, styles, strict=True)
     )
     return f'<th scope="row"{first}</th>' + "".join(f"<td{cell}</td>" for cell in rest)
 

@@ -45,6 +45,7 @@ class CaptureExplorer(Explorer):
             row(self.wanted, self.size, self.go),
             row(self.before, self.after, self.note),
             self.packet,
+            row(*self.steppers(self.packet, self._choose)),
             self.picture,
         )
         self.guarded(self.refresh)
@@ -78,7 +79,7 @@ class CaptureExplorer(Explorer):
             options=[("the list", NONE)],
             rows=12,
             layout={"width": FULL},
-            tooltip="The packet to take apart (arrow keys)",
+            tooltip="The packet to take apart",
         )
 
     # The list -------------------------------------------------------------------------

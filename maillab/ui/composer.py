@@ -10,10 +10,11 @@ from typing import Any
 
 from maillab.trace.lines import clean
 from maillab.trace.view import Table, View
-from maillab.ui.controls import FULL, Explorer, called, choices, column, control
+from maillab.ui.controls import FULL, Explorer, called, choices, column, control, row
 from maillab.world.world import World
 
 WIDTH = {"width": FULL, "max_width": "52em"}
+FIELD = {"layout": WIDTH, "style": {"description_width": "4.5em"}}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Composer(Explorer):
             self.on(one, self.refresh)
         self.on(self.send, self._send)
         self.arrange(
-            column(self.sender, self.recipient, self.subject, self.body, self.send),
+            column(self.sender, self.recipient, self.subject, self.body),
+            row(self.send),
             self.picture,
         )
         self.refresh()
@@ -67,23 +69,24 @@ class Composer(Explorer):
             "From",
             options=choices(list(self.world.users)),
             value=user or None,
+            **FIELD,
             tooltip="Who writes",
         )
         self.recipient: Any = control(
             "Text",
             "To",
             placeholder="bob@beta.example",
-            layout=WIDTH,
+            **FIELD,
             tooltip="A mail address",
         )
         self.subject: Any = control(
-            "Text", "Subject", layout=WIDTH, tooltip="What the letter is about"
+            "Text", "Subject", **FIELD, tooltip="What the letter is about"
         )
         self.body: Any = control(
             "Textarea",
             "Text",
             rows=6,
-            layout=WIDTH,
+            **FIELD,
             tooltip="The letter itself",
         )
         self.send: Any = control(

@@ -6,7 +6,8 @@ Rule 1: an explorer shows nothing that a printed call does not give: `.call` is 
         call, and what was clicked before is in `.calls`.
 Rule 2: an error in a callback is shown in the explorer: JupyterLab would only log it.
 Rule 3: every control has a description that a screen reader reads, and works by
-        keyboard. Nothing is written in JavaScript.
+        keyboard. Nothing is written in JavaScript. In lists JupyterLab takes the
+        arrow keys for itself, so two buttons go through each.
 Rule 4: without a kernel there is the static view: text and HTML.
 """
 
@@ -25,6 +26,8 @@ EXPECTED = (LabError, ProtocolError, WorldError, OSError)  # their text says eno
 WIDE = {"description_width": "initial"}
 FULL = "calc(100% - 4px)"  # a widget has a margin of 2 px on each side
 _KEPT_CALLS = 200
+# Stands in a notebook that is opened without its kernel.
+_NO_CONTROLS = "<p>For the controls, run this cell.</p>"
 
 
 @cache
@@ -41,9 +44,12 @@ def control(kind: str, description: str, **traits: Any) -> Any:
         return getattr(kit(), kind)(
             description=description, tooltip=tooltip, layout=layout, **traits
         )
-    layout = traits.pop("layout", {"width": "auto", "max_width": "100%"})
+    looks = {
+        "style": traits.pop("style", WIDE),
+        "layout": traits.pop("layout", {"width": "auto", "max_width": "100%"}),
+    }
     return getattr(kit(), kind)(
-        description=description, tooltip=tooltip, style=WIDE, layout=layout, **traits
+        description=description, tooltip=tooltip, **looks, **traits
     )
 
 
@@ -173,6 +179,21 @@ class Explorer:
         else:
             widget.observe(react, names=what)
 
+    def steppers(self, listed: Any, choose: Callable[[], None]) -> tuple[Any, Any]:
+        """Buttons that choose what stands before and after in a list."""
+        what = listed.description
+
+        def step(by: int) -> None:
+            last = len(listed.options) - 1
+            listed.index = min(max(0, (listed.index or 0) + by), last)
+            choose()
+
+        back = control("Button", f"{what} back", tooltip="The one above in the list")
+        on = control("Button", f"{what} on", tooltip="The next one in the list")
+        self.on(back, lambda: step(-1))
+        self.on(on, lambda: step(1))
+        return back, on
+
     def guarded(self, do: Callable[[], None]) -> None:
         """Do it once at a time, and show what goes wrong."""
         if self._busy:  # a control that another one sets: that one goes on
@@ -208,7 +229,7 @@ class Explorer:
         self, include: object = None, exclude: object = None
     ) -> dict[str, Any]:
         bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_() or {})
-        return bundle | {"text/plain": self.text(), "text/html": self.html()}
+        return bundle | {"text/plain": self.text(), "text/html": self.html() + _NO_CONTROLS}
 
     def __repr__(self) -> str:
         return self.text()

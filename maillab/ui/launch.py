@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from maillab.errors import LabError
-from maillab.ui import workbench
+from maillab.ui import saving, workbench
 
 SETTINGS = Path(__file__).with_name("jupyter")
 FIRST = "notebooks/00-start-here.ipynb"
@@ -49,6 +49,7 @@ def launch(
     add_settings()
     arguments = server_options(folder, port, browser=browser and browser_is_here())
     server = lab.LabApp.initialize_server(argv=[*arguments, *options])
+    server.contents_manager.register_pre_save_hook(saving.keep_pictures)
     server.io_loop.add_callback(announce, server, port)
     server.start()
     let_go()

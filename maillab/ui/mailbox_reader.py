@@ -36,6 +36,7 @@ class MailboxReader(Explorer):
         self.arrange(
             row(self.user, self.protocol, self.folder, self.fetch),
             self.letters,
+            row(*self.steppers(self.letters, self._open)),
             self.picture,
         )
         self.reprint()
@@ -63,7 +64,7 @@ class MailboxReader(Explorer):
             options=[("no letter chosen", NONE)],
             rows=6,
             layout={"width": FULL},
-            tooltip="The letter to open (arrow keys)",
+            tooltip="The letter to open",
         )
 
     def refresh(self) -> None:

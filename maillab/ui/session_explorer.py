@@ -91,6 +91,11 @@ class SessionExplorer(Explorer):
     def refresh(self) -> None:
         """Show what the controls say."""
         view, call = self._chosen()
+        whole, at = self.shown.value in WHOLE, self.step.value
+        self.step.disabled = self.play.disabled = whole
+        self.back.disabled = whole or at <= 1
+        self.forward.disabled = whole or at >= self.step.max
+        self.fold.disabled = self.shown.value != TRANSCRIPT
         self.show(view, call)
 
     def _chosen(self) -> tuple[View, str]:

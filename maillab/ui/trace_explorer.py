@@ -51,7 +51,7 @@ class TraceExplorer(Explorer):
             options=[("all sessions", ALL)],
             rows=8,
             layout={"width": FULL},
-            tooltip="The session to show (arrow keys)",
+            tooltip="The session to show",
         )
         self.note: Any = kit().HTML()
         self.together: Any = control(
@@ -61,11 +61,15 @@ class TraceExplorer(Explorer):
             tooltip="How all sessions are shown together",
         )
         self.place: Any = column()
+        self.back, self.onward = self.steppers(self.chosen, self._choose)
         self.on(self.wanted, self.refresh)
         for one in (self.chosen, self.together):
             self.on(one, self._choose)
         self.arrange(
-            row(self.wanted, self.together, self.note), self.chosen, self.place
+            row(self.wanted, self.together, self.note),
+            self.chosen,
+            row(self.back, self.onward),
+            self.place,
         )
         if at_once:
             self.guarded(self.refresh)

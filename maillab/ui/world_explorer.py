@@ -52,7 +52,8 @@ class WorldExplorer(Explorer):
         for at, title in enumerate(self.pages):
             self.tabs.set_title(at, title)
         self.on(self.tabs, self.refresh, "selected_index")
-        clock = row(self.clock, self.length, self.advance, self.step, self.settle)
+        buttons = (self.advance, self.step, self.settle, self.again)
+        clock = row(self.clock, self.length, *buttons)
         self.widget.children = (clock, self._bars, self._trouble, self.tabs)
         self.tabs.selected_index = 0
         self.guarded(self.refresh)
@@ -75,6 +76,10 @@ class WorldExplorer(Explorer):
         self.settle: Any = control(
             "Button", "Settle", tooltip="Go on until all mail is settled"
         )
+        self.again: Any = control(
+            "Button", "Refresh", tooltip="Show what other cells have done since"
+        )
+        self.on(self.again, self.refresh)
         self.on(self.advance, self._advance)
         self.on(self.step, self._step)
         self.on(self.settle, self._settle)

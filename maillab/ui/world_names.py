@@ -33,10 +33,12 @@ class NamesPage(Explorer):
         )
 
     def _make_controls(self) -> None:
+        desks = [user.host.name for user in self.world.users.values()]
         self.host: Any = control(
             "Dropdown",
             "Asked by",
             options=list(self.world.hosts),
+            value=next(iter([*desks, *self.world.hosts]), None),
             tooltip="The computer that asks",
         )
         self.name: Any = control(

@@ -150,14 +150,25 @@ class Origins:
         """The record in the zone file of the server that gave the answer."""
         if event["cached"] or event["rcode"] != "NOERROR":
             return ""
-        for host in self.loaded.scenario.hosts.values():
+        for server, host in self.loaded.scenario.hosts.items():
             if event["server"] not in host.address:
                 continue
             for origin, name in host.zones.items():
                 line = find_record(self.loaded.file.parent / name, origin, event)
                 if line:
                     return f"{name}:{line}"
+                if self._was_edited(server, origin, event):
+                    return f"while the world ran: world.zone({origin!r})"
         return ""
+
+    def _was_edited(self, server: str, origin: str, event: Event) -> bool:
+        """The zone of the question is no longer what its file says."""
+        question = f".{event['question']}".rstrip(".").lower()
+        return question.endswith(f".{origin}".rstrip(".").lower()) and any(
+            e.host == server and e["text"].startswith(f"zone {origin.rstrip('.')}: ")
+            for e in self.trace.of_kind("note")
+            if e.number < event.number
+        )
 
 
 def _comes_from(event: Event, preset: PresetTable) -> bool:

@@ -72,9 +72,8 @@ def causes_of(known: Known, event: Event) -> list[Event]:
     return [found[number] for number in sorted(found)]
 
 
-def causes_in(events: Iterable[Event], event: Event | int) -> list[Event]:
-    """The same, from all events. Raises LabError when the event is not among them."""
-    known = Known(events)
+def causes_in(known: Known, event: Event | int) -> list[Event]:
+    """The same, by number. Raises LabError when the event is not among them."""
     return causes_of(known, known.event(as_number(event)))
 
 

@@ -101,6 +101,9 @@ def _handed_over(known: Known, event: Event) -> Event | None:
     first = known.first(connection, "connect")
     if by_person or not first:
         return by_person
+    behind = _attempt_on(known, connection, number)
+    if behind and behind["message"] == event["message"]:
+        return behind
     tried = known.latest(
         number,
         "attempt",
@@ -111,6 +114,13 @@ def _handed_over(known: Known, event: Event) -> Event | None:
         ),
     )
     return tried or first
+
+
+def _attempt_on(known: Known, connection: str, number: int) -> Event | None:
+    """The last attempt on a connection; else the one for which it was opened."""
+    first = known.first(connection, "connect")
+    again = next(known.said(connection, number, "attempt"), None)
+    return again or (attempt_behind(known, first) if first else None)
 
 
 def _made_here(known: Known, event: Event) -> Found:
@@ -202,14 +212,13 @@ def names(answer: Event, host: str) -> bool:
 
 def relayed(known: Known, event: Event) -> Found:
     """The attempt, and the next host's word for it."""
-    tried = known.latest(event.number, "attempt", fits=here(event))
+    fits = here(event)
+    tried = _attempt_on(known, event.connection, event.number)
+    if tried is None or not fits(tried):
+        tried = known.latest(event.number, "attempt", fits=fits)
     yield tried
-    server = known.server(event.connection)
-    took = known.latest(
-        event.number,
-        "accepted",
-        fits=lambda e: e.host == server and e["message"] == event["message"],
-    )
+    there = known.said(event.connection, event.number, "accepted")
+    took = next((e for e in there if e["message"] == event["message"]), None)
     if took and tried and took.number > tried.number:
         yield took
         return

@@ -6,9 +6,13 @@ Rule: rules of firewalls, power and addresses are where the network's causes beg
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
+
+from dns.exception import DNSException
+from dns.rdatatype import from_text
 
 from maillab.trace.causing.known import Known
-from maillab.trace.events import Event
+from maillab.trace.events import CAUSE, Event
 
 Found = Iterable[Event | None]
 SUCCESS = ("NOERROR", "NODATA", "referral")  # what is no failure of the DNS
@@ -33,7 +37,11 @@ def connect(known: Known, event: Event) -> Found:
 
 
 def attempt_behind(known: Known, event: Event) -> Event | None:
-    """The attempt for which a connection was opened: it is told right before."""
+    """The attempt for which a connection was opened: it says so; in traces of others
+    the attempt is told right before.
+    """
+    for number in event.get(CAUSE, ()):
+        return known.event(number) if known.has(number) else None
     ip = event["dst"][0]
     return known.latest(
         event.number,
@@ -147,12 +155,14 @@ def is_lost(event: Event) -> bool:
 
 
 def rules_for(known: Known, event: Event) -> Iterator[Event]:
-    """The rules that struck a datagram: they are told in the same moment."""
-    for rule in known.before(event.number, "rule"):
-        if rule.time_ns != event.time_ns:
-            return
-        if event["dst"] == rule["dst"] or event["src"] == rule["src"]:
-            yield rule
+    """The rules that struck a datagram: they are told in the same moment. Others may
+    have been struck then, too; NAT changes one of the two ends.
+    """
+    ends = (event["src"], event["dst"])
+    before = known.before(event.number, "rule")
+    now = list(takewhile(lambda e: e.time_ns == event.time_ns, before))
+    exactly = [rule for rule in now if (rule["src"], rule["dst"]) == ends]
+    yield from exactly or [e for e in now if e["dst"] == ends[1] or e["src"] == ends[0]]
 
 
 def query_of(known: Known, answer: Event) -> Event | None:
@@ -194,13 +204,21 @@ def dns(known: Known, event: Event) -> Found:
     yield referral(known, event)
     if event["rcode"] == "timeout":
         yield query
-        yield from known.after(query.number, "fault", lambda e: e["stage"] == "dns")
         yield _icmp_for(known, query)
+    if event["rcode"] not in SUCCESS:
+        asked = known.owners.get(query["dst"][0], set())
+        yield from known.after(
+            query.number,
+            "fault",
+            lambda e: (
+                e["stage"] == "dns" and e.host in asked and e.number < event.number
+            ),
+        )
 
 
 def last_query(known: Known, event: Event) -> Event | None:
     """The datagram that asked."""
-    name = wire_name(event["question"])
+    name = wire_name(event["question"]) + wire_type(str(event["type"]))
     server = event["server"].partition(" ")[0]
     return known.latest(
         event.number,
@@ -217,6 +235,14 @@ def wire_name(name: object) -> bytes:
     """A domain name as it stands in a message, in small letters (RFC 1035 §3.1)."""
     labels = str(name).rstrip(".").lower().encode("utf-8").split(b".")
     return b"".join(bytes([len(one) & 63]) + one for one in labels if one)
+
+
+def wire_type(text: str) -> bytes:
+    """The end of a name, and the type that is asked for (RFC 1035 §4.1.2)."""
+    try:
+        return b"\0" + int(from_text(text)).to_bytes(2)
+    except (DNSException, ValueError):
+        return b""  # what a file of somebody else says
 
 
 def referral(known: Known, event: Event) -> Event | None:

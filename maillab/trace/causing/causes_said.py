@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from itertools import takewhile
 
+from maillab.policy.greylist import triplet
 from maillab.trace.causing.known import Known
 from maillab.trace.events import Event
 from maillab.trace.why import PROTOCOLS, REFUSALS
@@ -144,8 +145,15 @@ def client_ips(known: Known, event: Event) -> set[str]:
 def _greylisting(known: Known, event: Event) -> Event | None:
     if event["rule"] != "greylisting":
         return None
-    found = known.latest(event.number, "greylist", fits=lambda e: e.host == event.host)
-    return found if found and found.time_ns == event.time_ns else None
+    about = (event.host, event.time_ns)
+    words = str(event["subject"]).lower()
+    networks = {triplet(ip, "", "")[0] for ip in client_ips(known, event)}
+
+    def is_it(e: Event) -> bool:
+        mine = e["client"] in networks and f"<{e['recipient']}>" in words
+        return (e.host, e.time_ns) == about and mine
+
+    return known.latest(event.number, "greylist", fits=is_it)
 
 
 def _login(known: Known, event: Event) -> Event | None:
@@ -208,7 +216,12 @@ def ban(known: Known, event: Event) -> Found:
 
 def _last_straw(known: Known, event: Event) -> Event | None:
     """The command of the last wrong login: of that one some servers tell afterwards."""
-    mine = known.after(event.number, "auth", lambda e: e.host == event.host)
+    address = event["address"]
+    mine = known.after(
+        event.number,
+        "auth",
+        lambda e: e.host == event.host and address in client_ips(known, e),
+    )
     login = next(mine, None)
     if login is None or login.time_ns != event.time_ns or login["ok"]:
         return None
@@ -217,11 +230,11 @@ def _last_straw(known: Known, event: Event) -> Event | None:
 
 def greylist(known: Known, event: Event) -> Found:
     """When this triplet was met before."""
-    triplet = ("client", "sender", "recipient")
+    names = ("client", "sender", "recipient")
     yield known.latest(
         event.number,
         "greylist",
         fits=lambda e: (
-            e.host == event.host and all(e[name] == event[name] for name in triplet)
+            e.host == event.host and all(e[name] == event[name] for name in names)
         ),
     )

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from maillab.trace.causing.causes import as_number, causes_of
 from maillab.trace.causing.chain_words import is_bad, ref_of, told
-from maillab.trace.causing.known import Known
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
 from maillab.trace.view import Table, View, clock
@@ -40,7 +39,7 @@ _COLUMNS = (
     "configured",
     "RFC",
 )
-_WIDTH, _DEEPEST = 118, 14
+_WIDTH, _DEEPEST = 80, 12
 # What decides comes first; steps on the way come last.
 _DECISIVE = (
     *("rule", "policy", "ban", "fault", "failure", "greylist", "auth"),
@@ -84,7 +83,7 @@ class Chain(View):
         capture: "PacketList | str | None" = None,
         origin: Origin | None = None,
     ) -> None:
-        self.known = Known(trace)
+        self.known = trace.known
         self.event = self.known.event(as_number(event))
         self.capture = trace.capture(capture) if isinstance(capture, str) else capture
         self._origin = origin
@@ -125,12 +124,19 @@ class Chain(View):
 
     def describe(self) -> str:
         """One sentence: the alt text."""
-        question, root = self.steps[0], self.root
+        question, root = _clause(self.steps[0].text), self.root
         if root is self.event:
-            return f"{question.text}. Nothing else in the trace led to it."
-        if is_bad(self.event):
-            return f"{question.text}, because {told(self.known, root)}."
-        return f"{question.text}; it began when {told(self.known, root)}."
+            return f"{question}.{self._alone()}"
+        word = ", because" if is_bad(self.event) else "; it began when"
+        return f"{question}{word} {_clause(told(self.known, root))}.".replace(" ..", " .")
+
+    def _alone(self) -> str:
+        """What can be said of an event that decided itself."""
+        question = self.steps[0]
+        origin = question.configured or _setting(question.event)
+        if origin:
+            return f" That is configured: {origin}."
+        return "" if len(self.steps) > 1 else " Nothing else in the trace led to it."
 
     def table(self) -> Table:
         """A row for each step."""
@@ -226,10 +232,16 @@ def _setting(event: Event) -> str:
     return clean(event.get("setting"))
 
 
-def _decisiveness(event: Event) -> tuple[bool, int, int]:
+def _clause(text: str) -> str:
+    """Without the full stop of whoever is quoted; that of a zone ("0 .") stays."""
+    return text[:-1] if text.endswith(".") and not text.endswith(" .") else text
+
+
+def _decisiveness(event: Event) -> tuple[bool, int, bool, int]:
     kinds = _DECISIVE
     place = kinds.index(event.kind) if event.kind in kinds else len(kinds)
-    return not is_bad(event), place, -event.number
+    empty = event.kind == "dns" and not event["answers"]
+    return not is_bad(event), place, empty, -event.number
 
 
 def _filled(text: str, below: str) -> str:

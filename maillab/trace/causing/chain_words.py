@@ -11,10 +11,10 @@ from maillab.trace.causing.causes_said import is_refusal
 from maillab.trace.causing.known import Known
 from maillab.trace.events import Event
 from maillab.trace.lines import clean, masked, printable
-from maillab.trace.view import clip, clock, join, plural, socket_name
+from maillab.trace.queueview import wait
+from maillab.trace.view import clip, join, plural, socket_name
 
 _WIDTH = 200  # of what somebody said
-_SECOND = 1_000_000_000
 
 # `{host}` and the facts of the event, all of them printable.
 TOLD: MappingProxyType[str, str] = MappingProxyType(
@@ -103,10 +103,15 @@ def ref_of(event: Event) -> str:
     return clean(event.get("ref")) or REFS.get(event.kind, "")
 
 
+def is_null_mx(event: Event) -> bool:
+    """A domain says that it takes no mail (RFC 7505 §3)."""
+    return event["type"] == "MX" and list(event["answers"]) == ["MX 0 ."]
+
+
 def is_bad(event: Event) -> bool:
     """A failure or a refusal, rather than a step on the way."""
     if event.kind == "dns":
-        return event["rcode"] not in SUCCESS
+        return event["rcode"] not in SUCCESS or is_null_mx(event)
     if event.kind in ("policy", "auth"):
         return not _is_ok(event)
     if event.kind == "power":
@@ -207,8 +212,7 @@ def _syn_fate(known: Known, event: Event) -> str:
 
 def _deferred(known: Known, event: Event) -> str:
     del known
-    wait = clock(round(float(event["next_try"]) * _SECOND))
-    who = f"{event.host} put {event['recipient']} off for {wait}"
+    who = f"{event.host} put {event['recipient']} off for {wait(event) or 'a while'}"
     return f"{who}: {event['reason']}"
 
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from maillab.trace.causing.causes_network import last_query
-from maillab.trace.causing.known import Known
 from maillab.trace.dissect.conversations import conversations, transport
 from maillab.trace.events import Event
 from maillab.trace.packet_list import PacketList
@@ -68,7 +67,7 @@ class PacketFinder:
 
     def __init__(self, capture: PacketList) -> None:
         self._capture = capture
-        self._known = Known(capture.trace)
+        self._known = capture.trace.known
 
     def numbers(self, event: Event) -> tuple[int, ...]:
         """The numbers of its packets."""

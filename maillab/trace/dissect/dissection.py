@@ -205,7 +205,8 @@ def dissect_frame(packets: PacketList, number: int) -> Dissection:
     """One frame of a capture, with what its connection tells about its octets."""
     packet = packets.packets[number - 1]
     place = conversations(packets).place(number) if packet.data else None
-    told = f" ({clean(packet.comment)})" if packet.comment else ""
+    said = " | ".join(packet.comment.splitlines())
+    told = f" ({clean(said)})" if said else ""
     octets = packets.frame(number)
     if not packet.data and octets.startswith(b"__"):
         return _dissect(f"Log entry {number}", octets, _journal)

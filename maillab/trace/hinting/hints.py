@@ -10,6 +10,7 @@ Rule 2: nothing depends on colour: the severity stands there as a word.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from maillab.trace.hinting import (
@@ -22,6 +23,7 @@ from maillab.trace.hinting import (
 from maillab.trace.hinting.dialogue import Dialogue
 from maillab.trace.hinting.rules import Found, Rule, TraceRule
 from maillab.trace.lines import clean
+from maillab.trace.reading.garbage import few_collections
 from maillab.trace.session import Session
 from maillab.trace.view import Table, View, milliseconds, plural
 
@@ -34,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *rules_lines.RULES,
     *rules_replies.RULES,
 )
+_WIDTH = 80  # characters of a line
 TRACE_RULES: tuple[TraceRule, ...] = rules_names.RULES
 SEVERITIES = ("error", "warning", "note")
 _COLUMNS = ("Severity", "Session", "Time (ms)", "Hint", "Why", "Points to", "RFC")
@@ -83,10 +86,12 @@ class Hints(View):
     @classmethod
     def of_trace(cls, trace: "Trace") -> "Hints":
         """About all sessions, the DNS, and the mail."""
-        found = [hint for session in trace.sessions for hint in _about(session)]
-        for rule in TRACE_RULES:
-            found += _of_rule(rule, list(rule.look(trace)))
-        return cls(found, f"{plural(len(trace.sessions), 'session')}, DNS and mail")
+        sessions = trace.sessions
+        with few_collections():
+            found = [hint for session in sessions for hint in _about(session)]
+            for rule in TRACE_RULES:
+                found += _of_rule(rule, list(rule.look(trace)))
+        return cls(found, f"{plural(len(sessions), 'session')}, DNS and mail")
 
     def __iter__(self) -> Iterator[Hint]:
         return iter(self.hints)
@@ -129,16 +134,29 @@ class Hints(View):
         time = milliseconds(hint.time_ns - self._began_ns)
         place = f"{hint.session}: " if hint.session else ""
         yield ""
-        yield f"{hint.severity:<8} {place}{hint.text} [{hint.ref}]"
-        yield f"{'':8} ↳ {hint.why}"
-        yield f"{time:>11} {hint.points_to} (event {hint.number})"
+        yield _filled(f"{hint.severity:<8} {place}", f"{hint.text} [{hint.ref}]")
+        yield _filled(f"{'':8} ↳ ", hint.why)
+        yield _filled(f"{time:>11} ", f"{hint.points_to} (event {hint.number})")
+
+
+def _filled(begin: str, words: str) -> str:
+    below = " " * min(len(begin), 12)
+    return fill(
+        begin + words,
+        _WIDTH,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _about(session: Session) -> Iterator[Hint]:
     dialogue = Dialogue(session)
     for rule in RULES:
         found = list(rule.look(dialogue))
-        yield from _of_rule(rule, found, session.id, rule.ref_for(session.protocol))
+        if found:
+            ref = rule.ref_for(session.protocol)
+            yield from _of_rule(rule, found, session.id, ref)
 
 
 def _of_rule(

@@ -63,11 +63,20 @@ def read_octets(octets: bytes, name: str = "the capture") -> Frames:
         read_pcapng(frames)
     else:
         raise LabError(
-            f"{name} is no capture: it begins with {magic.hex(' ') or 'nothing'}, "
-            f"expected a pcap or pcapng file, as tcpdump -w and Wireshark write them"
+            f"{name} is no capture: {_instead(octets)}; expected a pcap or pcapng "
+            f"file, as tcpdump -w and Wireshark write them"
         )
     frames.damage = frames.damage or damage
     return frames
+
+
+def _instead(octets: bytes) -> str:
+    """What stands in a file that holds no packets."""
+    if not octets:
+        return "it is empty"
+    if octets[:4] in _FORMATS:
+        return f"it ends after {len(octets)} octets, within its header"
+    return f"it begins with {octets[:4].hex(' ')}"
 
 
 def _unpacked(packed: bytes, name: str) -> tuple[bytes, str]:
