@@ -10,6 +10,8 @@ from maillab import open_world
 from maillab.errors import LabError
 from maillab.trace import Trace
 from maillab.trace.packets import (
+    ACK,
+    FIN,
     ethernet_frame,
     ip_packet,
     udp_packet,
@@ -259,7 +261,7 @@ def test_questions_and_answers_become_dns_events():
     first, second = trace.of_kind("dns")
     assert (first["question"], first["answers"]) == (
         "mx.beta.example",
-        ["A 198.51.100.25"],
+        ("A 198.51.100.25",),
     )
     assert (first.host, first["server"]) == (CLIENT[0], "192.0.2.53")
     assert (second["question"], second["rcode"]) == ("ns.beta.example", "timeout")
@@ -275,6 +277,55 @@ def test_a_response_to_another_question_is_no_answer():
     ]
     (found,) = CaptureFile.from_bytes(pcap(packets)).trace.of_kind("dns")
     assert found["rcode"] == "timeout"
+
+
+def opened(wire):
+    return CaptureFile.from_bytes(pcap(wire.packets))
+
+
+def over_tcp(wire, side, message, cut=0, at=0, ack=0):
+    """A message with its length before it (RFC 7766 §8), in two segments."""
+    octets = len(message).to_bytes(2, "big") + message
+    wire.say(side, at, octets[:cut], ack).say(side, at + cut, octets[cut:], ack)
+    return at + len(octets)
+
+
+def test_an_answer_that_was_cut_off_is_that_of_tcp():
+    server, query = ("192.0.2.53", 53), ask()
+    cut_off = dns.message.make_response(query, recursion_available=True)
+    cut_off.flags |= dns.flags.TC
+    answer = dns.message.make_response(query, recursion_available=True)
+    answer.answer = [dns.rrset.from_text("mx.beta.example.", 60, "IN", "A", SERVER[0])]
+    wire = Wire(CLIENT, server)
+    wire.packets += [
+        (wire.now, udp_packet(CLIENT, server, query.to_wire(), 1)),
+        (wire.now, udp_packet(server, CLIENT, cut_off.to_wire(), 1)),
+    ]
+    (alone,) = opened(wire).trace.of_kind("dns")
+    assert (alone["rcode"], alone["transport"]) == ("truncated", "UDP")
+    end = over_tcp(wire.shake(), "C", query.to_wire(), cut=1)
+    over_tcp(wire, "S", answer.to_wire(), cut=9, ack=end)
+    (found,) = opened(wire).trace.of_kind("dns")
+    assert (found["answers"], found["transport"]) == (("A 198.51.100.25",), "TCP")
+    assert opened(wire).number_of(found) == len(wire.packets)
+
+
+def test_a_question_over_tcp_that_nobody_answers_is_told():
+    wire = Wire(CLIENT, ("192.0.2.53", 53)).shake()
+    over_tcp(wire, "C", ask().to_wire(), cut=20)
+    (found,) = opened(wire).trace.of_kind("dns")
+    assert (found["rcode"], found["transport"]) == ("timeout", "TCP")
+
+
+def test_what_is_missing_at_the_end_of_a_session_is_told_there():
+    first = Wire().shake().say("S", 0, b"220 mx\r\n").put("C", ACK | FIN, 0, 8)
+    first.put("S", ACK | FIN, 20, 1)  # and no ACK of the 12 octets before it
+    later = Wire(client=("192.0.2.11", 40_002))
+    later.now = first.now + 3_600_000 * MS
+    capture = CaptureFile.from_bytes(pcap(first.packets + later.shake().packets))
+    session = capture.sessions[0]
+    assert [gap["size"] for gap in session.all("gap")] == [12]
+    assert session.ended_ns < 60_000 * MS
 
 
 def test_a_datagram_that_nobody_wants_is_answered_by_icmp():
@@ -310,6 +361,19 @@ def test_keys_go_to_the_connection_whose_hello_has_their_number(tmp_path):
         assert [event["line"] for event in session.all("keylog")] == [key]
         assert session.events[-1].kind == "bytes"
     assert not list(CaptureFile.from_bytes(octets).trace.of_kind("keylog"))
+
+
+@pytest.mark.parametrize("cut", [0, 10, 12, 30, 51])
+def test_a_hello_behind_starttls_in_one_segment_or_in_pieces_finds_its_keys(cut):
+    random = bytes(range(32))
+    said = b"STARTTLS\r\n" + client_hello(random)
+    wire = Wire().shake()
+    if cut:
+        wire.say("C", 0, said[:cut])
+    wire.say("C", cut, said[cut:])
+    key = KEY.format(random.hex())
+    (session,) = CaptureFile.from_bytes(pcap(wire.packets), key).sessions
+    assert [event["line"] for event in session.all("keylog")] == [key]
 
 
 def test_keys_that_are_none_are_answered_with_what_is_expected(tmp_path):
@@ -391,3 +455,15 @@ def test_packets_that_carry_something_else_are_packets_only():
     capture = CaptureFile.from_bytes(pcap([(0, packet)]))
     assert len(capture.trace) == 0
     assert capture.packets[0].data == packet
+
+
+def test_the_ladder_of_a_capture_is_level(tmp_path: Path) -> None:
+    with open_world("two-domains") as world:
+        world.send("alice", "bob@beta.example", "Hi", "text")
+        file = tmp_path / "mx.pcapng"
+        world.trace.capture("mx.beta.example").write(file)
+    session = Trace.from_capture(file).sessions[0]
+    arrows = [item for item in session.ladder().items() if isinstance(item, Arrow)]
+    assert len(arrows) > 10
+    assert {arrow.arrived_ns for arrow in arrows} - {None}
+    assert all(arrow.arrived_ns == arrow.sent_ns for arrow in arrows)

@@ -30,7 +30,14 @@ def lab(tmp_path):
     return file
 
 
-PAGES = ["dns.md", "faults.md", "live.md", "mail-servers.md", "writing-labs.md"]
+PAGES = [
+    "dns.md",
+    "faults.md",
+    "live.md",
+    "mail-servers.md",
+    "seeing.md",
+    "writing-labs.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

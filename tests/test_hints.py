@@ -44,6 +44,18 @@ def test_a_rule_is_silent_where_all_is_well(name: str) -> None:
     assert name not in CASES[name][1]().hints().rules
 
 
+def test_what_was_sent_along_with_a_refused_command_is_not_at_the_wrong_moment() -> (
+    None
+):
+    group = ("C: MAIL FROM:<a@b.c>", "C+ RCPT TO:<b@c.d>", "C+ DATA")
+    no = ("S: 550 5.7.60 not as this sender", "S: 503 MAIL first", "S: 503 RCPT first")
+    pipelined = dialogue(*EHLO, *group, *no, *QUIT)
+    assert "out-of-order" not in pipelined.hints().rules
+    one_by_one = [row for pair in zip(group, no, strict=True) for row in pair]
+    stubborn = dialogue(*EHLO, *(row.replace("C+", "C:") for row in one_by_one), *QUIT)
+    assert "out-of-order" in stubborn.hints().rules
+
+
 @pytest.mark.parametrize(
     ("rule", "case"),
     [
@@ -193,3 +205,14 @@ def test_what_a_hint_says_is_in_all_forms() -> None:
         assert "the server will not relay" in form
         assert "RFC 5321 §7.9" in form
         assert "550 5.7.1 Relaying denied" in form
+
+
+def test_what_applies_to_many_sessions_is_said_once_in_the_text() -> None:
+    trace = Trace(strict=True)
+    for n in range(1, 5):
+        Talk(trace, f"c{n}").time_out()
+    text = trace.hints().text()
+    assert text.count("no answer to 7 SYNs") == 1
+    assert "also in c2 (event " in text
+    assert "c4 (event " in text
+    assert len(trace.hints().table().rows) == 4

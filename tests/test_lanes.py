@@ -1,5 +1,6 @@
 """Ladders with many lanes."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -164,3 +165,43 @@ def test_too_many_hosts_are_refused_with_what_to_type() -> None:
     ):
         trace.ladder()
     assert trace.ladder("alpha.example", "mx7").hosts == ["alpha.example", "mx7"]
+
+
+def test_behind_nat_an_answer_goes_to_the_one_who_has_asked() -> None:
+    trace = Trace(strict=True)
+    ns, shared = ("192.0.2.53", 53), "203.0.113.77"
+    asked = {"data": b"?", "latency": 5, "dst": ns, "to_host": "ns"}
+    answered = {"data": b"!", "latency": 5, "src": ns}
+    for port, host in ((1, "pc"), (2, "server")):
+        trace.emit("datagram", host, "", port, src=(shared, port), **asked)
+        told = answered | {"dst": (shared, port), "to_host": host}
+        trace.emit("datagram", "ns", "", port + 10, **told)
+    ends = [(move.start, move.end) for move in trace.ladder().moves]
+    assert ends == [("pc", "ns"), ("server", "ns"), ("ns", "pc"), ("ns", "server")]
+
+
+def test_who_did_not_answer_this_time_has_one_lane() -> None:
+    trace = Trace(strict=True)
+    talk = Talk(trace)
+    talk.connect()
+    talk.close("C")
+    facts = {"src": ("192.0.2.10", 40002), "dst": ("198.51.100.25", 25)}
+    trace.emit("connect", "alpha.example", "c2", 10**9, **facts)
+    assert trace.ladder().hosts == ["alpha.example", "mx.beta.example"]
+
+
+def test_a_picture_of_many_lanes_is_not_much_wider_than_a_page() -> None:
+    trace = Trace(strict=True)
+    for n in range(20):
+        ends = {"src": (f"192.0.2.{n}", 1), "dst": (f"192.0.2.{n + 1}", 2)}
+        facts = {"data": b"?", "latency": 5, "to_host": f"host-{n + 1}"}
+        trace.emit("datagram", f"host-{n}", "", n, **ends, **facts)
+    width = re.search(r'width="(\d+)"', trace.ladder().svg())
+    assert width
+    assert int(width[1]) <= 1400
+
+
+def test_reasons_stand_whole_below_their_line() -> None:
+    trace = letter()
+    svg = trace.ladder().svg()
+    assert "↳ gamma.example is not ours, and 192.0.2.10 may not relay<" in svg

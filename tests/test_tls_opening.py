@@ -78,7 +78,7 @@ def test_implicit_tls_is_opened_also_at_a_port_of_no_fame(tmp_path, port, hello)
     tap.script(f"S: {hello}", *INSIDE)
     session = tap.session(keys)
     assert said(session) == [f"S= {hello}", *HEARD]
-    assert {line.protocol for line in session.lines} == {"SMTP"}
+    assert {line.protocol for line in session.lines} == {session.protocol} == {"SMTP"}
 
 
 def test_lines_have_the_times_and_places_of_their_records(tmp_path):
@@ -104,6 +104,15 @@ def test_without_keys_the_handshake_still_tells(tmp_path, version):
     text = session.transcript().text()
     assert f"{session.tls.version} begins" in text
     assert "EHLO a" in text
+
+
+def test_what_nobody_can_read_is_not_said_to_be_missing(tmp_path):
+    """A farewell inside TLS, before the RST of a client that has left."""
+    tap, keys = starttls(tmp_path)
+    tap.script("C: QUIT")
+    tap.talk.emit("reset", "C", side="C", latency=0)
+    blind, reading = tap.session().hints().rules, tap.session(keys).hints().rules
+    assert not {"no-farewell", "reset"} & {*blind, *reading}
 
 
 def test_keys_of_another_session_open_nothing(tmp_path):
@@ -227,7 +236,7 @@ def test_a_client_that_does_not_trust_the_certificate_says_so(tmp_path, version)
     assert session.tls is None
     failed = session.find("tls_failed")
     assert (failed["side"], failed.host) == ("C", session.client)
-    assert failed["reason"] == "it sent the alert: unknown ca"
+    assert failed["reason"] == "it sent the alert: unknown CA"
     assert session.reason == failed["reason"]
     assert "TLS failed at the client: it sent" in session.transcript().text()
 

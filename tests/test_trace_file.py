@@ -29,6 +29,7 @@ def test_a_world_comes_back_as_it_was(tmp_path):
         world.trace.write(tmp_path / "t.jsonl")
         again = Trace.read(tmp_path / "t.jsonl")
         assert again.to_jsonl() == world.trace.to_jsonl()
+        assert list(again) == list(world.trace)
         assert (tmp_path / "t.jsonl").read_text("ascii") == world.trace.to_jsonl()
         assert again.journey().text() == world.trace.journey().text()
         number = world.trace.of_kind("delivered")[-1].number
@@ -76,6 +77,8 @@ def changed(**keys):
         (changed(facts={"text": {"latin1": 5}}), "octets stand as"),
         (changed(facts={"text": {"latin1": "\u20ac"}}), "line 2"),
         (changed(facts={"text": {"utf8": "x"}}), "octets stand as"),
+        (changed(facts={"cause": 5}), "line 2: cause is 5, expected a list"),
+        (changed(facts={"cause": [1, "x"]}), "line 2: cause is .*expected a list"),
         (changed(extra=1), "here are .*extra"),
         ('{"number":1}', "an event has number, time_ns"),
         (f"{changed()}\n{changed()}", "line 3: event 1 after event 1"),

@@ -6,7 +6,7 @@ from maillab import open_world
 from maillab.errors import LabError
 from maillab.trace.moments import moments_of
 from maillab.trace.recorder import Trace
-from maillab.trace.sample import Talk
+from maillab.trace.sample import Talk, letter
 from maillab.trace.session import Session
 from maillab.ui.session_explorer import LADDER, TRANSCRIPT, WHOLE, SessionExplorer
 from maillab.world.world import World
@@ -172,3 +172,18 @@ def test_a_single_syn_can_be_explored() -> None:
     explorer = trace.session("c1").explore()
     assert explorer.trouble == ""
     assert explorer.step.max == 1
+
+
+def test_buttons_that_lead_nowhere_are_off() -> None:
+    explorer = letter().session().explore()
+    assert explorer.forward.disabled, "it begins with the whole session"
+    assert not explorer.back.disabled
+    explorer.step.value = 1
+    assert explorer.back.disabled
+    assert not explorer.forward.disabled
+    assert explorer.fold.disabled, "a ladder has nothing to fold"
+    explorer.shown.value = "Transcript"
+    assert not explorer.fold.disabled
+    explorer.shown.value = "Hints"
+    assert explorer.step.disabled, "hints are about the whole session"
+    assert explorer.forward.disabled

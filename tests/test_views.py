@@ -9,7 +9,7 @@ import pytest
 
 from maillab.trace import Trace
 from maillab.trace.sample import Talk, letter
-from maillab.trace.view import View
+from maillab.trace.view import Table, View
 
 EVIL = "<script>alert('x')</script>\"&\x00\x1b[31m\u202e"
 
@@ -211,3 +211,39 @@ def test_the_summary_lists_every_session() -> None:
     text = trace.summary().text()
     assert "2 sessions: 1 closed, 1 refused." in text
     assert "alpha.example → mx.beta.example:143" in text
+
+
+LONG_NAME = "a-very-long-name-of-a-host.with-many-labels.and-more.example"
+
+
+def test_long_names_do_not_run_into_each_other_or_out_of_the_picture() -> None:
+    trace = Trace(strict=True)
+    ends = ("2001:db8:aaaa:bbbb:cccc:dddd:eeee:1111", 40001), "2001:db8::ffff"
+    talk = Talk(trace, "c1", LONG_NAME, f"m{LONG_NAME}", *ends)
+    talk.connect()
+    talk.say("S", "550 no", why="a reason that is long " * 5)
+    talk.close("C")
+    ladder = trace.session().ladder()
+    rows = ladder.text().splitlines()
+    assert rows[2].strip() == LONG_NAME
+    assert rows[3].strip() == f"m{LONG_NAME}"
+    assert max(map(len, rows)) <= 88
+    assert ladder.text().count("↳") == 1, "one reason has one arrow"
+    texts = ET.fromstring(ladder.svg()).iter("{http://www.w3.org/2000/svg}text")
+    title = next(text for text in texts if text.get("text-anchor") == "middle")
+    half = 7.3 * len(title.text or "") / 2
+    assert float(title.get("x", 0)) - half >= 0
+
+
+def test_columns_stay_in_line_below_characters_that_are_twice_as_wide() -> None:
+    rows = [("中文", "x"), ("abcd", "y")]
+    assert Table("T", ("name", "n"), rows).text() == "name  n\n中文  x\nabcd  y"
+
+
+def test_a_table_keeps_short_cells_on_one_line_and_apart() -> None:
+    html = Table("T", ("n", "words"), [("1", "RFC 5321 §4.1"), ("2", "w " * 40)]).html()
+    first, last = html.split("<td")[1:]
+    assert "padding" in first
+    assert "nowrap" not in last
+    html = Table("T", ("n", "ref"), [("1", "RFC 5321 §4.1")]).html()
+    assert "nowrap" in html.split("<td")[1]

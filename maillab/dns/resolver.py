@@ -313,7 +313,7 @@ def tell(
         question=answer.question,
         type=answer.rdtype,
         rcode=answer.status,
-        answers=answer.texts,
+        answers=tuple(answer.texts),
         server=server,
         cached=cached,
         transport=transport,

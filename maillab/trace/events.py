@@ -273,12 +273,19 @@ def _read_event(line: str, at: int) -> Event:
     try:
         facts = {name: _thaw(value) for name, value in found["facts"].items()}
         check(found["kind"], facts)
+        _check_cause(facts.get(CAUSE, ()))
     except (LabError, ValueError, RecursionError) as error:
         raise LabError(f"trace file, line {at}: {error}") from None
     number, time_ns, kind, host, connection = (
         found[n] for n in _FIELDS if n != "facts"
     )
     return Event(number, time_ns, kind, host, connection, facts)
+
+
+def _check_cause(cause: object) -> None:
+    numbers: Any = cause if isinstance(cause, tuple) else (cause,)
+    if not isinstance(cause, tuple) or any(type(one) is not int for one in numbers):
+        raise LabError(f"cause is {cause!r:.60}, expected a list of events' numbers")
 
 
 _FIELDS: dict[str, type] = {

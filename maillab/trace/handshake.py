@@ -45,7 +45,10 @@ def syn_acks(session: Session) -> list[Try]:
     for event in session.all("accept", "synack"):
         lost_at, sent = event.get("lost_at"), event.time_ns
         if established and not lost_at and latency is None:
-            latency = established.time_ns - sent
+            # A capture knows one place: nothing takes time there (no latency). When
+            # the client's ACK came by tells not when the SYN-ACK arrived.
+            captured = event.get("latency") == 0
+            latency = 0 if captured else established.time_ns - sent
         arrived = None if lost_at or latency is None else sent + latency
         found.append(Try(event, sent, arrived, lost_at))
     return found

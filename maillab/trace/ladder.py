@@ -18,6 +18,7 @@ from maillab.trace.transcript import Transcript
 from maillab.trace.view import MS, Table, View, clip, clock, socket_name
 
 _LANE = 66  # characters between the two hosts
+_WIDE = 78  # from the name of one to the end of the other one's
 _TIME = 9
 _PAUSE = 1000 * MS  # longer silence is shown as such
 
@@ -47,12 +48,13 @@ class Ladder(View):
     def text(self) -> str:
         """All of it for a terminal."""
         s = self.session
-        names = clip(clean(s.client), 40), clip(clean(s.server), 40)
+        names = clip(clean(s.client), _WIDE), clip(clean(s.server), _WIDE)
         addresses = socket_name(s.client_address), socket_name(s.server_address)
         head = [
             clip(clean(s.title), 88),
             "",
-            *(f"{'':6}{a:<38}{b:>40}" for a, b in (names, addresses)),
+            *_ends(*names),
+            *_ends(*addresses),
         ]
         return "\n".join([*head, *self._rows(), *self._legend()])
 
@@ -70,7 +72,20 @@ class Ladder(View):
             last = max(last, item.sent_ns)
 
     def _legend(self) -> list[str]:
-        return ["", "═══ inside TLS   ─── in the clear"] if self.session.tls else []
+        """What the lines mean, where there is more than one kind."""
+        arrows = [item for item in self.items() if isinstance(item, Arrow)]
+        hidden = any(arrow.style == "tls" for arrow in arrows)
+        if not (self.session.tls or hidden):
+            return []
+        more = "   ╌╌╌ hidden octets" if hidden else ""
+        return ["", f"═══ inside TLS   ─── in the clear{more}"]
+
+
+def _ends(left: str, right: str) -> list[str]:
+    """What is said about both ends: on two rows if it is long."""
+    if len(left) + len(right) + 2 > _WIDE:
+        return [f"{'':6}{left}", f"{'':6}{right:>{_WIDE}}"]
+    return [f"{'':6}{left}{right:>{_WIDE - len(left)}}"]
 
 
 def _row(left: str, middle: str, right: str, lane: str = "│") -> str:
@@ -82,8 +97,8 @@ def _arrow_rows(arrow: Arrow, began: int) -> Iterator[str]:
     came = "" if arrow.arrived_ns is None else clock(arrow.arrived_ns - began)
     times = (sent, came) if arrow.side == "C" else (came, sent)
     yield _row(times[0], _bar(arrow), times[1])
-    for text in wrap(arrow.why, _LANE - 8):
-        note = f"  ↳ {text}"
+    for at, text in enumerate(wrap(arrow.why, _LANE - 8)):
+        note = f"  {' ' if at else '↳'} {text}"
         yield _row("", note.ljust(_LANE) if arrow.side == "C" else _right(note), "")
 
 

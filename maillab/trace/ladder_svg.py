@@ -27,6 +27,7 @@ _REFS = _RIGHT + 92
 _STEP, _DROP, _BREATH, _NOTE, _BAND, _SILENCE = 19, 26, 7, 13, 38, 40
 _PAUSE = 1000 * MS
 _LABEL = 64  # characters that fit along an arrow
+_TITLE = 108  # above both hosts
 _INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
 _COLOURS = {"C": "#0b4a8f", "S": "#6b3a00"}
 _FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
@@ -153,7 +154,8 @@ def _ground(items: Sequence[Item], plan: _Plan) -> Iterator[str]:
 
 
 def _hosts(session: Session, plan: _Plan) -> Iterator[str]:
-    yield _text(_MIDDLE, 30, session.title, f'text-anchor="middle" fill="{_SOFT}"')
+    title = clip(clean(session.title), _TITLE)
+    yield _text(_MIDDLE, 30, title, f'text-anchor="middle" fill="{_SOFT}"')
     hosts = (
         (_LEFT, "start", _LEFT - 84, session.client, session.client_address),
         (_RIGHT, "end", _RIGHT + 84, session.server, session.server_address),

@@ -17,7 +17,10 @@ from maillab.trace.moves import Move
 from maillab.trace.view import MS, clip, clock, plural
 
 MOST = 400
+_REASON = 13  # height of a second row of words
+_NEXT = 7  # between arrows that arrive in one instant
 _ROW, _DROP, _SILENCE, _TOP, _NAME = 20, 12, 30, 34, 16
+_LANES = 660  # width of all lanes
 _LEFT, _LANE, _WORDS, _REFS = 92, 108, 440, 124
 _PAUSE = 1000 * MS
 _LABEL = 60  # characters
@@ -54,8 +57,9 @@ class _Plan:
     """Where lanes stand, and moves begin and end."""
 
     def __init__(self, hosts: Sequence[str], found: Sequence[Move]) -> None:
-        self.lanes = {host: _LEFT + at * _LANE for at, host in enumerate(hosts)}
-        self.words = _LEFT + _LANE * max(0, len(hosts) - 1) + 24
+        self.lane = max(24, min(_LANE, _LANES // max(1, len(hosts))))
+        self.lanes = {host: _LEFT + at * self.lane for at, host in enumerate(hosts)}
+        self.words = _LEFT + self.lane * max(0, len(hosts) - 1) + 24
         self.top = _TOP + _NAME * len(hosts)
         self.pauses: list[tuple[float, int]] = []
         self._begins: dict[int, float] = {}
@@ -79,19 +83,22 @@ class _Plan:
             if m.arrived_ns is not None and not m.is_mark
         ]
         y, last = float(self.top), found[0].sent_ns if found else 0
+        under = y  # where the last words end
+        arrived = False  # what came in the instant before
         for time, leaves, at in sorted(instants):
             number = found[at].number
             if time - last >= _PAUSE:
                 self.pauses.append((y + _DROP + 4, time - last))
                 y += _SILENCE
-            y += _DROP if time > last and not leaves else 0
             if leaves:
-                y += _ROW
+                y = max(y, under) + _ROW
                 self._begins[number] = y
+                under = y + (_REASON if found[at].why else 0)
             else:
+                y += _DROP if time > last else _NEXT if arrived else 0
                 self._ends[number] = max(y, self._begins.get(number, y) + _DROP / 2)
-            last = time
-        return max([y, *self._ends.values()]) + _DROP
+            last, arrived = time, not leaves
+        return max([y, under, *self._ends.values()]) + _DROP
 
 
 def _hosts(hosts: Sequence[str], plan: _Plan) -> Iterator[str]:
@@ -132,10 +139,13 @@ def _move(move: Move, plan: _Plan, began: int) -> Iterator[str]:
 
 def _words(move: Move, plan: _Plan, y: float, ink: str) -> Iterator[str]:
     sign = "✗ " if move.refusal else "× " if move.arrived_ns is None else ""
-    said = f"{sign}{move.words}" + (f" ↳ {move.why}" if move.why else "")
     weight = ' font-weight="bold"' if move.refusal else ""
     weight = ' font-style="italic"' if move.is_mark else weight
-    yield _text(plan.words, y + 4, clip(said, _LABEL), f'fill="{ink}"{weight}')
+    said = clip(f"{sign}{move.words}", _LABEL)
+    yield _text(plan.words, y + 4, said, f'fill="{ink}"{weight}')
+    if move.why:
+        style = f'font-size="10.5" font-style="italic" fill="{_SOFT}"'
+        yield _text(plan.words + 14, y + 4 + _REASON, clip(f"↳ {move.why}", 86), style)
     if move.ref:
         style = f'font-size="10.5" fill="{_SOFT}"'
         yield _text(plan.words + _WORDS, y + 4, move.ref, style)
@@ -168,7 +178,8 @@ def _arrow(move: Move, plan: _Plan, ink: str) -> Iterator[str]:
     lost = move.arrived_ns is None
     end = (float(x2), y2)
     if lost:  # between two lanes, so that it is at nobody's
-        end = (x2 - _LANE / 2 if x2 > x1 else x2 + _LANE / 2, y2)
+        half = plan.lane / 2
+        end = (x2 - half if x2 > x1 else x2 + half, y2)
     yield from _line((x1, y1), end, move, ink)
     yield _cross(*end) if lost else _head(end, (x1, y1), ink)
 

@@ -4,7 +4,9 @@ Goes in: sessions, and the events of datagrams. Comes out: `Move` values in the 
 which they began, each from one host to another or at one.
 
 Rule 1: of a connection it is what its own ladder shows (`trace.steps`).
-Rule 2: who has no name in the trace is called by its address.
+Rule 2: who has no name in the trace is called by its address; what never arrived was
+        sent to whoever answers there at other times. Behind NAT several hosts have one
+        address: where a datagram arrived is told by its event.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +21,7 @@ from dns.rdatatype import RdataType
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
+from maillab.trace.packets import Address
 from maillab.trace.session import Session
 from maillab.trace.steps import Arrow, Item, Mark, steps
 from maillab.trace.view import plural
@@ -68,15 +71,20 @@ class Move:
 
 def moves(sessions: Iterable[Session], datagrams: Iterable[Event]) -> list[Move]:
     """All of them, in the order in which they began."""
-    found = [_of_session(s, item) for s in sessions for item in steps(s)]
+    known = list(sessions)
+    named = {s.server_address: s.server for s in known if s.find("accept")}
+    found = [_of_session(s, item, named) for s in known for item in steps(s)]
     found += _of_datagrams(list(datagrams))
     return sorted(found, key=lambda move: (move.sent_ns, move.number))
 
 
-def _of_session(s: Session, item: Item) -> Move:
+def _of_session(s: Session, item: Item, named: Mapping[Address, str]) -> Move:
+    server = s.server
+    if server == s.server_address[0]:
+        server = named.get(s.server_address, server)
     if isinstance(item, Mark):
-        return _of_mark(s, item)
-    start, end = (s.client, s.server) if item.side == "C" else (s.server, s.client)
+        return _of_mark(s, item, server)
+    start, end = (s.client, server) if item.side == "C" else (server, s.client)
     return Move(
         item.sent_ns,
         item.arrived_ns,
@@ -94,12 +102,12 @@ def _looks(arrow: Arrow) -> dict[str, Any]:
     return {name: getattr(arrow, name) for name in names}
 
 
-def _of_mark(s: Session, mark: Mark) -> Move:
+def _of_mark(s: Session, mark: Mark, server: str) -> Move:
     ends: Mapping[Side | None, tuple[str, str]] = {
         "C": (s.client, s.client),
-        "S": (s.server, s.server),
+        "S": (server, server),
     }
-    start, end = ends.get(mark.side, (s.client, s.server))
+    start, end = ends.get(mark.side, (s.client, server))
     at, secure = mark.sent_ns, mark.is_tls
     return Move(
         at, at, start, end, mark.label, mark.number, clean(s.id), "mark", secure=secure
@@ -118,7 +126,8 @@ def _of_datagrams(events: list[Event]) -> Iterator[Move]:
         came = None if lost else event.time_ns + latency
         src: str = event["src"][0]
         dst: str = event["dst"][0]
-        start, end = event.host or names.get(src, src), names.get(dst, dst)
+        start = event.host or names.get(src, src)
+        end = event.get("to_host") or names.get(dst, dst)
         label, ref = _label(event)
         refusal = event.kind != "datagram"
         at, number = event.time_ns, event.number

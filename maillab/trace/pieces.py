@@ -44,6 +44,7 @@ class Burst:
 class Gap:
     """Octets that one side sent, and that a capture lacks."""
 
+    side: Side
     offset: int
     size: int
 

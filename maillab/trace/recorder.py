@@ -59,6 +59,7 @@ class Trace:
         self._new: list[Told] = []  # unread yet
         self._indexed = 0  # events that `_by_connection` knows
         self._by_connection: dict[str, list[Event]] = {}
+        self._guessed: dict[str, tuple[int, str]] = {}  # events, protocol
         self._known: Known | None = None
 
     def emit(
@@ -126,7 +127,15 @@ class Trace:
         self._indexed = len(self._events)
         lines = (e["line"] for e in self._events if e.kind == "keylog")
         keys = KeyRing(lines)
-        return [Session(found, keys=keys) for found in self._by_connection.values()]
+        with few_collections():
+            return [self._session(found, keys) for found in self._by_connection.values()]
+
+    def _session(self, found: list[Event], keys: KeyRing) -> Session:
+        """Its protocol is guessed once: inside TLS that takes long."""
+        size, guessed = self._guessed.get(found[0].connection, (0, ""))
+        session = Session(found, guessed if size == len(found) else "", keys)
+        self._guessed[session.id] = len(found), session.protocol
+        return session
 
     def find_sessions(
         self,

@@ -23,6 +23,7 @@ from maillab.trace.hearing.foreign import (
     overhear,
     told_of_tls,
 )
+from maillab.trace.hearing.tls_records import begins_answer
 from maillab.trace.lines import Line
 from maillab.trace.pieces import Burst, Gap, Pieces, plain_stream
 from maillab.wire.lines import Side
@@ -54,6 +55,7 @@ PORTS = {
     993: "IMAP",
     995: "POP3",
 }
+_BEGINNING = 100  # events: a handshake and a greeting are among them
 _FAILURES = {
     "refused": "refused",
     "timed_out": "timed out",
@@ -88,7 +90,11 @@ class Session:
         self.id = self.events[0].connection
         self.protocol = self.protocol or PORTS.get(self.port, "")
         if not self.protocol:
-            self.protocol = guess_protocol(self.wire("S")) or "TCP"
+            said = self.wire("S")
+            self.protocol = guess_protocol(said) or "TCP"
+            if begins_answer(said):
+                beginning = Session(self.events[:_BEGINNING], self.protocol, self.keys)
+                self.protocol = overhear(beginning).protocol
 
     def __repr__(self) -> str:
         return f"<Session {self.title}: {self.outcome}>"
@@ -237,7 +243,7 @@ class Session:
         """The same, as streams."""
         lacks: dict[Side, list[Gap]] = {"C": [], "S": []}
         for e in self.all("gap"):
-            lacks[e["side"]].append(Gap(e["offset"], e["size"]))
+            lacks[e["side"]].append(Gap(e["side"], e["offset"], e["size"]))
         return {side: Pieces(self.bursts[side], lacks[side]) for side in SIDES}
 
     @cached_property
@@ -338,8 +344,9 @@ class Session:
     # Joining both ends ----------------------------------------------------------------
 
     def _address(self, fact: Literal["src", "dst"]) -> Address:
-        first = self.find("connect")
-        ip, port = first[fact] if first else ("", 0)
+        first = self.events[0]
+        found = first if first.kind == "connect" else self.find("connect")
+        ip, port = found[fact] if found else ("", 0)
         return str(ip), int(port)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from maillab.trace.events import Event
 from maillab.trace.handshake import syn_acks, syns
-from maillab.trace.lines import Line, clean
+from maillab.trace.lines import MASK, Line, clean
 from maillab.trace.remarks import remarks, repairs
 from maillab.trace.session import Burst, Session
 from maillab.trace.view import plural
@@ -152,7 +152,9 @@ def _said(lines: list[Line]) -> Arrow:
     label = first.rows[0]
     if first.is_content:
         octets = sum(len(line.octets) for line in lines)
-        label = f"{first.what}: {plural(count, 'line')}, {plural(octets, 'octet')}"
+        size = f"{plural(count, 'line')}, {plural(octets, 'octet')}"
+        hidden = any(line.secret for line in lines)  # then its size is one, too
+        label = f"{first.what}: {MASK.decode() if hidden else size}"
     elif count > 1:
         label = f"{label} … {count} lines"
     return Arrow(

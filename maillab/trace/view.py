@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from unicodedata import combining, east_asian_width
 
 from maillab.trace.lines import clean
 
@@ -33,7 +34,7 @@ class Table:
         widths, right = self._widths(), self._numbers()
         return "\n".join(
             "  ".join(
-                cell.rjust(width) if to_right else cell.ljust(width)
+                _padded(cell, width, to_right=to_right)
                 for cell, width, to_right in zip(row, widths, right, strict=True)
             ).rstrip()
             for row in cells
@@ -42,7 +43,7 @@ class Table:
     def _widths(self) -> list[int]:
         """How many characters the widest cell of each column has."""
         columns = zip(self.columns, *self.rows, strict=True)
-        return [max(map(len, cells)) for cells in columns]
+        return [max(map(_places, cells)) for cells in columns]
 
     def _numbers(self) -> list[bool]:
         """Which columns hold numbers."""
@@ -90,7 +91,8 @@ class View:
             return f'<p style="{_LINES}">{told}</p>{self.table().html()}'
         data = b64encode(svg.encode()).decode()
         return (
-            f'<figure style="margin:0;{_LINES}"><img alt="{told}" style="max-width:100%" '
+            f'<figure style="margin:0;{_LINES}">'
+            f'<img alt="{told}" style="max-width:100%" '
             f'src="data:image/svg+xml;base64,{data}">'
             f"<figcaption>{told}</figcaption></figure>"
             f"<details><summary>The same as a table</summary>{self.table().html()}"
@@ -151,6 +153,23 @@ def join(values: object) -> str:
     if isinstance(values, (list, tuple)):
         return ", ".join(clean(value) for value in values)  # pyright: ignore
     return clean(values)
+
+
+def _places(text: str) -> int:
+    """How wide a terminal shows it: characters of East Asia take two places.
+
+    >>> _places("mail"), _places("中文"), _places("e\u0301")
+    (4, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(one) in "WF" for one in text)
+    return len(text) + wide - sum(map(bool, map(combining, text)))
+
+
+def _padded(cell: str, width: int, *, to_right: bool) -> str:
+    missing = " " * (width - _places(cell))
+    return f"{missing}{cell}" if to_right else f"{cell}{missing}"
 
 
 def _cell_style(to_right: bool, width: int) -> str:

@@ -74,10 +74,9 @@ class CaptureExplorer(Explorer):
         self.after: Any = control("Button", "Page on", tooltip="Later packets")
         self.note: Any = kit().HTML()
         self.packet: Any = control(
-            "Select",
+            "Dropdown",  # the list itself stands below, in columns
             "Packet",
             options=[("the list", NONE)],
-            rows=12,
             layout={"width": FULL},
             tooltip="The packet to take apart",
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from maillab.trace.view import plural
 from maillab.ui.composer import Composer
-from maillab.ui.controls import Explorer, called, control, kit, row
+from maillab.ui.controls import Explorer, called, column, control, kit, row
 from maillab.ui.mailbox_reader import MailboxReader
 from maillab.ui.trace_explorer import TraceExplorer
 from maillab.ui.world_letters import LettersPage
@@ -53,7 +53,7 @@ class WorldExplorer(Explorer):
             self.tabs.set_title(at, title)
         self.on(self.tabs, self.refresh, "selected_index")
         buttons = (self.advance, self.step, self.settle, self.again)
-        clock = row(self.clock, self.length, *buttons)
+        clock = column(self.clock, row(self.length, *buttons))
         self.widget.children = (clock, self._bars, self._trouble, self.tabs)
         self.tabs.selected_index = 0
         self.guarded(self.refresh)
@@ -124,8 +124,9 @@ class WorldExplorer(Explorer):
     def refresh(self) -> None:
         """Draw the clock and the open page."""
         happened = plural(len(self.world.trace), "event")
+        now = self.world.now.replace("+00:00", " UTC")
         self.clock.value = (
-            f'<p role="status"><b>{self.world.now}</b>, '
+            f'<p role="status"><b>{now}</b>, '
             f"{self.world.time:,.3f} s, {happened}</p>"
         )
         self.page.redraw()

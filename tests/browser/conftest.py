@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import jupyter
+from tests.browser import exploring, jupyter
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 SIZE = {"width": 1280, "height": 1000}
@@ -70,11 +70,37 @@ def open_notebook(page: Any, lab: str) -> Any:
 def notebook(lab_folder: Path, open_notebook: Any, request: Any) -> Any:
     """Makes a notebook of these cells, opens it and runs it."""
 
-    def made(*cells: str) -> jupyter.Notebook:
+    def made(*cells: str, wait: bool = True) -> jupyter.Notebook:
         name = f"{request.node.name}.ipynb"
         jupyter.write_notebook(lab_folder / "bench" / "notebooks" / name, *cells)
         opened = open_notebook(f"notebooks/{name}")
-        opened.run_all()
+        opened.run_all(wait=wait)
         return opened
 
     return made
+
+
+@pytest.fixture
+def explorer(notebook: Any, request: Any) -> Any:
+    """Opens explorers from the second cell on; looks at what must not be, at the end.
+
+    Gives what stands under the second cell.
+    """
+    opened: list[jupyter.Notebook] = []
+
+    def shown(before: str, *calls: str) -> Any:
+        made = notebook(before, *calls)
+        opened.append(made)
+        output = made.output(1)
+        output.locator(".jupyter-widgets:visible").first.wait_for()
+        return output
+
+    yield shown
+    if not opened:
+        return  # it has failed already
+    (made,) = opened
+    made.picture(request.node.name.removeprefix("test_"))
+    assert made.failures == []
+    assert made.outside == []
+    assert made.errors == []
+    assert exploring.faults(made.page, exploring.OURS) == []

@@ -20,7 +20,7 @@ import nbformat
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 HOME = ("127.0.0.1", "localhost", "")
-PATIENCE = 60_000  # milliseconds, on two busy cores
+PATIENCE = 30_000  # milliseconds, on two busy cores
 # Notebooks are drawn whole: JupyterLab would leave out what is scrolled away. Nobody
 # answers questions about kernels and news.
 SETTINGS = {
@@ -119,6 +119,7 @@ class Notebook(Watched):
 
     def __init__(self, page: Any, address: str, path: str) -> None:
         super().__init__(page)
+        self.name = path.rpartition("/")[2]
         base, _, token = address.partition("?")
         place = "{0.scheme}://{0.netloc}".format(urlsplit(base))
         page.goto(f"{place}/lab/tree/{path}?reset&{token}")  # no tabs of before
@@ -129,10 +130,31 @@ class Notebook(Watched):
             lambda: page.get_by_role("button", name="Select Kernel").click(),
         )
 
-    def run_all(self) -> None:
+    def choose(self, menu: str, entry: str) -> None:
+        """Choose from the menus at the top."""
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def save(self) -> None:
+        """Save it, and wait until that is done."""
+        with self.page.expect_response(
+            lambda told: told.request.method == "PUT" and "/api/contents/" in told.url
+        ):
+            self.page.keyboard.press("ControlOrMeta+s")
+
+    def shut_down(self) -> None:
+        """Let the kernel go."""
+        self.choose("Kernel", "Shut Down Kernel")
+        self.page.get_by_text("No Kernel").first.wait_for()
+
+    def run_all(self, *, wait: bool = True) -> None:
         """Run all cells, and wait until the last one is done."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.choose("Run", "Run All Cells")
+        if wait:
+            self.wait_until_done()
+
+    def wait_until_done(self) -> None:
+        """Wait until no cell runs any more."""
         self.page.wait_for_function(
             """() => {
                 const all = document.querySelectorAll('.jp-Notebook .jp-CodeCell');

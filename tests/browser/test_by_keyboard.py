@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_explorers import OPEN, printed
+from tests.browser.exploring import OPEN, printed
 
 FOCUSED = "document.activeElement"
 
@@ -79,7 +79,7 @@ def test_a_world_is_gone_through_by_keys(keyboard: Any) -> None:
     keys.press("Backspace")
     keys.tab_to("Advance")
     keys.press("Enter")
-    output.get_by_text("2026-01-05 09:10").wait_for()
+    output.locator("[role=status]", has_text="2026-01-05 09:10").wait_for()
     keys.tab_to("Network")
     keys.press("ArrowRight")
     keys.press("Enter")

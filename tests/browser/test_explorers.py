@@ -2,58 +2,7 @@
 
 from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-
-OPEN = """
-import maillab
-world = maillab.open_world("two-domains")
-world.send("alice", "bob@beta.example", "Hello <b>Bob</b>", "How are you?")
-"""
-HOME = """
-import maillab
-world = maillab.open_world("home-server")
-"""
-# JupyterLab itself, and the widgets of ipywidgets, are not ours to mend.
-OURS = ".jp-OutputArea-output .widget-html-content"
-
-
-def printed(output: Any) -> Any:
-    """The calls that an explorer prints."""
-    return output.locator("pre code:visible")
-
-
-def faults(page: Any) -> list[str]:
-    """What axe finds in the parts that we draw."""
-    found = Axe().run(page, context=OURS).response["violations"]
-    return [
-        f"{fault['id']}: {fault['nodes'][0]['html'][:200]}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
-
-
-@pytest.fixture
-def explorer(notebook: Any, request: Any) -> Any:
-    """Opens an explorer in the second cell; looks at the end at what must not be."""
-    opened: list[Any] = []
-
-    def shown(before: str, call: str) -> Any:
-        made = notebook(before, call)
-        opened.append(made)
-        output = made.output(1)
-        output.locator(".jupyter-widgets:visible").first.wait_for()
-        return output
-
-    yield shown
-    if not opened:
-        return  # it has failed already
-    (made,) = opened
-    made.picture(request.node.name.removeprefix("test_"))
-    assert made.failures == []
-    assert made.outside == []
-    assert made.errors == []
-    assert faults(made.page) == []
+from tests.browser.exploring import HOME, OPEN, printed
 
 
 def test_a_session_is_stepped_through(explorer: Any) -> None:

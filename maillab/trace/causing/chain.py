@@ -118,6 +118,8 @@ class Chain(View):
         found = at = self.steps[0]
         for step in self.steps[1:]:
             if step.led_to == at.number and found.event.kind != "ban":
+                if step.event.kind == "attempt":
+                    break  # an earlier one that failed is not why this one did
                 at = step
                 found = step if is_bad(step.event) else found
         return found.event
@@ -128,7 +130,9 @@ class Chain(View):
         if root is self.event:
             return f"{question}.{self._alone()}"
         word = ", because" if is_bad(self.event) else "; it began when"
-        return f"{question}{word} {_clause(told(self.known, root))}.".replace(" ..", " .")
+        return f"{question}{word} {_clause(told(self.known, root))}.".replace(
+            " ..", " ."
+        )
 
     def _alone(self) -> str:
         """What can be said of an event that decided itself."""

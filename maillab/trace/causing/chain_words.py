@@ -10,7 +10,7 @@ from maillab.trace.causing.causes_network import SUCCESS
 from maillab.trace.causing.causes_said import is_refusal
 from maillab.trace.causing.known import Known
 from maillab.trace.events import Event
-from maillab.trace.lines import clean, masked, printable
+from maillab.trace.lines import CONTENT, clean, masked, printable
 from maillab.trace.queueview import wait
 from maillab.trace.view import clip, join, plural, socket_name
 
@@ -141,7 +141,7 @@ def _line(known: Known, event: Event) -> str:
     spoken = masked(event["octets"], event["secret"]).rstrip(b"\r\n")
     text = clip(" ".join(map(printable, spoken.split(b"\r\n"))), _WIDTH)
     connection = event.connection
-    if event["what"] in ("content", "literal"):
+    if event["what"] in CONTENT and not event["secret"]:
         text = f"{event['what']}, {plural(len(event['octets']), 'octet')}"
     if event["speaker"] == "S":
         who = known.server(connection) or "the server"

@@ -16,7 +16,7 @@ from functools import cached_property
 from weakref import WeakKeyDictionary, ref
 
 from maillab.trace.dissect.tcp import WORD, Origin
-from maillab.trace.dissect.tls import HEAD, LONGEST
+from maillab.trace.hearing.tls_records import HEAD, LARGEST
 from maillab.trace.lines import Line
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import ACK, SYN, TCP, Address, addresses
@@ -329,8 +329,8 @@ def _records(wire: bytes, at: int) -> Iterator[Stretch]:
     hidden = False
     while _TLS.match(wire, at):
         size = int.from_bytes(wire[at + 3 : at + 5], "big")
-        if size > LONGEST:
+        if size > LARGEST:
             return
-        yield Stretch(at, at + HEAD + size, is_record=True, is_hidden=hidden)
+        yield Stretch(at, at + HEAD.size + size, is_record=True, is_hidden=hidden)
         hidden = hidden or wire[at] == 20  # change cipher spec: RFC 5246 §7.1
-        at += HEAD + size
+        at += HEAD.size + size

@@ -367,7 +367,8 @@ def _content(cursor: Cursor, line: Line, size: int) -> None:
 
 def _short(line: Line) -> str:
     """A line; of content only how much it is."""
-    return plural(len(line.octets), "octet") if line.is_content else line.text
+    sized = line.is_content and not line.secret
+    return plural(len(line.octets), "octet") if sized else line.text
 
 
 def _dns_over_tcp(cursor: Cursor) -> None:

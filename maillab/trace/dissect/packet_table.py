@@ -22,7 +22,7 @@ from maillab.trace.dissect.conversations import (
 from maillab.trace.dissect.dissection import dissect_dns_message, dissect_octets
 from maillab.trace.dissect.ip import PROTOCOLS
 from maillab.trace.dissect.tcp import WORD, flag_names
-from maillab.trace.dissect.tls import CONTENT, HANDSHAKES
+from maillab.trace.hearing.tls_records import CONTENT, HANDSHAKES
 from maillab.trace.lines import Line, clean, printable
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import FIN, ICMP, ICMP6, RST, SYN, TCP, UDP
@@ -173,7 +173,8 @@ def _stretches(found: list[Stretch], start: int, end: int, wire: bytes) -> str:
 
 
 def _content(one: Stretch) -> str:
-    return one.line.what if one.line and one.line.is_content else ""
+    sized = one.line and one.line.is_content and not one.line.secret
+    return one.line.what if one.line and sized else ""
 
 
 def _stretch(one: Stretch, start: int, wire: bytes) -> str:
@@ -185,7 +186,8 @@ def _stretch(one: Stretch, start: int, wire: bytes) -> str:
 
 
 def _said(line: Line) -> str:
-    return line.what if line.is_content else " | ".join(line.rows)
+    sized = line.is_content and not line.secret
+    return line.what if sized else " | ".join(line.rows)
 
 
 def _record(one: Stretch, wire: bytes) -> str:

@@ -9,61 +9,16 @@ Rule 2: a handshake message is taken apart as far as this packet has it.
 from collections.abc import Callable
 
 from maillab.trace.dissect.ranges import Cursor, Truncated, named
+from maillab.trace.hearing.tls_records import ALERTS, CONTENT, HANDSHAKES
 
 _RECORD, _HANDSHAKE = "RFC 8446 §5.1", "RFC 8446 §4"
 _EXTENSIONS = "RFC 8446 §4.2"
-HEAD = 5  # octets of a record's head
-LONGEST = 2**14 + 2048  # of a record: RFC 5246 §6.2.3
-CONTENT = {
-    20: "change cipher spec",
-    21: "alert",
-    22: "handshake",
-    23: "application data",
-}
-VERSIONS = {
+VERSIONS = {  # as people write them; elsewhere they are called as OpenSSL does
     0x0300: "SSL 3.0",
     0x0301: "TLS 1.0",
     0x0302: "TLS 1.1",
     0x0303: "TLS 1.2",
     0x0304: "TLS 1.3",
-}
-HANDSHAKES = {
-    0: "HelloRequest",
-    1: "ClientHello",
-    2: "ServerHello",
-    4: "NewSessionTicket",
-    8: "EncryptedExtensions",
-    11: "Certificate",
-    12: "ServerKeyExchange",
-    13: "CertificateRequest",
-    14: "ServerHelloDone",
-    15: "CertificateVerify",
-    16: "ClientKeyExchange",
-    20: "Finished",
-    22: "CertificateStatus",
-    24: "KeyUpdate",
-}
-_ALERTS = {  # RFC 8446 §6
-    0: "close notify",
-    10: "unexpected message",
-    20: "bad record MAC",
-    22: "record overflow",
-    40: "handshake failure",
-    42: "bad certificate",
-    45: "certificate expired",
-    46: "certificate unknown",
-    47: "illegal parameter",
-    48: "unknown CA",
-    50: "decode error",
-    51: "decrypt error",
-    70: "protocol version",
-    71: "insufficient security",
-    80: "internal error",
-    86: "inappropriate fallback",
-    90: "user canceled",
-    112: "unrecognized name",
-    116: "certificate required",
-    120: "no application protocol",
 }
 _CIPHERS = {  # RFC 8446 §B.4, RFC 5289 §3.2, RFC 7905 §2
     0x1301: "TLS_AES_128_GCM_SHA256",
@@ -121,7 +76,7 @@ def _content(cursor: Cursor, kind: int, size: int, hidden: bool) -> None:
     elif kind == 21 and cursor.left == 2:
         cursor.number(1, "level", {1: "warning", 2: "fatal"}, "RFC 8446 §6")
         ref = "RFC 8446 §6.1" if cursor.peek(1) == b"\0" else "RFC 8446 §6.2"
-        cursor.number(1, "description", _ALERTS, ref)
+        cursor.number(1, "description", ALERTS, ref)
     else:
         cursor.rest("message" if kind == 20 else "encrypted data", "RFC 8446 §5.2")
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from maillab.trace.events import Event
 from maillab.trace.hearing.channel import LINES, WAIT, Channel
-from maillab.trace.hearing.stream_order import Gap, in_order
+from maillab.trace.hearing.stream_order import in_order
 from maillab.trace.hearing.tls_keys import KeyRing
 from maillab.trace.hearing.tls_opening import Opening, handshake_events
 from maillab.trace.hearing.tls_records import begins_answer, begins_tls
 from maillab.trace.lines import Line
-from maillab.trace.pieces import Burst
+from maillab.trace.pieces import Burst, Gap
 from maillab.wire.lines import CRLF, Side
 
 if TYPE_CHECKING:
@@ -71,15 +71,16 @@ class Wire:
 class Hearing:
     """Listens to both sides.
 
-    lines    what was said
-    opening  the TLS part of the session; None when there is none
+    lines     what was said
+    protocol  as the port told, or a greeting that may stand inside TLS
+    opening   the TLS part of the session; None when there is none
     """
 
     def __init__(self, wire: Wire) -> None:
         self.lines: list[Line] = []
         self.opening: Opening | None = None
         self._wire = wire
-        self._protocol = wire.protocol
+        self.protocol = wire.protocol
         self._guesses = wire.protocol in ("", "TCP")
         self._listener = self._choose_listener()
         self._channels: dict[Side, Channel] = {s: Channel(s) for s in _OTHER}
@@ -104,7 +105,7 @@ class Hearing:
 
         bursts = self._wire.bursts
         alone = next((s for s in _OTHER if not bursts[_OTHER[s]]), "")
-        match self._protocol:
+        match self.protocol:
             case "SMTP" | "LMTP":
                 return SMTPListener(alone)
             case "POP3":
@@ -143,18 +144,18 @@ class Hearing:
         if not channel.is_tls and begins_answer(burst.data):
             return
         self._guesses = False
-        self._protocol = guess_protocol(burst.data) or self._protocol
+        self.protocol = guess_protocol(burst.data) or self.protocol
         self._listener = self._choose_listener()
 
     def _on_gap(self, gap: Gap) -> None:
         channel = self._channels[gap.side]
         if channel.is_tls and self.opening:
-            self.opening.skip(gap.side, gap.end, gap.end - gap.offset)
+            self.opening.skip(gap.side, gap.end, gap.size)
         if len(channel):
             self._tell_piece(channel)
         due = self._listener.due[gap.side]
         if due > 0:
-            self._shorten(channel, gap.end - gap.offset)
+            self._shorten(channel, gap.size)
         channel.skip(gap.end)
         self._listener.gap(gap.side)
         self._go_on(self._channels["C"])
@@ -308,7 +309,7 @@ class Hearing:
                 sent_ns=first.sent_ns,
                 arrived_ns=arrived,
                 number=first.number,
-                protocol=self._protocol,
+                protocol=self.protocol,
                 compressed=channel.inflates,
             )
         )
@@ -317,9 +318,7 @@ class Hearing:
 def overhear(session: "Session") -> Hearing:
     """Listen to a session."""
     keys = session.keys or KeyRing(str(e["line"]) for e in session.all("keylog"))
-    gaps = [
-        Gap(e["side"], e["offset"], e["offset"] + e["size"]) for e in session.all("gap")
-    ]
+    gaps = [Gap(e["side"], e["offset"], e["size"]) for e in session.all("gap")]
 
     def arrived(side: Side, end: int) -> int | None:
         return session.pieces[side].arrived_ns(end)

@@ -9,19 +9,10 @@ Rule: what came behind a hole waits until that is filled; a gap fills it when so
 
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from maillab.trace.pieces import Burst
+from maillab.trace.pieces import Burst, Gap
 from maillab.wire.lines import Side
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Octets that a capture lacks: from `offset` up to `end`."""
-
-    side: Side
-    offset: int
-    end: int
 
 
 class _Sorter:
@@ -61,7 +52,7 @@ class _Sorter:
         gap = next(found, None)
         if gap is None:
             return None
-        told = Gap(gap.side, self._expected, min(gap.end, end))
+        told = Gap(gap.side, self._expected, min(gap.end, end) - self._expected)
         self._expected = told.end
         return told
 

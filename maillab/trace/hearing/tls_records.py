@@ -25,6 +25,28 @@ VERSIONS = {
     TLS_1_2: "TLSv1.2",
     TLS_1_3: "TLSv1.3",
 }
+CONTENT = {  # RFC 8446 §5.1
+    CHANGE_CIPHER_SPEC: "change cipher spec",
+    ALERT: "alert",
+    HANDSHAKE: "handshake",
+    APPLICATION: "application data",
+}
+HANDSHAKES = {  # RFC 8446 §4, RFC 5246 §7.4, RFC 6066 §8
+    0: "HelloRequest",
+    CLIENT_HELLO: "ClientHello",
+    SERVER_HELLO: "ServerHello",
+    4: "NewSessionTicket",
+    8: "EncryptedExtensions",
+    CERTIFICATE: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+    FINISHED: "Finished",
+    22: "CertificateStatus",
+    KEY_UPDATE: "KeyUpdate",
+}
 HEAD = struct.Struct("!BHH")
 LARGEST = 2**14 + 2048  # octets of a fragment (RFC 5246 §6.2.3)
 _LONGEST_MESSAGE = 2**18  # octets of a handshake message that is kept
@@ -37,7 +59,7 @@ _SERVER_NAME, _ENCRYPT_THEN_MAC, _SUPPORTED_VERSIONS = 0, 22, 43
 ALERTS = {  # RFC 8446 §6, RFC 5246 §7.2
     0: "close notify",
     10: "unexpected message",
-    20: "bad record mac",
+    20: "bad record MAC",
     21: "decryption failed",
     22: "record overflow",
     30: "decompression failure",
@@ -48,7 +70,7 @@ ALERTS = {  # RFC 8446 §6, RFC 5246 §7.2
     45: "certificate expired",
     46: "certificate unknown",
     47: "illegal parameter",
-    48: "unknown ca",
+    48: "unknown CA",
     49: "access denied",
     50: "decode error",
     51: "decrypt error",

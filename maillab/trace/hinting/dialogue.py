@@ -54,6 +54,12 @@ class Dialogue:
         ]
 
     @cached_property
+    def is_hidden(self) -> bool:
+        """It goes on inside TLS, and nobody can read that."""
+        has_tls = self.session.tls or self.session.opened
+        return bool(has_tls) and not any(line.secure for line in self.lines)
+
+    @cached_property
     def verbs(self) -> set[str]:
         """The verbs of all commands."""
         return {command.verb for command in self.commands}

@@ -120,8 +120,11 @@ class Hints(View):
         return Table("Hints", _COLUMNS, [self._row(hint) for hint in self.hints])
 
     def text(self) -> str:
-        """All of it for a terminal."""
-        rows = [row for hint in self.hints for row in self._text_rows(hint)]
+        """All of it for a terminal: what applies to several sessions is said once."""
+        alike: dict[tuple[str, ...], list[Hint]] = {}
+        for hint in self.hints:
+            alike.setdefault((hint.rule, hint.text, hint.ref), []).append(hint)
+        rows = [row for hints in alike.values() for row in self._text_rows(*hints)]
         return "\n".join([self.describe(), *rows])
 
     def _row(self, hint: Hint) -> Sequence[str]:
@@ -130,13 +133,16 @@ class Hints(View):
         what = (hint.severity, hint.session, time, hint.text, hint.why)
         return (*what, place, hint.ref)
 
-    def _text_rows(self, hint: Hint) -> Iterator[str]:
+    def _text_rows(self, hint: Hint, *others: Hint) -> Iterator[str]:
         time = milliseconds(hint.time_ns - self._began_ns)
         place = f"{hint.session}: " if hint.session else ""
         yield ""
         yield _filled(f"{hint.severity:<8} {place}", f"{hint.text} [{hint.ref}]")
         yield _filled(f"{'':8} ↳ ", hint.why)
         yield _filled(f"{time:>11} ", f"{hint.points_to} (event {hint.number})")
+        if others:
+            where = [f"{o.session or 'mail'} (event {o.number})" for o in others]
+            yield _filled(f"{'':8} also ", f"in {', '.join(where)}")
 
 
 def _filled(begin: str, words: str) -> str:

@@ -59,7 +59,8 @@ def _reset(d: Dialogue) -> Iterator[Found]:
     """Not after a farewell or a FIN: then nothing is missing."""
     event = next(d.session.all("reset", "fin", "cut"), None)
     if event and event.kind == "reset" and not d.verbs & {"QUIT", "LOGOUT"}:
-        yield at_event(event, who=_SIDES[event["side"]])
+        if not d.is_hidden:
+            yield at_event(event, who=_SIDES[event["side"]])
 
 
 def _cut(d: Dialogue) -> Iterator[Found]:
@@ -176,7 +177,7 @@ RULES = (
         "gap",
         "warning",
         "the capture lacks {size} of the {who}, in {places}",
-        "the packets travelled, but whoever captured has missed them",
+        "the packets travelled, but whoever captured missed them, or kept less of them",
         "RFC 9293 §3.4",
         _gap,
     ),

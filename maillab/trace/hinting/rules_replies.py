@@ -41,10 +41,32 @@ _ORDER = _saying(r"503\b", r"\S+ BAD\b.*\b(state|not allowed|sequence)")
 
 
 def _said(d: Dialogue, saying: _Saying) -> Iterator[Found]:
+    return (at_line(line) for line in d.replies if _matches(d, saying, line))
+
+
+def _matches(d: Dialogue, saying: _Saying, line: Line) -> bool:
     pattern = saying.smtp if d.is_smtp else saying.other
+    return pattern.match(f"{line.text} {line.why}") is not None
+
+
+def _out_of_order(d: Dialogue) -> Iterator[Found]:
+    """But for what came along with a command that was refused: its client could not
+    know yet (RFC 2920 §3.1).
+    """
+    before: Line | None = None
     for line in d.replies:
-        if pattern.match(f"{line.text} {line.why}"):
+        wrong = _matches(d, _ORDER, line)
+        if wrong and not (d.is_smtp and before and _came_along(d, before, line)):
             yield at_line(line)
+        before = line
+
+
+def _came_along(d: Dialogue, refusal: Line, reply: Line) -> bool:
+    """Between the two replies the client has said nothing new."""
+    heard = refusal.sent_ns if refusal.arrived_ns is None else refusal.arrived_ns
+    said = (line.sent_ns for line in d.lines if line.speaker == "C")
+    new = any(heard <= sent_ns <= reply.sent_ns for sent_ns in said)
+    return refusal.is_refusal and not new
 
 
 def _size_announced(d: Dialogue) -> Iterator[Found]:
@@ -72,8 +94,7 @@ def _no_quit(d: Dialogue) -> Iterator[Found]:
     ends = _ENDS.get(d.protocol)
     if not last or not ends or ends in d.verbs or list(_hung_up(d)):
         return
-    hidden = d.session.tls and not any(line.secure for line in d.lines)
-    if d.session.outcome in ("closed", "reset") and not hidden:
+    if d.session.outcome in ("closed", "reset") and not d.is_hidden:
         yield at_line(last, verb=ends)
 
 
@@ -165,7 +186,7 @@ RULES = (
         "a command at the wrong moment",
         "the server expected another command first",
         "RFC 5321 §4.1.4",
-        lambda d: _said(d, _ORDER),
+        _out_of_order,
         {"IMAP": "RFC 9051 §3"},
     ),
     Rule(

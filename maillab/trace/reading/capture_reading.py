@@ -13,6 +13,7 @@ from array import array
 from itertools import count
 
 from maillab.trace.reading.captured_dns import DnsListener
+from maillab.trace.reading.dns_over_tcp import DNS_PORT, dns_messages
 from maillab.trace.reading.frames import Frames
 from maillab.trace.reading.ip_reader import (
     ICMP,
@@ -32,7 +33,6 @@ _IPV4_TCP = struct.Struct("!2xHxxHxB2x12sIIBB").unpack_from  # both heads at onc
 _IPV6_TCP = struct.Struct("!4xHBx36sIIBB").unpack_from
 _TCP = struct.Struct("!4xIIBB").unpack_from
 _FRAGMENTED = 0x3FFF  # of flags and offset: more fragments, or not the first
-_DNS = 53
 # RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1: what it says, and which of the three that
 # `packets.unreachable_packet` knows it is like.
 _PORT, _PROHIBITED, _HOST = "port", "prohibited", "host"
@@ -155,7 +155,7 @@ class Reading:
             "to_host": self.name(packet.dst),
         }
         self._tell((time, "datagram", self.name(packet.src), "", facts))
-        if _DNS in (src[1], dst[1]):
+        if DNS_PORT in (src[1], dst[1]):
             for told in self._dns.heard(time, packet, data):
                 self._tell(told)
 
@@ -188,13 +188,24 @@ class Reading:
 
     def _finished(self, time: int) -> "tuple[list[Told], array[int]]":
         tcp, self._tcp.number = self._tcp, 0
-        for told in self._dns.unanswered(time):
-            self._tell(told)
         if self._fragments.incomplete:
             count = self._fragments.incomplete
             text = f"of {count:,} fragmented packets, not all fragments were captured"
             self._tell((time, "note", "", "", {"text": text}))
-        return _with(tcp.told, tcp.numbers, tcp.finish(time))
+        told, numbers = _with(tcp.told, tcp.numbers, tcp.finish(time))
+        told, numbers = _with(told, numbers, self._over_tcp(told))
+        for one in self._dns.unanswered(time):
+            told.append(one)
+            numbers.append(0)
+        return told, numbers
+
+    def _over_tcp(self, told: list[Told]) -> dict[int, list[Told]]:
+        """DNS answers that came by TCP, each behind the octets that brought it."""
+        found: dict[int, list[Told]] = {}
+        for place, packet, data in dns_messages(told):
+            for one in self._dns.heard(told[place][0], packet, data):
+                found.setdefault(place, [told[place]]).append(one)
+        return found
 
 
 def _with(

@@ -1,10 +1,12 @@
-"""DNS over UDP in a capture: what was asked, and what came back.
+"""DNS in a capture: what was asked, and what came back.
 
-Goes in: datagrams from and to port 53. Comes out: a "dns" event for each response that
-answers a question, and at the end one for each question that nobody answered.
+Goes in: messages from and to port 53, those of UDP before those of TCP. Comes out: a
+"dns" event for each response that answers a question, and at the end one for each
+question that nobody answered.
 
-Rule: a response belongs to the question with the same ID, name, type and sockets (RFC
-5452 §9.1); other responses are left out.
+Rule 1: a response belongs to the question with the same ID, name, type and sockets (RFC
+        5452 §9.1); other responses are left out.
+Rule 2: a response that was cut off is none (RFC 2181 §9): the answer comes by TCP.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,12 +20,12 @@ from dns.rdatatype import RdataType
 
 from maillab.dns import resolver, stub
 from maillab.dns.answers import text_of
-from maillab.trace.reading.ip_reader import IpPacket
+from maillab.trace.reading.ip_reader import TCP, IpPacket
 from maillab.trace.recorder import Told
 
 _OPEN = 10_000  # questions that wait for an answer; older ones count as unanswered
 _Key = tuple[bytes, bytes, bytes, int]
-_Asked = tuple[int, str, str, str, str]  # time, who, server, question, type
+_Asked = tuple[int, str, str, str, str, str]  # time, who, server, question, type, how
 
 
 class DnsListener:
@@ -33,6 +35,7 @@ class DnsListener:
         self._name = name
         self._asked: dict[_Key, _Asked] = {}
         self._given_up: list[_Asked] = []
+        self._cut_off: dict[tuple[str, ...], _Asked] = {}
 
     def heard(self, time: int, packet: IpPacket, data: bytes) -> Iterator[Told]:
         """A datagram; yields an event when it answers a question."""
@@ -47,6 +50,8 @@ class DnsListener:
         """What nobody answered, up to the end of the capture."""
         for asked in (*self._given_up, *self._asked.values()):
             yield _told(max(time, asked[0]), asked, "timeout", [])
+        for asked in self._cut_off.values():
+            yield _told(asked[0], asked, "truncated", [])
 
     def _question(self, time: int, packet: IpPacket, data: bytes) -> None:
         found = _asked_in(data)
@@ -55,7 +60,9 @@ class DnsListener:
         owner, kind = found
         key = (packet.src, packet.dst, packet.payload[:4], _ident(data))
         host, server = self._name(packet.src), self._name(packet.dst)
-        asked = (time, host, server, text_of(owner), _type_text(kind))
+        how = "TCP" if packet.protocol == TCP else "UDP"
+        asked = (time, host, server, text_of(owner), _type_text(kind), how)
+        self._cut_off.pop(asked[1:5], None)
         self._asked.setdefault(key, asked)
         if len(self._asked) > _OPEN:
             self._given_up.append(self._asked.pop(next(iter(self._asked))))
@@ -78,19 +85,22 @@ class DnsListener:
         except (dns.exception.DNSException, ValueError, IndexError):
             return
         del self._asked[packet.dst, packet.src, ports, _ident(data)]
-        yield _told(time, asked, answer.status, answer.texts)
+        if response.flags & dns.flags.TC and len(self._cut_off) < _OPEN:
+            self._cut_off[asked[1:5]] = (time, *asked[1:])
+        else:
+            yield _told(time, asked, answer.status, answer.texts)
 
 
 def _told(time: int, asked: _Asked, rcode: str, answers: list[str]) -> Told:
-    _, host, server, question, kind = asked
+    _, host, server, question, kind, how = asked
     facts: dict[str, Any] = {
         "question": question,
         "type": kind,
         "rcode": rcode,
-        "answers": answers,
+        "answers": tuple(answers),
         "server": server,
         "cached": False,
-        "transport": "UDP",
+        "transport": how,
     }
     return time, "dns", host, "", facts
 

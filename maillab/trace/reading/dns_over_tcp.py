@@ -1,17 +1,19 @@
 """DNS messages on TCP connections of a capture (RFC 7766 §8).
 
-Goes in: the events of a capture that was read. Comes out: each message with the place
-of the event that brought its last octet.
+Goes in: the events of a capture that was read. Comes out: each message as if a packet
+of its own had brought it, with the place of the event that brought its last octet.
 
 Rule: what stands behind a gap is left out: nobody knows where a message begins there.
 """
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from maillab.trace.events import Event
+from maillab.trace.reading.ip_reader import TCP, IpPacket
 from maillab.trace.recorder import Told
-from maillab.trace.session import Session
+from maillab.trace.session import SIDES, Session
 from maillab.wire.lines import Side
 
 DNS_PORT = 53
@@ -21,9 +23,7 @@ class Message(NamedTuple):
     """One message; `place`: of the event with its last octet, from 0."""
 
     place: int
-    time_ns: int
-    session: Session
-    side: Side
+    packet: IpPacket
     data: bytes
 
 
@@ -40,12 +40,20 @@ def dns_messages(told: Iterable[Told]) -> list[Message]:
 
 
 def _of(session: Session) -> Iterator[Message]:
-    sides: tuple[Side, Side] = ("C", "S")
-    for side in sides:
+    for side in SIDES:
+        packet = _packet(session, side)
         begun = (octets for start, octets in session.runs(side)[:1] if start == 0)
         for end, data in _cut(next(begun, b"")):
-            event = _last_of(session, side, end)
-            yield Message(event.number, event.time_ns, session, side, data)
+            yield Message(_last_of(session, side, end).number, packet, data)
+
+
+def _packet(session: Session, side: Side) -> IpPacket:
+    ends = [session.client_address, session.server_address]
+    if side == "S":
+        ends.reverse()
+    src, dst = (ip_address(ip).packed for ip, _ in ends)
+    ports = b"".join(port.to_bytes(2, "big") for _, port in ends)
+    return IpPacket(src, dst, TCP, ports, len(ports))
 
 
 def _cut(stream: bytes) -> Iterator[tuple[int, bytes]]:
@@ -61,11 +69,6 @@ def _cut(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _last_of(session: Session, side: Side, end: int) -> Event:
     """The event with which all octets before `end` were there."""
-    missing, last = end, session.events[0]
-    covered = 0
-    for event in session.all("bytes"):
-        if event["side"] == side and event["offset"] < end:
-            covered, last = covered + len(event["data"]), event
-            if covered >= missing:
-                break
-    return last
+    there = session.pieces[side].arrived_ns(end) or 0
+    said = (e for e in session.all("bytes") if e["side"] == side)
+    return next(e for e in said if e.time_ns >= there)

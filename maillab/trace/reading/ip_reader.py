@@ -156,7 +156,6 @@ def _ipv6(
         if body + 8 > end:
             return None
         unit = 4 if following == _AUTHENTICATION else 8  # RFC 4302 §2.2
-        unit = 4 if following == _AUTHENTICATION else 8  # RFC 4302 §2.2
         following, body = octets[body], body + 8 + octets[body + 1] * unit
     if following == _FRAGMENT:
         packet = IpPacket(src, dst, following, octets[body : min(last, end)], last)

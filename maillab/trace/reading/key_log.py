@@ -20,6 +20,7 @@ from maillab.trace.recorder import Told
 
 _LARGEST = 1 << 26  # octets of a key log
 _HELLO = re.compile(rb"\x16\x03[\x00-\x04]..\x01...\x03[\x00-\x04](.{32})", re.S)
+_HELLO_SIZE = 43  # octets of what is looked for
 
 
 def read_keys(keys: str) -> list[str]:
@@ -65,17 +66,25 @@ def with_keys(
         return told, numbers
     found: list[Told] = []
     frames: array[int] = array("L")
+    before: dict[str, bytes] = {}
     for event, number in zip(told, numbers, strict=True):
-        keys = by_random.pop(_random_of(event), ()) if event[1] == "bytes" else ()
+        keys: Iterable[str] = ()
+        if event[1] == "bytes" and event[4]["side"] == "C":
+            keys = by_random.pop(_random_of(event, before), ())
         time, _, host, id, _ = event
         found += ((time, "keylog", host, id, {"line": line}) for line in keys)
         found.append(event)
-        frames.extend([number] * (len(keys) + 1))
+        frames.extend([number] * (len(found) - len(frames)))
     return found, frames
 
 
-def _random_of(event: Told) -> str:
-    """The client's random number, when these octets begin with a ClientHello."""
-    data: bytes = event[4]["data"]
-    hello = _HELLO.match(data) if data[:1] == b"\x16" else None
-    return hello[1].hex() if hello and event[4]["side"] == "C" else ""
+def _random_of(event: Told, before: dict[str, bytes]) -> str:
+    """The client's random number, when the rest of it stands in these octets.
+
+    It may follow STARTTLS in one segment, or come in pieces; `before`: the last octets
+    of each connection.
+    """
+    octets = before.get(event[3], b"") + event[4]["data"]
+    hello = _HELLO.search(octets)
+    before[event[3]] = octets[1 - _HELLO_SIZE :] if not hello else b""
+    return hello[1].hex() if hello else ""

@@ -144,8 +144,9 @@ class Reassembly:
 
     def finish(self, time: int) -> dict[int, list[Told]]:
         """The capture has ended. Returns what stands in the place of some events."""
+        ends = {told[3]: told[0] for told in self.told}
         for talk in self._talks:
-            self._give_up(talk, time)
+            self._give_up(talk, time, ends[talk.id])
         instead: dict[int, list[Told]] = {}
         shifts: dict[tuple[str, str], int] = {}
         for talk in self._talks:
@@ -213,7 +214,7 @@ class Reassembly:
         """A connection; what was on the same ports before is over."""
         before = self._halves.get(key)
         if before is not None:
-            self._give_up(before.talk, time)
+            self._give_up(before.talk, time, time)
             self._open.pop(before.key, None)
             self._open.pop(before.peer.key, None)
         talk = Talk(f"c{len(self._talks) + 1}")
@@ -285,14 +286,17 @@ class Reassembly:
         else:
             self._tell(time, "reset", half, side=half.side, latency=0)
 
-    def _give_up(self, talk: Talk, time: int) -> None:
-        """Nothing more will come: SYNs without an answer, octets that never came."""
+    def _give_up(self, talk: Talk, time: int, ended: int) -> None:
+        """Nothing more will come: SYNs without an answer, octets that never came.
+
+        ended  when the last of it came; `time` is now
+        """
         if talk.is_done:
             return
         talk.is_done = True
         for half in (talk.client, talk.server):
-            if half.finish(len(self.told), time):
-                self._tell(time, "gap", half)
+            if half.finish(len(self.told), ended):
+                self._tell(ended, "gap", half)
         answered = talk.syn_acks or talk.is_open or talk.client.was_reset
         if answered or talk.has_failed or not talk.syns:
             return
