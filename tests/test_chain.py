@@ -44,6 +44,16 @@ def test_a_sentence_names_what_decided(refused):
     )
 
 
+def test_many_questions_share_one_index_until_more_has_happened():
+    trace = Trace()
+    first = trace.emit("note", "pc", "", 0, text="one")
+    known = trace.known
+    assert trace.why(first).known is known
+    second = trace.emit("note", "pc", "", 1, text="two")
+    assert trace.why(second).known is not known
+    assert trace.why(second).steps[0].event.number == second
+
+
 def test_what_went_well_began_with_a_person(refused):
     accepted = refused.trace.of_kind("accepted")[0]
     assert (

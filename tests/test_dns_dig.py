@@ -129,7 +129,7 @@ def test_an_answer_is_a_view(world):
     assert answer.describe().startswith(
         "pc asked 192.0.2.54#53(resolver) for beta.example MX: NOERROR, 1 record, in "
     )
-    assert "<caption>" in answer.html()
+    assert "<caption" in answer.html()
     assert "10 mx.beta.example." in answer.html()
 
 
@@ -148,7 +148,7 @@ def test_a_walk_shows_each_question_and_what_was_said(world):
     assert "pc looked www.beta.example A up from the root down: NOERROR" in text
     assert "referral to example: ns.registry.example 198.51.100.2" in text
     assert "answer: CNAME mx.beta.example." in text
-    assert "<caption>" in walk.html()
+    assert "<caption" in walk.html()
 
 
 def test_a_walk_uses_no_memory_and_leaves_none(world):

@@ -34,7 +34,8 @@ def test_a_gap_is_told_where_it_is(octets, data):
     parts = [(0, start), (end, len(octets))]
     bursts = [Burst("S", a, octets[a:b], n, n, n) for n, (a, b) in enumerate(parts, 1)]
     bursts = data.draw(st.permutations(bursts))
-    found = list(in_order({"C": [], "S": bursts}, [Gap("S", start, end - start)]))
-    assert [one for one in found if isinstance(one, Gap)] == [Gap("S", start, end - start)]
+    gap = Gap("S", start, end - start)
+    found = list(in_order({"C": [], "S": bursts}, [gap]))
+    assert [one for one in found if isinstance(one, Gap)] == [gap]
     read = b"".join(one.data for one in found if isinstance(one, Burst))
     assert read == octets[:start] + octets[end:]

@@ -69,8 +69,8 @@ def test_no_view_shows_a_password(line, plain_login):
     assert len(shown) == len(line)
 
 
-def test_the_user_and_the_announcement_of_a_literal_are_not_secret():
-    assert masked(b"a LOGIN ann {2}\r\nxx\r\n") == b"a LOGIN ann {2}\r\n##\r\n"
+def test_the_user_is_no_secret_but_the_size_of_a_password_is():
+    assert masked(b"a LOGIN ann {2}\r\nxx\r\n") == b"a LOGIN ann {#}\r\n##\r\n"
 
 
 def test_what_was_heard_stands_where_the_stream_had_it():

@@ -98,7 +98,7 @@ def test_the_settings_print_as_a_table():
     assert "delivery.retry.0" in text
     assert "240 min" in text
     html = SettingsPages(who, who.settings).html()
-    assert "<caption>" in html
+    assert "<caption" in html
     assert "limits.message_size" in html
 
 

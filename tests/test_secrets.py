@@ -1,7 +1,7 @@
-"""No view tells a password: not as it is, not in base64, not in hex, not how long it is.
+"""No view tells a password: as it is, in base64, in hex, or how long it is.
 
-Each way to log in is tried by hand. Captures are exact, and so is what is asked for with
-`secrets=True`; octets on the wire have a size (lengths of packets), lines have none.
+Each way to log in is tried by hand. Captures are exact, and so is what is asked for
+with `secrets=True`; octets on the wire have a size (lengths of packets), lines none.
 """
 
 import re

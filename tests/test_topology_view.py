@@ -180,7 +180,7 @@ def test_the_html_has_picture_and_all_tables_and_survives_jupyterlab(
     assert not tags.open
     allowed = "figure img figcaption details summary table caption thead tbody tr th td"
     assert tags.seen <= set(allowed.split())
-    captions = re.findall("<caption>([^<]*)</caption>", html)
+    captions = re.findall("<caption[^>]*>([^<]*)</caption>", html)
     assert captions == [
         "Hosts and gateways",
         "Rules: the first that fits decides",

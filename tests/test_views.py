@@ -3,12 +3,14 @@
 import xml.etree.ElementTree as ET
 from base64 import b64decode
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maillab.trace import Trace
 from maillab.trace.sample import Talk, letter
+from maillab.trace.steps import Arrow
 from maillab.trace.view import Table, View
 
 EVIL = "<script>alert('x')</script>\"&\x00\x1b[31m\u202e"
@@ -247,3 +249,11 @@ def test_a_table_keeps_short_cells_on_one_line_and_apart() -> None:
     assert "nowrap" not in last
     html = Table("T", ("n", "ref"), [("1", "RFC 5321 §4.1")]).html()
     assert "nowrap" in html.split("<td")[1]
+
+
+def test_the_ladder_of_a_capture_is_level(tmp_path: Path) -> None:
+    letter().capture("mx.beta.example").write(tmp_path / "mx.pcapng")
+    session = Trace.from_capture(tmp_path / "mx.pcapng").sessions[0]
+    arrows = [item for item in session.ladder().items() if isinstance(item, Arrow)]
+    assert any(arrow.label == "SYN, ACK" for arrow in arrows)
+    assert all(arrow.arrived_ns == arrow.sent_ns for arrow in arrows)

@@ -2,7 +2,7 @@
 be told: asyncio's signatures have no room for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ reason: ContextVar[int] = ContextVar("maillab_reason", default=0)
 
 
 @contextmanager
-def because(event: int) -> Iterator[None]:
+def because(event: int) -> Generator[None, None, None]:
     """Connections that are opened meanwhile have this event as their cause."""
     before = reason.set(event)
     try:

@@ -282,9 +282,9 @@ def _read_event(line: str, at: int) -> Event:
     return Event(number, time_ns, kind, host, connection, facts)
 
 
-def _check_cause(cause: object) -> None:
-    numbers: Any = cause if isinstance(cause, tuple) else (cause,)
-    if not isinstance(cause, tuple) or any(type(one) is not int for one in numbers):
+def _check_cause(cause: Any) -> None:
+    kinds = set(map(type, cause)) if isinstance(cause, tuple) else {None}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if kinds - {int}:
         raise LabError(f"cause is {cause!r:.60}, expected a list of events' numbers")
 
 

@@ -17,7 +17,7 @@ from maillab.trace.events import EPOCH_NS, Event
 from maillab.trace.hearing.tls_keys import KeyRing
 from maillab.trace.reading.garbage import few_collections
 from maillab.trace.seat import seen_from
-from maillab.trace.session import Session
+from maillab.trace.session import PORTS, Session
 from maillab.trace.vantage import WITH_POINTS, gateways_of
 
 if TYPE_CHECKING:  # the views, which are only loaded when somebody looks
@@ -128,13 +128,15 @@ class Trace:
         lines = (e["line"] for e in self._events if e.kind == "keylog")
         keys = KeyRing(lines)
         with few_collections():
-            return [self._session(found, keys) for found in self._by_connection.values()]
+            found = self._by_connection.values()
+            return [self._session(events_of, keys) for events_of in found]
 
     def _session(self, found: list[Event], keys: KeyRing) -> Session:
         """Its protocol is guessed once: inside TLS that takes long."""
         size, guessed = self._guessed.get(found[0].connection, (0, ""))
         session = Session(found, guessed if size == len(found) else "", keys)
-        self._guessed[session.id] = len(found), session.protocol
+        if session.port not in PORTS:
+            self._guessed[session.id] = len(found), session.protocol
         return session
 
     def find_sessions(

@@ -55,7 +55,7 @@ PORTS = {
     993: "IMAP",
     995: "POP3",
 }
-_BEGINNING = 100  # events: a handshake and a greeting are among them
+_BEGINNING = 60  # events: a handshake and a greeting are among them
 _FAILURES = {
     "refused": "refused",
     "timed_out": "timed out",

@@ -229,7 +229,10 @@ class Explorer:
         self, include: object = None, exclude: object = None
     ) -> dict[str, Any]:
         bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_() or {})
-        return bundle | {"text/plain": self.text(), "text/html": self.html() + _NO_CONTROLS}
+        return bundle | {
+            "text/plain": self.text(),
+            "text/html": self.html() + _NO_CONTROLS,
+        }
 
     def __repr__(self) -> str:
         return self.text()

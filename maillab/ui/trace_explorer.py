@@ -38,6 +38,18 @@ class TraceExplorer(Explorer):
         self.name = of
         self.inner: SessionExplorer | None = None
         self._seen = 0  # events at the last look at the chosen session
+        self.place: Any = column()
+        self._make_controls()
+        self.arrange(
+            row(self.wanted, self.together, self.note),
+            self.chosen,
+            row(*self.steppers(self.chosen, self._choose)),
+            self.place,
+        )
+        if at_once:
+            self.guarded(self.refresh)
+
+    def _make_controls(self) -> None:
         self.wanted: Any = control(
             "Text",
             "Only with",
@@ -60,19 +72,9 @@ class TraceExplorer(Explorer):
             options=list(TOGETHER),
             tooltip="How all sessions are shown together",
         )
-        self.place: Any = column()
-        self.back, self.onward = self.steppers(self.chosen, self._choose)
         self.on(self.wanted, self.refresh)
         for one in (self.chosen, self.together):
             self.on(one, self._choose)
-        self.arrange(
-            row(self.wanted, self.together, self.note),
-            self.chosen,
-            row(self.back, self.onward),
-            self.place,
-        )
-        if at_once:
-            self.guarded(self.refresh)
 
     def refresh(self) -> None:
         """List the sessions anew; what was chosen stays chosen."""

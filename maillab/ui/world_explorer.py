@@ -126,7 +126,7 @@ class WorldExplorer(Explorer):
         happened = plural(len(self.world.trace), "event")
         now = self.world.now.replace("+00:00", " UTC")
         self.clock.value = (
-            f'<p role="status"><b>{now}</b>, '
+            f'<p role="status" style="margin:0"><b>{now}</b>, '
             f"{self.world.time:,.3f} s, {happened}</p>"
         )
         self.page.redraw()

@@ -57,13 +57,15 @@ def lab(lab_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_notebook(page: Any, lab: str) -> Any:
+def open_notebook(page: Any, lab: str) -> Iterator[Any]:
     """Opens a notebook of the bench by its path."""
 
     def opened(path: str) -> jupyter.Notebook:
         return jupyter.Notebook(page, lab, path)
 
-    return opened
+    yield opened
+    page.close()  # or JupyterLab would ask what became of the kernel
+    jupyter.stop_kernels(lab)
 
 
 @pytest.fixture

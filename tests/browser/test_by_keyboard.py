@@ -1,4 +1,4 @@
-"""Explorers by keyboard alone: Tab, Space, Enter, arrows; the mouse is never touched."""
+"""Explorers by keyboard alone: Tab, Space, Enter, arrows; no mouse is touched."""
 
 from typing import Any
 

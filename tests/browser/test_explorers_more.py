@@ -28,12 +28,13 @@ def test_play_goes_on_until_the_end(explorer: Any) -> None:
     output = explorer(OPEN, "world.trace.session(port=25).explore()")
     moment = output.get_by_role("slider")
     moment.focus()
-    moment.press("Home")
-    output.get_by_text(".until(1).ladder()").wait_for()
+    for _ in range(5):
+        moment.press("ArrowLeft")
+    output.get_by_text(".until(15).ladder()").wait_for()
     output.locator(".jupyter-widgets-play, .widget-play").get_by_role(
         "button"
     ).first.click()
-    output.get_by_text(".until(2).ladder()").wait_for()
+    output.get_by_text(".until(16).ladder()").wait_for()
     output.get_by_text("world.trace.session('c2').ladder()", exact=True).wait_for()
 
 
@@ -74,7 +75,9 @@ def test_the_journey_of_a_letter_and_why_it_ended_so(explorer: Any) -> None:
     output = explorer(sent, "world.explore()")
     output.get_by_role("tab", name="Letters").click()
     output.get_by_text("world.trace.journey(").wait_for()
-    output.get_by_label("Message", exact=True).locator("visible=true").select_option(index=1)
+    output.get_by_label("Message", exact=True).locator("visible=true").select_option(
+        index=1
+    )
     output.get_by_label("Show", exact=True).select_option("Why it ended so")
     output.get_by_text("world.trace.why(").wait_for()
     assert output.get_by_text("nobody@beta.example").first.is_visible()
@@ -148,7 +151,9 @@ def test_a_capture_is_filtered_paged_and_taken_apart(explorer: Any) -> None:
     assert output.locator("table tbody tr").count() > 2
 
 
-def test_a_capture_that_was_read_is_gone_through(explorer: Any, lab_folder: Any) -> None:
+def test_a_capture_that_was_read_is_gone_through(
+    explorer: Any, lab_folder: Any
+) -> None:
     read = OPEN + (
         "world.trace.capture('mail.alpha.example').write('alpha.pcapng')\n"
         "trace = maillab.read_capture('alpha.pcapng').trace"

@@ -1,27 +1,25 @@
 """Views without a kernel: untrusted, converted to HTML, read by a screen reader."""
 
 import shutil
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
+from maillab.trace.reading.capture_file import CaptureFile
+from maillab.trace.report import Report
+from maillab.trace.view import View
+from maillab.world.world import World
+from tests.browser.exploring import faults
 from tests.browser.jupyter import Watched
-from tests.every_view import VIEWS, every_view
+from tests.view_gallery import gallery
+from tests.worlds import plain_world
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks" / "instructor"
-SERIOUS = ("serious", "critical")
-# Of a whole page; a view is a part of one.
-NOT_FOR_PARTS = ("page-has-heading-one", "region", "landmark-one-main")
-
-
-@pytest.fixture(scope="module")
-def views() -> Any:
-    with every_view() as found:
-        yield found
+NO_ALT = '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">'
 
 
 def test_an_untrusted_notebook_shows_pictures_and_tables(
@@ -55,20 +53,53 @@ def test_nbconvert_keeps_pictures_and_tables(page: Any, tmp_path: Path) -> None:
     assert watched.outside == []
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_no_view_has_a_serious_fault_for_those_who_cannot_see(
-    page: Any, views: Any, name: str
-) -> None:
-    view = views[name]
-    page.set_content(
-        f"<!doctype html><html lang=en><title>{escape(name)}</title>"
-        f"<main><h1>{escape(name)}</h1>{view.html()}</main></html>"
+def page_of(views: Mapping[str, View]) -> str:
+    """All views below each other."""
+    parts = (
+        f"<section><h2>{escape(name)}</h2>{view.html()}</section>"
+        for name, view in views.items()
     )
+    body = f"<main><h1>Views</h1>{''.join(parts)}</main>"
+    return f"<!doctype html><html lang=en><title>Views</title>{body}</html>"
+
+
+def test_no_view_has_a_serious_fault_for_those_who_cannot_see(page: Any) -> None:
+    with gallery() as views:
+        written = page_of(views)
+    watched = Watched(page)
+    page.set_content(written)
     page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
-    found = Axe().run(page).response["violations"]
-    faults = [
-        f"{fault['id']}: {fault['help']} {fault['nodes'][0]['html'][:200]}"
-        for fault in found
-        if fault["impact"] in SERIOUS and fault["id"] not in NOT_FOR_PARTS
-    ]
-    assert faults == []
+    watched.picture("views")
+    assert faults(page) == []
+    assert (watched.outside, watched.errors) == ([], [])
+    page.locator("main").evaluate(f"main => main.innerHTML += '{NO_ALT}'")
+    assert [told[:9] for told in faults(page)] == ["image-alt"], "axe looks"
+
+
+def test_a_report_can_be_read_by_all_and_asks_for_nothing(
+    page: Any, tmp_path: Path
+) -> None:
+    capture, report = tmp_path / "alpha.pcapng", tmp_path / "report.html"
+    with plain_world() as world:
+        played(world)
+        world.trace.capture("mail.alpha.example").write(capture)
+    read = CaptureFile.read(capture)
+    Report(read.trace, capture.name, read).write(report)
+    watched = Watched(page)
+    page.goto(report.as_uri())
+    picture = page.locator("figure img").first
+    assert picture.evaluate("image => image.naturalWidth") > 400
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    watched.picture("report")
+    assert faults(page) == []
+    assert page.evaluate("performance.getEntriesByType('resource').length") == 0
+    assert (watched.outside, watched.errors) == ([], [])
+    wider = "() => document.documentElement.scrollWidth - innerWidth"
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate(wider) <= 0, "a telephone shows it without scrolling sideways"
+
+
+def played(world: World) -> None:
+    """A letter that arrives, and one that does not."""
+    world.send("alice", "bob@beta.example", "Hello", "How are you?")
+    world.send("alice", "nobody@beta.example", "Anybody?")

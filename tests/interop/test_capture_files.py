@@ -130,6 +130,29 @@ def test_disorder_is_put_in_order_as_tshark_does(seed, tmp_path):
     assert session.wire("C") == TEXT
 
 
+def in_vlan(packets):
+    """Ethernet with two tags (IEEE 802.1Q), as a provider's switch shows it."""
+    head = bytes(12) + bytes.fromhex("88a8 0007 8100 002a 0800")
+    return [(time, head + data) for time, data in packets]
+
+
+def test_merged_sorted_and_tagged_captures_are_those_of_tshark(tmp_path):
+    """Two files in one, the second an hour later with the same ports; out of order."""
+    wire = Wire().shake().say("C", 0, TEXT[:900]).say("S", 0, b"250 Ok\r\n", 900)
+    packets = wire.close(900, 8).packets
+    packets[3], packets[4] = packets[4], packets[3]
+    one, later, both, sorted_ = (tmp_path / f"{name}.pcapng" for name in "abcd")
+    one.write_bytes(pcap(in_vlan(packets), link=1))
+    for command in (
+        ("editcap", "-t", "3600", one, later),
+        ("mergecap", "-w", both, one, later),
+        ("reordercap", both, sorted_),
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    for file in (one, both, sorted_):
+        assert compare(file)[0].wire("C") == TEXT[:900]
+
+
 def test_editcap_and_gzip_change_nothing(tmp_path):
     wire = Wire().shake().say("C", 0, TEXT[:1000]).close(1000, 0)
     (tmp_path / "a.pcap").write_bytes(pcap(wire.packets))

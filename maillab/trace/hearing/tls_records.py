@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from maillab.trace.pieces import Burst
 
@@ -338,6 +339,7 @@ def read_certificate_names(body: bytes, version: int) -> tuple[str, ...]:
     return _names_of(der)
 
 
+@lru_cache(maxsize=64)
 def _names_of(der: bytes) -> tuple[str, ...]:
     """The subject alternative names; the common name is none (RFC 9525 §2)."""
     from cryptography import x509

@@ -58,9 +58,9 @@ def _sent_again(d: Dialogue) -> Iterator[Found]:
 def _reset(d: Dialogue) -> Iterator[Found]:
     """Not after a farewell or a FIN: then nothing is missing."""
     event = next(d.session.all("reset", "fin", "cut"), None)
-    if event and event.kind == "reset" and not d.verbs & {"QUIT", "LOGOUT"}:
-        if not d.is_hidden:
-            yield at_event(event, who=_SIDES[event["side"]])
+    said_farewell = d.verbs & {"QUIT", "LOGOUT"} or d.is_hidden
+    if event and event.kind == "reset" and not said_farewell:
+        yield at_event(event, who=_SIDES[event["side"]])
 
 
 def _cut(d: Dialogue) -> Iterator[Found]:

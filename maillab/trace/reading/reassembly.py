@@ -156,7 +156,16 @@ class Reassembly:
                 if half.lowest < 0:
                     shifts[half.id, half.side] = -half.lowest
         self._shift(shifts, instead)
+        self._forget()
         return instead
+
+    def _forget(self) -> None:
+        """Let go at once what would wait for the collector: circles of values."""
+        for talk in self._talks:
+            del talk.client, talk.server
+        self._talks.clear()
+        self._halves.clear()
+        self._open.clear()
 
     # Beginnings -----------------------------------------------------------------------
 
