@@ -9,7 +9,7 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
 def main() -> None:
-    """Write docs/images: a relayed letter, its journey, and a network with its rules."""
+    """Write docs/images: a relayed letter, its journey, a network and its rules."""
     IMAGES.mkdir(exist_ok=True)
     with open_world("two-domains") as world:
         world.send("alice", "bob@beta.example", "Hello Bob", "How are you?")
