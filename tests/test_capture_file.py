@@ -117,10 +117,11 @@ LINKS = {
     "cooked 2": (276, lambda p: kind(p) + bytes(18) + p),
     "loopback, little": (0, lambda p: struct.pack("<I", FAMILY[p[0] >> 4]) + p),
     "loopback, big": (0, lambda p: struct.pack(">I", FAMILY[p[0] >> 4]) + p),
+    "loopback of Windows": (0, lambda p: struct.pack("<I", WINDOWS[p[0] >> 4]) + p),
     "loopback of OpenBSD": (108, lambda p: struct.pack(">I", FAMILY[p[0] >> 4]) + p),
 }
 PPP = {4: b"\x00\x21", 6: b"\x00\x57"}
-FAMILY = {4: 2, 6: 30}
+FAMILY, WINDOWS = {4: 2, 6: 30}, {4: 2, 6: 23}
 
 
 @pytest.mark.parametrize("ends", [(), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])

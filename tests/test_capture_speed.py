@@ -42,7 +42,7 @@ def took(work):
 
 @pytest.fixture(scope="module")
 def trace():
-    return letters(150)
+    return letters(80)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_block_costs_some_copies_of_a_packet(packets, yardstick):
 def test_packets_are_made_from_events_in_no_time(trace, packets, yardstick):
     """A factor of 200 or so; scapy has one of some thousands."""
     made = best(lambda: trace.capture("alpha.example").packets, runs=3)
-    assert len(packets) > 2_500
+    assert len(packets) > 1_300
     assert made < 1000 * yardstick
 
 
@@ -75,12 +75,12 @@ def test_a_file_is_written_without_being_held_in_memory(tmp_path):
     trace = Trace()
     talk = Talk(trace, port=7777, engines="")
     talk.connect()
-    talk.burst("C", bytes(8 * MIB))
+    talk.burst("C", bytes(4 * MIB))
     capture = trace.capture("alpha.example")
-    assert len(capture.packets) > 5_000
+    assert len(capture.packets) > 2_500
     tracemalloc.start()
     capture.write(tmp_path / "large.pcapng")
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (tmp_path / "large.pcapng").stat().st_size > 8 * MIB
-    assert most < 4 * MIB
+    assert (tmp_path / "large.pcapng").stat().st_size > 4 * MIB
+    assert most < 2 * MIB

@@ -21,6 +21,15 @@ def world():
         yield opened
 
 
+@pytest.fixture(scope="module")
+def settled():
+    """A letter that was read."""
+    with plain_world() as opened:
+        opened.send("alice", BOB, "Hello")
+        opened.read("bob")
+        yield opened
+
+
 def led_to(world, *kinds):
     """The kinds of everything that led to the last event of these kinds."""
     chain = world.why(world.trace.of_kind(*kinds)[-1])
@@ -36,10 +45,8 @@ def is_in_order(found, *wanted):
 # Messages -----------------------------------------------------------------------------
 
 
-def test_from_the_reader_back_to_the_writer(world):
-    world.send("alice", BOB, "Hello")
-    world.read("bob")
-    kinds, root = led_to(world, "fetched")
+def test_from_the_reader_back_to_the_writer(settled):
+    kinds, root = led_to(settled, "fetched")
     way = ("fetched", "delivered", "accepted", "attempt", "accepted", "submitted")
     assert is_in_order(kinds, *way)
     assert kinds.count("dns") >= 4  # root, registry, MX, A
@@ -47,10 +54,9 @@ def test_from_the_reader_back_to_the_writer(world):
     assert root.host == "alice-pc"
 
 
-def test_a_host_that_took_it_is_why_it_was_relayed(world):
-    world.send("alice", BOB, "Hello")
-    relayed = world.trace.of_kind("relayed")[-1]
-    causes = world.trace.causes(relayed)
+def test_a_host_that_took_it_is_why_it_was_relayed(settled):
+    relayed = settled.trace.of_kind("relayed")[-1]
+    causes = settled.trace.causes(relayed)
     assert [(e.kind, e.host) for e in causes] == [
         ("attempt", ALPHA),
         ("accepted", BETA),

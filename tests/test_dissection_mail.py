@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maillab.trace import Trace
@@ -111,6 +111,7 @@ def test_a_word_has_the_section_that_defines_it() -> None:
     assert found.find("command").ref == "RFC 9051 §6.3.2"
 
 
+@settings(max_examples=50)
 @given(
     st.binary(max_size=60).map(lambda b: b.replace(b"\r\n", b"")),
     st.sampled_from(["SMTP", "POP3", "IMAP", "LMTP", "HTTP", ""]),
@@ -289,6 +290,7 @@ def test_the_ranges_of_a_message_cover_it() -> None:
 PIECES = b"--b|--b--|\r\n|\r\n\r\n|Content-Type: multipart/x;| boundary=b|text|\n|\0"
 
 
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(PIECES.split(b"|")), max_size=30))
 def test_any_octets_are_some_message(pieces: list[bytes]) -> None:
     octets = b"".join(pieces)

@@ -33,6 +33,18 @@ def two_talks() -> Trace:
     return trace
 
 
+def test_all_that_one_event_tells_has_rows_of_its_own() -> None:
+    trace = Trace(strict=True)
+    talk = Talk(trace)
+    talk.connect()
+    both = {"to_client": 5 * MS, "to_server": 5 * MS}
+    trace.emit("cut", "router", "c1", talk.now, **both)
+    root = ET.fromstring(trace.ladder().svg())
+    texts = root.iter("{http://www.w3.org/2000/svg}text")
+    heights = [text.get("y") for text in texts if "RST" in (text.text or "")]
+    assert len(heights) == len(set(heights)) == 3  # to each side, and the remark
+
+
 def test_every_host_has_a_lane_in_the_order_of_appearance(trace: Trace) -> None:
     lanes = trace.ladder()
     assert lanes.hosts[0] == "alice-pc"

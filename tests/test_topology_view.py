@@ -38,8 +38,8 @@ def row_of(view: Topology, place: str, number: str = "1") -> tuple[str, ...]:
     return next(tuple(r) for r in view.rules().rows if tuple(r[:2]) == (place, number))
 
 
-def test_a_tree_shows_each_network_behind_its_gateway(world: World) -> None:
-    tree = topology(world).text().split("\n\n")[1].split("\n")
+def test_a_tree_shows_each_network_behind_its_gateway(blocked: World) -> None:
+    tree = topology(blocked).text().split("\n\n")[1].split("\n")
     depth = {line.strip("│├└─ ").split("  ")[0]: line for line in tree}
     order = [line.strip("│├└─ ") for line in tree]
     assert order[0] == "[internet]"
@@ -49,10 +49,10 @@ def test_a_tree_shows_each_network_behind_its_gateway(world: World) -> None:
     assert depth["bob-pc"].startswith("├─ ")
 
 
-def test_the_table_has_every_host_and_gateway_once(world: World) -> None:
-    names = [row[0] for row in topology(world).table().rows]
-    assert sorted(names) == sorted(world.network.hosts)
-    router = next(r for r in topology(world).table().rows if r[0] == "home-router")
+def test_the_table_has_every_host_and_gateway_once(blocked: World) -> None:
+    names = [row[0] for row in topology(blocked).table().rows]
+    assert sorted(names) == sorted(blocked.network.hosts)
+    router = next(r for r in topology(blocked).table().rows if r[0] == "home-router")
     assert router[2] == "203.0.113.77, 192.168.1.1"
     assert router[-1] == "6 ms, up 10 Mbit/s, down 50 Mbit/s"
 
@@ -115,10 +115,10 @@ def test_nat_shows_who_is_who(blocked: World) -> None:
     assert len(rows) == len(text.split("\n")) - 1, "as the router's own table"
 
 
-def test_forwards_name_the_host_inside(world: World) -> None:
+def test_forwards_name_the_host_inside(blocked: World) -> None:
     told = "forwards tcp 25, 110, 143, 465, 587, 993, 995 → mail.home.example"
-    assert told in topology(world).text()
-    assert told in topology(world).svg()
+    assert told in topology(blocked).text()
+    assert told in topology(blocked).svg()
 
 
 def test_a_host_that_was_plugged_in_later_is_there(world: World) -> None:

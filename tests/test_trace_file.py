@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maillab.errors import LabError
-from maillab.trace.events import EPOCH_NS, header_line
+from maillab.trace.events import EPOCH_NS, KINDS, header_line
 from maillab.trace.recorder import Trace
 from maillab.trace.sample import letter
 from tests.worlds import plain_world
@@ -79,6 +79,8 @@ def changed(**keys):
         (changed(facts={"text": {"utf8": "x"}}), "octets stand as"),
         (changed(facts={"cause": 5}), "line 2: cause is 5, expected a list"),
         (changed(facts={"cause": [1, "x"]}), "line 2: cause is .*expected a list"),
+        (changed(facts={}), "line 2: event 'note' lacks text; expected what"),
+        (changed(kind="bytes", facts={"side": "C", "data": ""}), "lacks offset, lat"),
         (changed(extra=1), "here are .*extra"),
         ('{"number":1}', "an event has number, time_ns"),
         (f"{changed()}\n{changed()}", "line 3: event 1 after event 1"),
@@ -120,3 +122,38 @@ def test_a_file_that_was_cut_off_names_its_last_line(tmp_path):
     (tmp_path / "t.jsonl").write_text(text[:-20], "ascii")
     with pytest.raises(LabError, match=rf"line {text.count(chr(10))}: not JSON"):
         Trace.read(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_is_read_with_what_every_one_has_and_not_with_less(kind):
+    def text(facts):
+        return f"{HEAD}\n{changed(kind=kind, facts=facts)}\n"
+
+    facts = dict.fromkeys(KINDS[kind].needed, 1)
+    assert Trace.from_jsonl(text(facts))[0].facts == facts
+    for fact in facts:
+        less = {name: value for name, value in facts.items() if name != fact}
+        with pytest.raises(LabError, match=f"line 2: event {kind!r} lacks {fact};"):
+            Trace.from_jsonl(text(less))
+
+
+def test_what_hosts_tell_has_all_that_a_file_needs():
+    with plain_world() as world:
+        world.send("alice", "bob@beta.example", "Hello")
+        told = list(world.trace)
+        seats = [world.trace.as_seen_by(host) for host in world.trace.hosts]
+        for event in (*told, *letter(), *(e for seat in seats for e in seat)):
+            assert set(KINDS[event.kind].needed) <= event.facts.keys(), event
+
+
+def test_traces_of_earlier_versions_are_read():
+    without = ("received", "return_path", "rule", "setting", "names", "lost_at")
+    with plain_world() as world:
+        world.send("alice", "bob@beta.example", "Hello")
+        older = Trace(epoch_ns=world.trace.epoch_ns)
+        for e in world.trace:
+            facts = {name: e[name] for name in e.facts if name not in without}
+            older.emit(e.kind, e.host, e.connection, e.time_ns, **facts)
+        again = Trace.from_jsonl(older.to_jsonl())
+    assert again.to_jsonl() == older.to_jsonl()
+    assert "bob@beta.example" in again.journey().text()

@@ -20,6 +20,19 @@ def world() -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def sent() -> Iterator[World]:
+    """A world with one letter, for tests that only look."""
+    with plain_world() as world:
+        world.send("alice", BOB, "Hello")
+        yield world
+
+
+@pytest.fixture(scope="module")
+def looking(sent: World) -> WorldExplorer:
+    return sent.explore()
+
+
 @pytest.fixture
 def explorer(world: World) -> WorldExplorer:
     return world.explore()
@@ -38,14 +51,13 @@ def drop_25() -> Rule:
 
 
 def test_every_page_opens_without_trouble_and_prints_its_call(
-    world: World, explorer: WorldExplorer
+    sent: World, looking: WorldExplorer
 ) -> None:
-    world.send("alice", BOB, "Hello")
     calls = {}
     for title in PAGES:
-        explorer.open_page = title
-        assert explorer.trouble == explorer.page.trouble == ""
-        calls[title] = explorer.call
+        looking.open_page = title
+        assert looking.trouble == looking.page.trouble == ""
+        calls[title] = looking.call
     assert calls == {
         "Network": "world.topology()",
         "Sessions": "world.trace.summary()",
@@ -53,21 +65,20 @@ def test_every_page_opens_without_trouble_and_prints_its_call(
         "Queues": "world.queue('mail.alpha.example')",
         "DNS": "world.trace.dns_walk()",
         "Write": "world.send('alice@alpha.example', '', '', '')",
-        "Letters": f"world.trace.journey({world.trace.messages[0].message!r})",
+        "Letters": f"world.trace.journey({sent.trace.messages[0].message!r})",
     }
 
 
 @pytest.mark.parametrize("title", ["Network", "Sessions", "Queues", "DNS", "Letters"])
 def test_what_a_page_shows_is_what_its_call_gives(
-    world: World, explorer: WorldExplorer, title: str
+    sent: World, looking: WorldExplorer, title: str
 ) -> None:
-    world.send("alice", BOB, "Hello")
-    explorer.open_page = title
-    shown = eval(explorer.call, {"world": world})
-    assert explorer.view is not None
-    assert str(shown) == explorer.view.text()
-    assert str(shown) in explorer.text()
-    assert explorer.page.picture.value == shown.html()
+    looking.open_page = title
+    shown = eval(looking.call, {"world": sent})
+    assert looking.view is not None
+    assert str(shown) == looking.view.text()
+    assert str(shown) in looking.text()
+    assert looking.page.picture.value == shown.html()
 
 
 def test_looking_costs_no_time_and_leaves_no_trace(
@@ -237,32 +248,29 @@ def test_a_session_is_chosen_and_stays_chosen(
 
 @pytest.mark.parametrize("what", ["Table", "Ladder", "Hints"])
 def test_all_sessions_are_shown_together(
-    world: World, explorer: WorldExplorer, what: str
+    sent: World, looking: WorldExplorer, what: str
 ) -> None:
-    world.send("alice", BOB, "Hello")
-    explorer.open_page = "Sessions"
-    explorer.page.together.value = what
-    assert explorer.page.trouble == ""
-    assert explorer.view is not None
-    assert str(typed_in(world, [explorer.call])) == explorer.view.text()
+    looking.open_page = "Sessions"
+    looking.page.together.value = what
+    assert looking.page.trouble == ""
+    assert looking.view is not None
+    assert str(typed_in(sent, [looking.call])) == looking.view.text()
 
 
 def test_too_many_sessions_for_a_ladder_are_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    sent: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.send("alice", BOB, "Hello")
-    monkeypatch.setattr("maillab.ui.trace_explorer.MOST_LANES", 1)
-    explorer = world.trace.explore()
+    monkeypatch.setattr("maillab.ui.trace_explorer.MOST_DRAWN", 1)
+    explorer = sent.trace.explore()
     explorer.together.value = "Ladder"
     assert "2 sessions are too many" in explorer.trouble
 
 
 def test_a_long_list_of_sessions_is_cut_and_says_so(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    sent: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.send("alice", BOB, "Hello")
     monkeypatch.setattr("maillab.ui.trace_explorer.MOST_LISTED", 1)
-    explorer = world.trace.explore(of="mine")
+    explorer = sent.trace.explore(of="mine")
     assert [id for _, id in explorer.chosen.options] == ["", "c2"]
     assert "oldest 1" in explorer.note.value
     assert explorer.call == "mine.summary()"
@@ -347,12 +355,12 @@ def test_rules_of_a_peer_s_making_are_escaped(
     assert "<b>no" not in explorer.html()
 
 
-def test_controls_have_names_that_tell_them_apart(explorer: WorldExplorer) -> None:
+def test_controls_have_names_that_tell_them_apart(looking: WorldExplorer) -> None:
     for title in PAGES:
-        explorer.open_page = title
+        looking.open_page = title
         named = [
             widget
-            for widget in vars(explorer.page).values()
+            for widget in vars(looking.page).values()
             if hasattr(widget, "description") and hasattr(widget, "tooltip")
         ]
         words = [widget.description for widget in named if widget.tooltip]

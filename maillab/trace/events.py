@@ -7,7 +7,9 @@ Rule 1: `KINDS` is the whole vocabulary. A strict recorder refuses any other wor
 Rule 2: an event points to the wire by (connection, side, offset), never by packet.
 Rule 3: reading what was written and writing it again gives the same octets.
 Rule 4: any event may say what led to it: `cause`, the numbers of earlier events. What
-        does not say so itself is found by `trace.causes`.
+        does not say so itself is found by `Trace.causes`.
+Rule 5: views take for granted what every event of a kind has: a file in which one
+        lacks such a fact is refused when it is read.
 """
 
 import json
@@ -26,26 +28,39 @@ CAUSE = "cause"  # a fact of any event: numbers of the events that led to it
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of event: who emits it, which facts it has, what it means."""
+    """One kind of event: who emits it, which facts it has, what it means.
+
+    facts   all that such an event may have; needed: those that every one has
+    at      the host that emits it, where that is always the same one
+    """
 
     layer: Literal["network", "meaning"]
     meaning: str
     facts: tuple[str, ...]
-    at: str = ""  # the host that emits it, where that is always the same one
+    needed: tuple[str, ...]
+    at: str = ""
 
 
 def _network(meaning: str, facts: str, at: str = "") -> Kind:
-    return Kind("network", meaning, tuple(facts.split()), at)
+    return Kind("network", meaning, *_facts(facts), at)
 
 
-def _meaning(meaning: str, facts: str, at: str = "") -> Kind:
-    return Kind("meaning", meaning, tuple(facts.split()), at)
+def _meaning(meaning: str, facts: str) -> Kind:
+    return Kind("meaning", meaning, *_facts(facts))
+
+
+def _facts(words: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All of them, and those that are needed: the others have a "?"."""
+    needed = tuple(word for word in words.split() if not word.endswith("?"))
+    return tuple(words.replace("?", "").split()), needed
 
 
 _MESSAGE = "message queue_id"
 
 KINDS: MappingProxyType[str, Kind] = MappingProxyType(
     {
+        # A fact with "?" may be missing: not every way of an event to a trace knows it
+        # (captures, seats, scripted talks, traces of earlier versions).
         # The network: addresses and octets. A "point" is (place, ns from the sender,
         # source IP, port, destination IP, port); there are none between two hosts
         # with nothing in between. `lost_at` is the last point that saw a packet.
@@ -54,14 +69,14 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "syn": _network("a SYN is sent again", "attempt", "client"),
         "syn_fate": _network("where a SYN ends", "latency lost_at", "client"),
         "accept": _network(
-            "a SYN arrived, the SYN-ACK leaves", "latency src dst lost_at", "server"
+            "a SYN arrived, the SYN-ACK leaves", "latency src? dst? lost_at?", "server"
         ),
-        "synack": _network("the SYN-ACK is sent again", "attempt lost_at", "server"),
+        "synack": _network("the SYN-ACK is sent again", "attempt lost_at?", "server"),
         "established": _network("the SYN-ACK arrived", "", "client"),
-        "refused": _network("a RST answered the SYN", "reason by latency", "client"),
+        "refused": _network("a RST answered the SYN", "reason by latency?", "client"),
         "timed_out": _network("nobody answered the SYNs", "reason by", "client"),
         "unreachable": _network(
-            "ICMP answered the SYN", "reason by router code latency", "client"
+            "ICMP answered the SYN", "reason by router? code? latency?", "client"
         ),
         "icmp": _network(
             "ICMP came back for a segment",
@@ -70,11 +85,13 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         ),
         "bytes": _network(
             "a burst of segments leaves",
-            "side offset data latency lost_at arrived",
+            "side offset data latency lost_at? arrived?",
             "sender",
         ),
-        "fin": _network("a side has no more to send", "side latency lost_at", "sender"),
-        "reset": _network("a side drops the connection", "side latency lost_at"),
+        "fin": _network(
+            "a side has no more to send", "side latency lost_at?", "sender"
+        ),
+        "reset": _network("a side drops the connection", "side latency lost_at?"),
         "cut": _network("a middlebox resets the connection", "to_client to_server"),
         "lost": _network("a connection ended at this host", "side reason"),
         "gap": _network(
@@ -82,16 +99,16 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         ),
         "datagram": _network(
             "a UDP datagram leaves",
-            "src dst data latency to_host lost_at points",
+            "src dst data latency to_host lost_at? points?",
             "sender",
         ),
         "port_unreachable": _network(
             "ICMP says: nobody listens here",
-            "src dst data latency lost_at points router",
+            "src dst data latency lost_at? points? router?",
             "receiver",
         ),
         "prohibited": _network(
-            "ICMP says: a firewall forbids it", "src dst data latency points router"
+            "ICMP says: a firewall forbids it", "src dst data latency points? router?"
         ),
         "rule": _network(
             "a rule did something else than accept",
@@ -101,25 +118,25 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
         "power": _network("a host is switched on or off", "on"),
         "address": _network("a host has another address", "old new"),
         "tls": _network(
-            "a TLS handshake ended well here", "side version cipher server_name names"
+            "a TLS handshake ended well here", "side version cipher server_name names?"
         ),
         "tls_failed": _network("a TLS handshake failed here", "side reason"),
         "keylog": _network("a TLS secret, for captures only", "line"),
         # The meaning: what hosts understood
         "line": _meaning(
             "one side said something",
-            "speaker offset octets what secret secure ref why compressed",
+            "speaker offset octets what secret secure ref why compressed?",
         ),
         "auth": _meaning("somebody logged in", "protocol mechanism user ok reason"),
         "policy": _meaning(
-            "a policy decided", "subject verdict reason ref rule setting"
+            "a policy decided", "subject verdict reason ref rule? setting?"
         ),
         "submitted": _meaning(
             "a mail program hands a message over", "message to_host sender size"
         ),
         "accepted": _meaning(
             "responsibility for a message was taken",
-            f"{_MESSAGE} sender recipients size received",
+            f"{_MESSAGE} sender recipients size received?",
         ),
         "attempt": _meaning(
             "a delivery attempt begins", f"{_MESSAGE} to_host address recipients"
@@ -149,7 +166,7 @@ KINDS: MappingProxyType[str, Kind] = MappingProxyType(
             "a triplet was looked up", "client sender recipient state until"
         ),
         "delivered": _meaning(
-            "it is in a mailbox", f"{_MESSAGE} mailbox folder uid return_path"
+            "it is in a mailbox", "message queue_id? mailbox folder uid return_path?"
         ),
         "fetched": _meaning("a reader took it", "message mailbox protocol"),
         "dns": _meaning(
@@ -274,6 +291,7 @@ def _read_event(line: str, at: int) -> Event:
         facts = {name: _thaw(value) for name, value in found["facts"].items()}
         check(found["kind"], facts)
         _check_cause(facts.get(CAUSE, ()))
+        _check_needed(found["kind"], facts)
     except (LabError, ValueError, RecursionError) as error:
         raise LabError(f"trace file, line {at}: {error}") from None
     number, time_ns, kind, host, connection = (
@@ -286,6 +304,16 @@ def _check_cause(cause: Any) -> None:
     kinds = set(map(type, cause)) if isinstance(cause, tuple) else {None}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if kinds - {int}:
         raise LabError(f"cause is {cause!r:.60}, expected a list of events' numbers")
+
+
+def _check_needed(kind: str, facts: dict[str, Any]) -> None:
+    """What a file lacks is told here, and not by the view that looks for it."""
+    lacks = [fact for fact in KINDS[kind].needed if fact not in facts]
+    if lacks:
+        raise LabError(
+            f"event {kind!r} lacks {', '.join(lacks)}; expected what trace.write(path) "
+            f"writes"
+        )
 
 
 _FIELDS: dict[str, type] = {

@@ -27,6 +27,7 @@ from maillab.trace.packets import (
     PSH,
     RST,
     SYN,
+    WORD,
     Address,
     Packet,
     Segment,
@@ -35,7 +36,7 @@ from maillab.trace.packets import (
     unreachable_packet,
 )
 from maillab.trace.session import Session
-from maillab.trace.tcp_end import MS, SYN_WINDOW, WORD, Span, TcpEnd
+from maillab.trace.tcp_end import MS, SYN_WINDOW, Span, TcpEnd
 from maillab.trace.ways import PEER, Passage, Trip, Ways
 from maillab.wire.lines import Side
 
@@ -230,13 +231,10 @@ class Flow:
 
     def _cut(self, event: Event) -> None:
         """A middlebox sends each side a RST in the name of the other."""
-        sides: tuple[tuple[Side, int], ...] = (
-            ("S", event["to_client"]),
-            ("C", event["to_server"]),
-        )
+        sides: dict[Side, int] = {"S": event["to_client"], "C": event["to_server"]}
 
         def act(time: int) -> None:
-            for side, latency in sides:
+            for side, latency in sides.items():
                 if latency >= 0:
                     self._forge(Trip(side, time, time + latency, origin=event.host))
 

@@ -10,13 +10,12 @@ Rule 2: whoever takes a message writes a Received field on top, and final delive
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import fill
 
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
 from maillab.trace.queueview import wait
 from maillab.trace.trace_fields import TraceField, read_field, return_path
-from maillab.trace.view import Table, View, clock, join
+from maillab.trace.view import Table, View, clock, filled, join
 
 _COLUMNS = ("Time", "Host", "Step", "What", "Queue id")
 _WIDTH = 118
@@ -113,7 +112,8 @@ class Journey(View):
         for number, field in reversed(list(enumerate(self.fields, 1))):
             yield f"[{number}] {field.name}"
             for clause, value in field.parts:
-                yield _filled(f"      {clause:<6}", value)
+                name = f"      {clause:<6}"
+                yield filled(value, _WIDTH, name, " " * len(name))
 
 
 _ABOUT = "Trace fields, as they stand in the message: the last one written on top."
@@ -152,15 +152,3 @@ def _field(event: Event) -> TraceField | None:
 def _row(step: Step) -> tuple[str, ...]:
     time = clock(step.time_ns)
     return time, clean(step.host), step.kind, step.text, step.queue_id
-
-
-def _filled(name: str, value: str) -> str:
-    below = " " * len(name)
-    return fill(
-        value,
-        _WIDTH,
-        initial_indent=name,
-        subsequent_indent=below,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING
 
 from maillab.trace.lines import clean
 from maillab.trace.trace_fields import DATE, TraceField
-from maillab.trace.view import clip, clock
+from maillab.trace.view import FONT, INK, NO, SOFT, clip, clock
 
 if TYPE_CHECKING:
     from maillab.trace.journey import Journey, Step
 
 _SIGNS = {"deferred": "…", "bounced": "✗", "delivered": "✓", "fetched": "✓"}
-_INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
 _TOP, _TIMES, _NAME, _LINE = 44, 96, 16, 13
 _LANE, _LANES = 70, 420  # between two hosts; all of them
 _WORDS, _FIELDS = 320, 325
@@ -41,7 +39,7 @@ def draw(journey: "Journey") -> str:
     y = float(_TOP + _NAME * len(hosts) + 20)
     parts: list[str] = []
     if journey.fields:
-        style = f'font-weight="bold" fill="{_INK}"'
+        style = f'font-weight="bold" fill="{INK}"'
         parts.append(_text(words + _WORDS, 26, "Field written on top", style))
     places: list[Point] = []
     for step, before in zip(journey.steps, joined(journey.steps), strict=True):
@@ -88,12 +86,12 @@ def _wrapped(text: str) -> list[str]:
 def _frame(journey: "Journey", width: int, height: int) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" font-family="{_FONT}" '
+        f'width="{width}" height="{height}" role="img" font-family="{FONT}" '
         f'font-size="12"><desc>{escape(journey.describe())}</desc>'
         f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" '
         f'fill="#fff" stroke="#d1d9e0"/>'
     )
-    yield _text(20, 26, clip(clean(journey.message), 58), f'fill="{_SOFT}"')
+    yield _text(20, 26, clip(clean(journey.message), 58), f'fill="{SOFT}"')
 
 
 def _heads(lanes: dict[str, float], height: int) -> Iterator[str]:
@@ -110,7 +108,7 @@ def _drawn(
     step: "Step", before: Point | None, here: Point, words: float
 ) -> Iterator[str]:
     x, y = here
-    ink = _NO if step.kind in ("deferred", "bounced") else _INK
+    ink = NO if step.kind in ("deferred", "bounced") else INK
     if before:
         dash = "" if before[0] != x else ' stroke-dasharray="2 4"'
         # On its own lane it must be seen on the grey of the lane.
@@ -120,7 +118,7 @@ def _drawn(
                 f'stroke-width="3"/>'
             )
         yield (
-            f'<path d="M{before[0]} {before[1] + 7}L{x} {y - 7}" stroke="{_INK}" '
+            f'<path d="M{before[0]} {before[1] + 7}L{x} {y - 7}" stroke="{INK}" '
             f'stroke-width="1.6"{dash}/>'
         )
     fill = "#fff" if step.kind in ("attempt", "deferred") else ink
@@ -130,19 +128,19 @@ def _drawn(
     )
     sign = f"{_SIGNS[step.kind]} " if step.kind in _SIGNS else ""
     yield _text(words, y + 1, sign + step.kind, f'fill="{ink}" font-weight="bold"')
-    told = f'fill="{_SOFT}" font-size="11"'
+    told = f'fill="{SOFT}" font-size="11"'
     for at, row in enumerate(_wrapped(step.text)):
         yield _text(words, y + 15 + _LINE * at, row, told)
-    style = f'text-anchor="end" fill="{_SOFT}" font-size="11"'
+    style = f'text-anchor="end" fill="{SOFT}" font-size="11"'
     yield _text(_TIMES - 8, y + 4, clock(step.time_ns), style)
 
 
 def _field(field: TraceField, x: float, y: float) -> Iterator[str]:
     """Right of a stroke: from; by, with, id, for; the date."""
-    style = f'fill="{_SOFT}" font-size="11"'
+    style = f'fill="{SOFT}" font-size="11"'
     rows = field_rows(field)
     down = y - 8 + _LINE * len(rows)
-    yield f'<path d="M{x - 10} {y - 12}V{down:g}" stroke="{_SOFT}"/>'
+    yield f'<path d="M{x - 10} {y - 12}V{down:g}" stroke="{SOFT}"/>'
     for at, row in enumerate(rows):
         yield _text(x, y - 3 + _LINE * at, row, style)
 

@@ -18,7 +18,7 @@ from textwrap import wrap
 from maillab.trace.lines import clean
 from maillab.trace.session import Session
 from maillab.trace.steps import Arrow, Item, Mark
-from maillab.trace.view import MS, clip, clock, socket_name
+from maillab.trace.view import FONT, INK, MS, NO, SOFT, clip, clock, socket_name
 
 _WIDTH, _LEFT, _RIGHT = 940, 104, 716  # of the picture; where the two hosts stand
 _MIDDLE = (_LEFT + _RIGHT) // 2
@@ -28,9 +28,7 @@ _STEP, _DROP, _BREATH, _NOTE, _BAND, _SILENCE = 19, 26, 7, 13, 38, 40
 _PAUSE = 1000 * MS
 _LABEL = 64  # characters that fit along an arrow
 _TITLE = 108  # above both hosts
-_INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
 _COLOURS = {"C": "#0b4a8f", "S": "#6b3a00"}
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
 _ARRIVES, _LEAVES = 0, 1
 _LOCK = (
     '<g transform="translate({x:.1f} {y:.1f})"><path d="M3 6V4a3 3 0 0 1 6 0v2" '
@@ -46,7 +44,7 @@ def draw(session: Session, items: Sequence[Item], told: str) -> str:
     began = session.began_ns
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'width="{_WIDTH}" height="{height}" role="img" font-family="{_FONT}" '
+        f'width="{_WIDTH}" height="{height}" role="img" font-family="{FONT}" '
         f'font-size="12"><title>{escape(clean(session.title))}</title>'
         f"<desc>{escape(told)}</desc>",
         f'<rect x=".5" y=".5" width="{_WIDTH - 1}" height="{height - 1}" rx="8" '
@@ -155,7 +153,7 @@ def _ground(items: Sequence[Item], plan: _Plan) -> Iterator[str]:
 
 def _hosts(session: Session, plan: _Plan) -> Iterator[str]:
     title = clip(clean(session.title), _TITLE)
-    yield _text(_MIDDLE, 30, title, f'text-anchor="middle" fill="{_SOFT}"')
+    yield _text(_MIDDLE, 30, title, f'text-anchor="middle" fill="{SOFT}"')
     hosts = (
         (_LEFT, "start", _LEFT - 84, session.client, session.client_address),
         (_RIGHT, "end", _RIGHT + 84, session.server, session.server_address),
@@ -165,9 +163,9 @@ def _hosts(session: Session, plan: _Plan) -> Iterator[str]:
         yield _text(
             at, 52, clip(name, 42), f'{style} font-size="14" font-weight="bold"'
         )
-        yield _text(at, 68, socket_name(address), f'{style} fill="{_SOFT}"')
+        yield _text(at, 68, socket_name(address), f'{style} fill="{SOFT}"')
         yield (
-            f'<path d="M{x} 76V{plan.bottom + 18:.1f}" stroke="{_INK}" '
+            f'<path d="M{x} 76V{plan.bottom + 18:.1f}" stroke="{INK}" '
             f'stroke-width="2"/>'
         )
 
@@ -177,10 +175,10 @@ def _silence(y: float, lasted: int) -> Iterator[str]:
     for x in (_LEFT, _RIGHT):
         yield f'<rect x="{x - 3}" y="{y - 1:.1f}" width="6" height="18" fill="#fff"/>'
         yield (
-            f'<path d="M{x} {y - 1:.1f}v18" stroke="{_INK}" stroke-width="2" '
+            f'<path d="M{x} {y - 1:.1f}v18" stroke="{INK}" stroke-width="2" '
             f'stroke-dasharray="2 3"/>'
         )
-    style = f'text-anchor="middle" fill="{_SOFT}" font-style="italic"'
+    style = f'text-anchor="middle" fill="{SOFT}" font-style="italic"'
     yield _text(_MIDDLE, y + 12, f"{clock(lasted)} of silence", style)
 
 
@@ -200,7 +198,7 @@ def _clocks(items: Iterable[Item], plan: _Plan, began: int) -> Iterator[str]:
         last = None
         for y, time in sorted(places[side].items()):
             if time != last:
-                style = f'text-anchor="{anchor}" font-size="11" fill="{_SOFT}"'
+                style = f'text-anchor="{anchor}" font-size="11" fill="{SOFT}"'
                 yield _text(x, y + 4, clock(time - began), style)
             last = time
 
@@ -212,12 +210,12 @@ def _arrow(arrow: Arrow, plan: _Plan) -> Iterator[str]:
     lost = arrow.arrived_ns is None
     if lost:
         x2 = x1 + (x2 - x1) * 0.6
-    ink = _NO if arrow.refusal else _COLOURS[arrow.side]
+    ink = NO if arrow.refusal else _COLOURS[arrow.side]
     yield from _line((x1, y1), (x2, y2), arrow, ink)
     yield _cross(x2, y2) if lost else _head(x2, y2, x1, y1, ink)
     yield from _label(arrow, (x1, y1), (x2, y2), ink)
     if arrow.ref:
-        style = f'font-size="10.5" fill="{_SOFT}"'
+        style = f'font-size="10.5" fill="{SOFT}"'
         yield _text(_REFS, (y1 + y2) / 2 + 4, arrow.ref, style)
 
 
@@ -245,7 +243,7 @@ def _head(x: float, y: float, from_x: float, from_y: float, ink: str) -> str:
 
 def _cross(x: float, y: float) -> str:
     shape = f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"
-    return f'<path d="{shape}" stroke="{_NO}" stroke-width="2.4"/>'
+    return f'<path d="{shape}" stroke="{NO}" stroke-width="2.4"/>'
 
 
 def _label(
@@ -265,7 +263,7 @@ def _label(
     style = f'text-anchor="{anchor}" fill="{ink}"{weight}'
     yield _text(0, 14, sign + clip(arrow.label, _LABEL - len(sign)), style)
     for at, note in enumerate(_notes(arrow), 1):
-        style = f'text-anchor="{anchor}" font-size="11" fill="{_INK}"'
+        style = f'text-anchor="{anchor}" font-size="11" fill="{INK}"'
         yield _text(0, 14 + at * _NOTE, note, f'{style} font-style="italic"')
     yield "</g>"
 
@@ -273,20 +271,20 @@ def _label(
 def _mark(mark: Mark, plan: _Plan) -> Iterator[str]:
     y = plan.leaves(mark)
     if mark.side is None and not mark.is_tls:
-        style = f'text-anchor="middle" fill="{_INK}" font-style="italic"'
+        style = f'text-anchor="middle" fill="{INK}" font-style="italic"'
         yield _text(_MIDDLE, y + 12, clip(f"· {mark.label}", _LABEL + 12), style)
         return
     if not mark.is_tls:
         x, anchor = (_RIGHT - 14, "end") if mark.side == "S" else (_LEFT + 14, "start")
         yield f'<circle cx="{_LEFT if anchor == "start" else _RIGHT}" cy="{y + 8:.1f}" '
-        yield f'r="4.5" fill="#fff" stroke="{_NO}" stroke-width="2"/>'
-        style = f'text-anchor="{anchor}" fill="{_NO}" font-weight="bold"'
+        yield f'r="4.5" fill="#fff" stroke="{NO}" stroke-width="2"/>'
+        style = f'text-anchor="{anchor}" fill="{NO}" font-weight="bold"'
         yield _text(x, y + 12, clip(mark.label, _LABEL + 12), style)
         return
     label = clip(mark.label, _LABEL + 6)
     yield (
         f'<rect x="{_LEFT - 5}" y="{y - 2:.1f}" width="{_RIGHT - _LEFT + 10}" '
-        f'height="24" rx="4" fill="{_INK}"/>'
+        f'height="24" rx="4" fill="{INK}"/>'
     )
     half = len(label) * 3.6 + 10
     yield _LOCK.format(x=_MIDDLE - half - 6, y=y + 2, ink="#fff")

@@ -44,9 +44,9 @@ _LEGEND: tuple[tuple[Callable[[Move], bool], str], ...] = (
 class Lanes(View):
     """The ladder of several hosts.
 
-    hosts     from left to right
-    sessions  the connections between them
-    datagrams events; only those between these hosts are shown
+    hosts  from left to right
+    moves  what travelled between them, in the order of leaving
+    seat   who has seen it; "" when everything was seen
     """
 
     def __init__(

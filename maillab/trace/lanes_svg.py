@@ -14,7 +14,7 @@ from math import atan2, degrees
 
 from maillab.trace.lines import clean
 from maillab.trace.moves import Move
-from maillab.trace.view import MS, clip, clock, plural
+from maillab.trace.view import FONT, INK, MS, NO, SOFT, clip, clock, plural
 
 MOST = 400
 _REASON = 13  # height of a second row of words
@@ -24,8 +24,6 @@ _LANES = 660  # width of all lanes
 _LEFT, _LANE, _WORDS, _REFS = 92, 108, 440, 124
 _PAUSE = 1000 * MS
 _LABEL = 60  # characters
-_INK, _SOFT, _NO = "#1b1f24", "#59636e", "#a40e26"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
 _DASHES = {"udp": "1.5 3.5", "tls": "7 4"}
 
 
@@ -37,7 +35,7 @@ def draw(hosts: Sequence[str], found: Sequence[Move], told: str) -> str:
     began = drawn[0].sent_ns if drawn else 0
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" font-family="{_FONT}" '
+        f'width="{width}" height="{height}" role="img" font-family="{FONT}" '
         f'font-size="12"><title>{plural(len(hosts), "host")}</title>'
         f"<desc>{escape(told)}</desc>"
         f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" '
@@ -49,7 +47,7 @@ def draw(hosts: Sequence[str], found: Sequence[Move], told: str) -> str:
         parts += _move(move, plan, began)
     if len(found) > MOST:
         more = f"… {len(found) - MOST:,} more are in the text and in the table"
-        parts.append(_text(_LEFT, plan.bottom + 20, more, f'fill="{_SOFT}"'))
+        parts.append(_text(_LEFT, plan.bottom + 20, more, f'fill="{SOFT}"'))
     return "".join([*parts, "</svg>"])
 
 
@@ -68,11 +66,11 @@ class _Plan:
 
     def begins(self, move: Move) -> float:
         """The height at which it leaves."""
-        return self._begins[move.number]
+        return self._begins[id(move)]
 
     def ends(self, move: Move) -> float:
         """The height at which it arrives; a lost one falls as far as the shortest."""
-        return self._ends.get(move.number, self._begins[move.number] + _DROP)
+        return self._ends.get(id(move), self._begins[id(move)] + _DROP)
 
     def _place(self, found: Sequence[Move]) -> float:
         """Heights by time: what arrives before the next one leaves ends above it."""
@@ -86,17 +84,17 @@ class _Plan:
         under = y  # where the last words end
         arrived = False  # what came in the instant before
         for time, leaves, at in sorted(instants):
-            number = found[at].number
+            one = id(found[at])  # several moves may be of one event
             if time - last >= _PAUSE:
                 self.pauses.append((y + _DROP + 4, time - last))
                 y += _SILENCE
             if leaves:
                 y = max(y, under) + _ROW
-                self._begins[number] = y
+                self._begins[one] = y
                 under = y + (_REASON if found[at].why else 0)
             else:
                 y += _DROP if time > last else _NEXT if arrived else 0
-                self._ends[number] = max(y, self._begins.get(number, y) + _DROP / 2)
+                self._ends[one] = max(y, self._begins.get(one, y) + _DROP / 2)
             last, arrived = time, not leaves
         return max([y, under, *self._ends.values()]) + _DROP
 
@@ -117,21 +115,21 @@ def _silence(y: float, lasted: int, plan: _Plan) -> Iterator[str]:
     for x in plan.lanes.values():
         yield f'<rect x="{x - 3}" y="{y:.1f}" width="6" height="16" fill="#fff"/>'
         yield (
-            f'<path d="M{x} {y:.1f}v16" stroke="{_INK}" stroke-width="2" '
+            f'<path d="M{x} {y:.1f}v16" stroke="{INK}" stroke-width="2" '
             f'stroke-dasharray="2 3"/>'
         )
-    style = f'fill="{_SOFT}" font-style="italic"'
+    style = f'fill="{SOFT}" font-style="italic"'
     yield _text(plan.words, y + 12, f"{clock(lasted)} of silence", style)
 
 
 def _move(move: Move, plan: _Plan, began: int) -> Iterator[str]:
     y = plan.begins(move)
-    ink = _NO if move.refusal else _INK
+    ink = NO if move.refusal else INK
     yield _text(
         _LEFT - 10,
         y + 4,
         clock(move.sent_ns - began),
-        f'text-anchor="end" font-size="11" fill="{_SOFT}"',
+        f'text-anchor="end" font-size="11" fill="{SOFT}"',
     )
     yield from _mark(move, plan, y) if move.is_mark else _arrow(move, plan, ink)
     yield from _words(move, plan, y, ink)
@@ -144,10 +142,10 @@ def _words(move: Move, plan: _Plan, y: float, ink: str) -> Iterator[str]:
     said = clip(f"{sign}{move.words}", _LABEL)
     yield _text(plan.words, y + 4, said, f'fill="{ink}"{weight}')
     if move.why:
-        style = f'font-size="10.5" font-style="italic" fill="{_SOFT}"'
+        style = f'font-size="10.5" font-style="italic" fill="{SOFT}"'
         yield _text(plan.words + 14, y + 4 + _REASON, clip(f"↳ {move.why}", 86), style)
     if move.ref:
-        style = f'font-size="10.5" fill="{_SOFT}"'
+        style = f'font-size="10.5" fill="{SOFT}"'
         yield _text(plan.words + _WORDS, y + 4, move.ref, style)
 
 
@@ -157,12 +155,12 @@ def _mark(move: Move, plan: _Plan, y: float) -> Iterator[str]:
     if move.secure:
         yield (
             f'<rect x="{left - 4}" y="{y - 4:.1f}" width="{right - left + 8}" '
-            f'height="8" rx="3" fill="{_INK}"/>'
+            f'height="8" rx="3" fill="{INK}"/>'
         )
         return
     for x in {left: None, right: None}:
         yield (
-            f'<circle cx="{x}" cy="{y:.1f}" r="4.5" fill="#fff" stroke="{_INK}" '
+            f'<circle cx="{x}" cy="{y:.1f}" r="4.5" fill="#fff" stroke="{INK}" '
             f'stroke-width="2"/>'
         )
 
@@ -210,7 +208,7 @@ def _head(at: tuple[float, float], whence: tuple[float, float], ink: str) -> str
 
 def _cross(x: float, y: float) -> str:
     shape = f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"
-    return f'<path d="{shape}" stroke="{_NO}" stroke-width="2.4"/>'
+    return f'<path d="{shape}" stroke="{NO}" stroke-width="2.4"/>'
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:

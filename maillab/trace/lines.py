@@ -60,6 +60,11 @@ class Line:
         return self.secure or self.compressed
 
     @property
+    def heard_ns(self) -> int:
+        """When it arrived; of what never did, when it left."""
+        return self.sent_ns if self.arrived_ns is None else self.arrived_ns
+
+    @property
     def rows(self) -> list[str]:
         """The text in printable lines, without CRLF, secrets masked."""
         make = _short_rows if len(self.octets) <= _SHORT else _rows

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
+WORD = 0xFFFFFFFF  # the highest sequence number: they wrap (RFC 9293 §3.4)
 Address = tuple[str, int]
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from maillab.trace.view import clip
+from maillab.trace.view import FONT, INK, SOFT, clip
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -33,8 +33,7 @@ STEPS = (
     *((f"{n} h", n * 3600 * SECOND) for n in (1, 2, 6)),
     *((f"day {n}", n * DAY) for n in (1, 2, 5, 10, 30, 100)),
 )
-_INK, _SOFT, _WAITING = "#1b1f24", "#59636e", "#ffe8a3"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
+_WAITING = "#ffe8a3"
 _LEFT, _TOP, _ROW, _BAND, _RIGHT, _FOOT = 260, 66, 24, 640, 60, 44
 # Drawn from the middle of the place: a cross, a tick, a bar, … Others are dots.
 _SHAPES = {
@@ -69,7 +68,7 @@ class Drawing:
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" '
                 f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-                f'role="img" font-family="{_FONT}" font-size="12">'
+                f'role="img" font-family="{FONT}" font-size="12">'
                 f"<desc>{escape(self.told)}</desc>"
                 f'<rect x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8" '
                 f'fill="#fff" stroke="#d1d9e0"/>',
@@ -166,5 +165,5 @@ def _sign(x: int, y: int, what: str) -> str:
 
 def _text(x: int, y: int, text: str, weight: str = "") -> str:
     style = f' font-weight="{weight}"' if weight else ""
-    ink = _INK if weight else _SOFT
+    ink = INK if weight else SOFT
     return f'<text x="{x}" y="{y}" fill="{ink}"{style}>{escape(text)}</text>'

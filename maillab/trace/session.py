@@ -4,7 +4,7 @@ Goes in: the events of one connection. Comes out: who talked to whom, the octets
 side, what was said with the times of both ends, how it ended.
 
 Rule 1: when one of our engines took part, lines are what it recorded; the octets are
-        only split here when none did (`trace.foreign`).
+        only split here when none did (`trace.hearing.foreign`).
 Rule 2: times are the network's (when octets left, when they arrived) as long as they
         can be known from outside; inside TLS they are the engines'.
 """
@@ -241,10 +241,15 @@ class Session:
     @cached_property
     def pieces(self) -> dict[Side, Pieces]:
         """The same, as streams."""
-        lacks: dict[Side, list[Gap]] = {"C": [], "S": []}
+        return {side: Pieces(self.bursts[side], self.gaps[side]) for side in SIDES}
+
+    @cached_property
+    def gaps(self) -> dict[Side, list[Gap]]:
+        """What a capture lacks of each side."""
+        found: dict[Side, list[Gap]] = {"C": [], "S": []}
         for e in self.all("gap"):
-            lacks[e["side"]].append(Gap(e["side"], e["offset"], e["size"]))
-        return {side: Pieces(self.bursts[side], lacks[side]) for side in SIDES}
+            found[e["side"]].append(Gap(e["side"], e["offset"], e["size"]))
+        return found
 
     @cached_property
     def _departures(self) -> dict[Side, list[int]]:

@@ -45,7 +45,10 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened between the hosts or at one of them ("" for both)."""
+    """Something that happened between the hosts or at one of them.
+
+    side  at whose end; None for both
+    """
 
     sent_ns: int
     label: str
@@ -99,11 +102,9 @@ def _cut(s: Session, event: Event) -> Iterator[Arrow]:
     label, at = f"RST{_from(s, event.host)}", event.time_ns
     to_client, to_server = event["to_client"], event["to_server"]
     if to_client >= 0:
-        number = event.number
-        yield Arrow("S", at, at + to_client, label, number, "tcp", _RESET)
-    if to_server >= 0:  # the other number of this event, for pictures
-        number = -event.number
-        yield Arrow("C", at, at + to_server, label, number, "tcp", _RESET)
+        yield Arrow("S", at, at + to_client, label, event.number, "tcp", _RESET)
+    if to_server >= 0:
+        yield Arrow("C", at, at + to_server, label, event.number, "tcp", _RESET)
 
 
 def _from(s: Session, host: str) -> str:

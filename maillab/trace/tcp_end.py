@@ -12,14 +12,13 @@ Rule 2: the first SACK block has the segment that came last (RFC 2018 §4); it t
 import struct
 from dataclasses import dataclass, field
 
-from maillab.trace.packets import ACK, Segment
+from maillab.trace.packets import ACK, WORD, Segment
 from maillab.wire.lines import Side
 
 MS = 1_000_000
 WINDOW = 2048  # in units of 128 octets
 SYN_WINDOW = 65_535
 _SCALE = 7  # RFC 7323 §2
-WORD = 0xFFFFFFFF
 _STAMPS = struct.Struct("!BBBBII")  # two times "no operation" before (RFC 7323 A)
 _SACK_BLOCKS = 3  # that fit beside timestamps (RFC 2018 §3)
 Span = tuple[int, int]  # sequence numbers: from the first, to behind the last

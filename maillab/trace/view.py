@@ -10,11 +10,15 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import fill
 from unicodedata import combining, east_asian_width
 
 from maillab.trace.lines import clean
 
 MS = 1_000_000
+# Of all pictures: what is said, what stands beside it, what says no.
+INK, SOFT, NO = "#1b1f24", "#59636e", "#a40e26"
+FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
 _UNBROKEN = 22  # characters of a column whose cells stay on one line
 _LINES = "line-height:1.4"  # those of widgets are as high as a button
 _NUMBER = re.compile(r"[0-9,]+(\.[0-9]+)?")
@@ -146,6 +150,21 @@ def plural(count: int, noun: str) -> str:
 def clip(text: str, width: int) -> str:
     """`text`, cut with "…" when it is longer than `width`."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def filled(text: str, width: int, begin: str = "", below: str = "") -> str:
+    """`text` in lines of `width` characters; no word is broken, however long it is.
+
+    `begin` stands before the first line, `below` before the others.
+    """
+    return fill(
+        text,
+        width,
+        initial_indent=begin,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def join(values: object) -> str:

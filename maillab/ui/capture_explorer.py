@@ -26,8 +26,6 @@ class CaptureExplorer(Explorer):
     of  what the capture is called where it was asked for
     """
 
-    title = "Capture"
-
     def __init__(self, capture: PacketList, *, of: str = "") -> None:
         super().__init__()
         self.capture = capture
@@ -55,7 +53,6 @@ class CaptureExplorer(Explorer):
             "Text",
             "Only with",
             placeholder="smtp 192.0.2.1",
-            continuous_update=False,
             tooltip="List only packets whose row has all these words",
         )
         self.size: Any = control(

@@ -47,8 +47,6 @@ class Sent(View):
 class Composer(Explorer):
     """`world.compose("alice@alpha.example")`."""
 
-    title = "Write"
-
     def __init__(self, world: World, user: str = "") -> None:
         super().__init__()
         self.world = world

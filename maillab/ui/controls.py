@@ -44,6 +44,8 @@ def control(kind: str, description: str, **traits: Any) -> Any:
         return getattr(kit(), kind)(
             description=description, tooltip=tooltip, layout=layout, **traits
         )
+    if kind in ("Text", "Textarea"):  # said once, before the click that leaves it
+        traits["continuous_update"] = False
     looks = {
         "style": traits.pop("style", WIDE),
         "layout": traits.pop("layout", {"width": "auto", "max_width": "100%"}),
@@ -82,8 +84,6 @@ class Explorer:
     view    the static view that is shown now
     trouble the text of the last error; "" when the last click went well
     """
-
-    title = "Explorer"
 
     def __init__(self) -> None:
         self.view: View | None = None
@@ -236,6 +236,18 @@ class Explorer:
 
     def __repr__(self) -> str:
         return self.text()
+
+
+def offer(listed: Any, options: Sequence[Any], otherwise: Any) -> None:
+    """New options for a list: what was chosen stays chosen, if it is still there.
+
+    `options` are pairs of a label and a value, or values alone.
+    """
+    before = listed.value
+    known: list[Any] = [o[1] if isinstance(o, tuple) else o for o in options]
+    if tuple(options) != tuple(listed.options):
+        listed.options = options
+    listed.value = before if before in known else otherwise
 
 
 def choices(values: Sequence[str]) -> list[tuple[str, str]]:

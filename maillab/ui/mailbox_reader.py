@@ -10,7 +10,7 @@ Rule 2: a letter that is opened by IMAP is read then: `\\Seen` (RFC 9051 §2.3.2
 from typing import Any
 
 from maillab.trace.lines import clean
-from maillab.ui.controls import FULL, Explorer, called, choices, control, row
+from maillab.ui.controls import FULL, Explorer, called, choices, control, offer, row
 from maillab.world.mail_reading import INBOX, MailList
 from maillab.world.world import World
 
@@ -21,12 +21,9 @@ NONE = 0  # the number of no letter
 class MailboxReader(Explorer):
     """`world.read_mail("bob@beta.example")`."""
 
-    title = "Mailboxes"
-
     def __init__(self, world: World, user: str = "") -> None:
         super().__init__()
         self.world = world
-        self._known_folders: dict[str, list[str]] = {}
         self._make_controls(user or next(iter(world.users), ""))
         self.on(self.user, self._change_user)
         self.on(self.protocol, self._change_user)
@@ -94,10 +91,9 @@ class MailboxReader(Explorer):
         if not user:
             return
         if self.protocol.value == "IMAP":
-            before, found = self.folder.value, self.world.folders(user)
+            found = self.world.folders(user)
             self.did(called("world.folders", user))
-            self.folder.options = choices(found)
-            self.folder.value = before if before in found else INBOX
+            offer(self.folder, choices(found), INBOX)
         self._list()
 
     def _list(self) -> None:

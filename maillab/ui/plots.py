@@ -14,14 +14,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from maillab.trace.lines import clean
-from maillab.trace.view import MS, clip
+from maillab.trace.view import INK, MS, NO, SOFT, clip
 from maillab.wire.lines import Side
 
 if TYPE_CHECKING:
     from maillab.trace.tcp_dots import Dot
     from maillab.trace.time_sequence import TimeSequence
 
-INK, SOFT, NO = "#1b1f24", "#59636e", "#a40e26"
 _WIDTH, _HEIGHT = 9.0, 3.6  # inches, of the plot of one side
 _TITLE = 84  # characters
 _MOST = 4000  # segments that are drawn; of more, every second, third …

@@ -8,10 +8,8 @@ Rule: the slider counts the moments of `session.until`; at its end the whole ses
 
 from typing import Any
 
-from maillab.trace.ladder import Ladder
-from maillab.trace.moments import SessionUntil, moments_of
+from maillab.trace.moments import moments_of
 from maillab.trace.session import Session
-from maillab.trace.transcript import Transcript
 from maillab.trace.view import View
 from maillab.ui.controls import Explorer, called, control, kit, row
 
@@ -26,8 +24,6 @@ class SessionExplorer(Explorer):
 
     of  what the trace is called where the session was asked for
     """
-
-    title = "Session"
 
     def __init__(self, session: Session, *, of: str = "world.trace") -> None:
         super().__init__()
@@ -106,15 +102,6 @@ class SessionExplorer(Explorer):
         source = self.session if whole else self.session.until(self.step.value)
         name = self.name if whole else f"{self.name}.until({self.step.value})"
         if self.shown.value == LADDER:
-            return _ladder(source), f"{name}.ladder()"
-        folded = bool(self.fold.value)
-        options = {} if folded else {"fold": None}
-        return _transcript(source, **options), called(f"{name}.transcript", **options)
-
-
-def _ladder(source: Session | SessionUntil) -> Ladder:
-    return source.ladder()
-
-
-def _transcript(source: Session | SessionUntil, fold: int | None = 12) -> Transcript:
-    return source.transcript(fold=fold)
+            return source.ladder(), f"{name}.ladder()"
+        options = {} if self.fold.value else {"fold": None}
+        return source.transcript(**options), called(f"{name}.transcript", **options)

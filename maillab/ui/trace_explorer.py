@@ -12,11 +12,11 @@ from maillab.errors import LabError
 from maillab.trace.lines import clean
 from maillab.trace.recorder import Trace
 from maillab.trace.session import Session
-from maillab.ui.controls import FULL, Explorer, column, control, kit, row
+from maillab.ui.controls import FULL, Explorer, column, control, kit, offer, row
 from maillab.ui.session_explorer import SessionExplorer
 
 MOST_LISTED = 500
-MOST_LANES = 40  # sessions in one ladder
+MOST_DRAWN = 40  # sessions in one ladder
 TOGETHER = {"Table": "summary", "Ladder": "ladder", "Hints": "hints"}
 ALL = ""  # the value of "all sessions"
 
@@ -27,8 +27,6 @@ class TraceExplorer(Explorer):
     of       what the trace is called where it was asked for
     at_once  draw it now, rather than at the first `refresh`
     """
-
-    title = "Sessions"
 
     def __init__(
         self, trace: Trace, *, of: str = "trace", at_once: bool = True
@@ -54,7 +52,6 @@ class TraceExplorer(Explorer):
             "Text",
             "Only with",
             placeholder="host, port or protocol",
-            continuous_update=False,
             tooltip="List only sessions that mention this",
         )
         self.chosen: Any = control(
@@ -87,12 +84,7 @@ class TraceExplorer(Explorer):
         found = [(label_of(one), one.id) for one in sessions[-MOST_LISTED:]]
         cut = f"The oldest {hidden:,} are not listed." if hidden > 0 else ""
         self.note.value = f"<p>{cut}</p>"
-        before = self.chosen.value
-        options = [("all sessions", ALL), *found]
-        if tuple(options) != tuple(self.chosen.options):
-            self.chosen.options = options
-            known = [id for _, id in options]
-            self.chosen.value = before if before in known else ALL
+        offer(self.chosen, [("all sessions", ALL), *found], ALL)
         self._choose()
 
     def _choose(self) -> None:
@@ -111,7 +103,7 @@ class TraceExplorer(Explorer):
     def _show_all(self) -> None:
         what = TOGETHER[self.together.value]
         count = len(self.trace.sessions)
-        if what == "ladder" and count > MOST_LANES:
+        if what == "ladder" and count > MOST_DRAWN:
             raise LabError(
                 f"{count:,} sessions are too many for one ladder: choose some, "
                 f"{self.name}.ladder(sessions=['c1', 'c2'])"

@@ -29,19 +29,16 @@ class WorldExplorer(Explorer):
     pages  title -> explorer
     """
 
-    title = "World"
-
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        user = next(iter(world.users), "")
         made: tuple[Explorer, ...] = (
             NetworkPage(world),
             TraceExplorer(world.trace, of="world.trace", at_once=False),
-            MailboxReader(world, user),
+            MailboxReader(world),
             QueuesPage(world),
             NamesPage(world),
-            Composer(world, user),
+            Composer(world),
             LettersPage(world.trace, of="world.trace"),
         )
         self.pages: dict[str, Any] = dict(zip(PAGES, made, strict=True))

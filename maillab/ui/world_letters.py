@@ -11,7 +11,7 @@ from maillab.trace.journey import Journey
 from maillab.trace.lines import clean
 from maillab.trace.recorder import Trace
 from maillab.trace.view import plural
-from maillab.ui.controls import Explorer, called, control, row
+from maillab.ui.controls import Explorer, called, control, offer, row
 
 JOURNEY, WHY = "Journey", "Why it ended so"
 NOTHING = ""  # the value while no letter was sent
@@ -19,8 +19,6 @@ NOTHING = ""  # the value while no letter was sent
 
 class LettersPage(Explorer):
     """A list of letters, and the journey of the one that is chosen."""
-
-    title = "Letters"
 
     def __init__(self, trace: Trace, *, of: str = "trace") -> None:
         super().__init__()
@@ -45,13 +43,9 @@ class LettersPage(Explorer):
     def refresh(self) -> None:
         """List the letters anew; what was chosen stays chosen."""
         journeys = self.trace.messages
-        before = self.letter.value
         options = [(label_of(one), one.message) for one in journeys]
         options = options or [("none was sent yet", NOTHING)]
-        if tuple(options) != tuple(self.letter.options):
-            known = [message for _, message in options]
-            self.letter.options = options
-            self.letter.value = before if before in known else known[-1]
+        offer(self.letter, options, options[-1][1])
         self._choose()
 
     def _choose(self) -> None:

@@ -16,16 +16,14 @@ TYPES = ("MX", "A", "AAAA", "TXT", "NS", "SOA", "PTR", "CNAME", "SRV", "TLSA")
 class NamesPage(Explorer):
     """Questions and answers."""
 
-    title = "DNS"
-
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
         self._answer: tuple[View, str] | None = None  # and the call that gave it
         self._make_controls()
         self.on(self.all, self._forget)
-        self.on(self.ask, self._ask)
-        self.on(self.walk, self._walk)
+        self.on(self.ask, lambda: self._ask("dig"))
+        self.on(self.walk, lambda: self._ask("dns_walk"))
         self.arrange(
             row(self.host, self.name, self.type),
             row(self.ask, self.walk, self.all),
@@ -71,17 +69,10 @@ class NamesPage(Explorer):
         self._answer = None
         self.refresh()
 
-    def _ask(self) -> None:
+    def _ask(self, method: str) -> None:
         name, kind, host = self.name.value.strip(), self.type.value, self.host.value
-        answer = self.world.dig(name, kind, host=host)
-        self._asked(answer, called("world.dig", name, kind, host=host))
-
-    def _walk(self) -> None:
-        name, kind, host = self.name.value.strip(), self.type.value, self.host.value
-        answer = self.world.dns_walk(name, kind, host=host)
-        self._asked(answer, called("world.dns_walk", name, kind, host=host))
-
-    def _asked(self, answer: View, call: str) -> None:
+        answer = getattr(self.world, method)(name, kind, host=host)
+        call = called(f"world.{method}", name, kind, host=host)
         self._answer = answer, call
         self.show(answer, call)
         self.did(call)

@@ -20,8 +20,6 @@ ON, OFF = "Power on", "Power off"
 class NetworkPage(Explorer):
     """Topology, rules, power."""
 
-    title = "Network"
-
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world

@@ -8,7 +8,7 @@ from typing import Any
 
 from maillab.errors import LabError
 from maillab.trace.lines import clean
-from maillab.ui.controls import Explorer, called, control, row
+from maillab.ui.controls import Explorer, called, control, offer, row
 from maillab.world.world import World
 
 NOTHING = ""  # the value when nothing waits
@@ -22,8 +22,6 @@ ACTIONS = {
 
 class QueuesPage(Explorer):
     """One server's queue."""
-
-    title = "Queues"
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -61,9 +59,7 @@ class QueuesPage(Explorer):
             (clean(f"{id}: {', '.join(map(str, entry.recipients))}"), id)
             for id, entry in entries.items()
         ]
-        before = self.message.value
-        self.message.options = options
-        self.message.value = before if before in entries else NOTHING
+        offer(self.message, options, NOTHING)
         self.show(self.world.queue(name), called("world.queue", name))
 
     def _operate(self, verb: str) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
+from maillab.trace.view import FONT, INK, NO, SOFT
+
 BOX, GAP, TOP, PER_ROW = 196, 34, 58, 4
 LINE, CHARACTERS = 15, 27
-INK, SOFT, YES, NO = "#1b1f24", "#59636e", "#1a6334", "#a40e26"
-FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
+YES = "#1a6334"
 WIDTH = PER_ROW * BOX + (PER_ROW - 1) * GAP + 48
 SUMMARY_CHARACTERS = 104
 

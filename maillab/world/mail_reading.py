@@ -8,12 +8,12 @@ Rule 2: a long mailbox is cut to its newest letters, and says so.
 Rule 3: only text is shown: HTML loses its tags, attachments are named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 
-from maillab.agents.mua_imap import open_imap
+from maillab.agents.mua_imap import IMAPSession, open_imap
 from maillab.agents.mua_imap_folders import Folder
 from maillab.agents.mua_reading import read_by_pop3
 from maillab.errors import LabError
@@ -160,17 +160,23 @@ def _lines(part: Part) -> list[str]:
 # As the user's mail program -----------------------------------------------------------
 
 
+def _imap(user: User) -> Awaitable[IMAPSession]:
+    return open_imap(user.host, user.mua.settings, user.mua.tls)
+
+
+def _maildrop(user: User) -> Awaitable[list[bytes]]:
+    return read_by_pop3(user.host, user.mua.settings, user.mua.tls)
+
+
 async def folders_by_imap(user: User) -> list[Folder]:
     """All mailboxes, with how many letters are in them. Raises LabError, OSError."""
-    mua = user.mua
-    async with await open_imap(user.host, mua.settings, mua.tls) as imap:
+    async with await _imap(user) as imap:
         return await imap.folders(counts=True)
 
 
 async def list_by_imap(user: User, folder: str) -> list[Listed]:
     """The letters of a mailbox; nothing becomes read. Raises LabError, OSError."""
-    mua = user.mua
-    async with await open_imap(user.host, mua.settings, mua.tls) as imap:
+    async with await _imap(user) as imap:
         await imap.select(folder, read_only=True)
         uids = sorted(await imap.search("ALL"))
         hidden = uids[:-MOST_LISTED]
@@ -193,16 +199,14 @@ def _listed(one: Fetched) -> Listed:
 
 async def letter_by_imap(user: User, folder: str, uid: int) -> bytes:
     """One letter, which is read then (\\Seen). Raises LabError, OSError."""
-    mua = user.mua
-    async with await open_imap(user.host, mua.settings, mua.tls) as imap:
+    async with await _imap(user) as imap:
         await imap.select(folder)
         return await imap.content(uid, seen=True)
 
 
 async def list_by_pop3(user: User) -> list[Listed]:
     """The letters of the maildrop, all fetched, as POP3 programs do."""
-    mua = user.mua
-    letters = await read_by_pop3(user.host, mua.settings, mua.tls)
+    letters = await _maildrop(user)
     return [
         Listed(number, False, Header.from_wire(letter), len(letter))
         for number, letter in enumerate(letters, 1)
@@ -211,8 +215,7 @@ async def list_by_pop3(user: User) -> list[Listed]:
 
 async def letter_by_pop3(user: User, number: int) -> bytes:
     """One letter of the maildrop. Raises LabError: there is none of that number."""
-    mua = user.mua
-    letters = await read_by_pop3(user.host, mua.settings, mua.tls)
+    letters = await _maildrop(user)
     if not 1 <= number <= len(letters):
         raise LabError(
             f"letter {number!r}: the maildrop of {user.address} has "

@@ -91,6 +91,12 @@ class Door:
     translations: tuple[Translation, ...]
     inside: "Net"
 
+    @property
+    def nat_told(self) -> str:
+        """What its NAT does, in words; "" when it has none."""
+        flows = plural(len(self.translations), "flow")
+        return f"NAT: all inside look like {self.nat}; {flows} now" if self.nat else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Net:

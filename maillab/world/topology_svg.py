@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from html import escape
 from textwrap import wrap
 
-from maillab.trace.view import clip, plural
+from maillab.trace.view import FONT, INK, NO, SOFT, clip, plural
 from maillab.world.topology_places import Door, Net, Place, RuleSeen
 
 WIDTH = 940
@@ -21,8 +21,7 @@ _MARGIN, _STEP, _PAD, _GAP = 20, 28, 12, 10
 _BOX, _LINE, _HEAD = 206, 14, 20
 _NAME, _WORDS = 25, 28  # characters of a name and of a note that fit into a box
 _MOST_RULES = 5  # in one box; the table has all
-_INK, _SOFT, _NO, _FRAME = "#1b1f24", "#59636e", "#a40e26", "#d1d9e0"
-_FONT = "'DejaVu Sans Mono',Menlo,Consolas,monospace"
+_FRAME = "#d1d9e0"
 _SMALL = 6.63  # pixels of a character at 11 px
 _OFF = ' stroke-dasharray="5 4"'
 Note = tuple[str, bool]  # a line of text, and whether it tells of a refusal
@@ -38,7 +37,7 @@ def draw(nets: Sequence[Net], told: str) -> str:
     return "".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-            f'width="{WIDTH}" height="{height}" role="img" font-family="{_FONT}" '
+            f'width="{WIDTH}" height="{height}" role="img" font-family="{FONT}" '
             f'font-size="12"><desc>{escape(told)}</desc>'
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8" '
             f'fill="#fff" stroke="{_FRAME}"/>',
@@ -98,15 +97,15 @@ class _Paper:
     ) -> None:
         x, y, width, height = at
         dash = "" if place.up else _OFF
-        self.parts.append(_rect(x, y, width, height, "#fff", _INK, dash))
+        self.parts.append(_rect(x, y, width, height, "#fff", INK, dash))
         characters = int((width - 16) / 7.3)
         self._text(x + 8, y + 17, clip(place.name, characters), bold=True)
         for number, (words, refuses) in enumerate(notes):
             down = y + _HEAD + _LINE * (number + 1) - 2
-            self._text(x + 8, down, words, _NO if refuses else _SOFT)
+            self._text(x + 8, down, words, NO if refuses else SOFT)
 
     def _text(
-        self, x: int, y: int, words: str, ink: str = _INK, *, bold: bool = False
+        self, x: int, y: int, words: str, ink: str = INK, *, bold: bool = False
     ) -> None:
         style = 'font-weight="bold"' if bold else 'font-size="11"'
         self.parts.append(
@@ -114,7 +113,7 @@ class _Paper:
         )
 
     def _path(self, way: str, dash: str) -> None:
-        self.parts.append(f'<path d="{way}" fill="none" stroke="{_INK}"{dash}/>')
+        self.parts.append(f'<path d="{way}" fill="none" stroke="{INK}"{dash}/>')
 
 
 def _rect(  # noqa: PLR0913 — as SVG has it
@@ -147,8 +146,7 @@ def _door_notes(door: Door, width: int) -> Iterator[Note]:
     outside = f"outside {out}; " if out else ""
     yield from _wrapped(f"gateway: {outside}inside {within}", room)
     if door.nat:
-        flows = plural(len(door.translations), "flow")
-        yield f"NAT: all inside look like {door.nat}; {flows} now", False
+        yield door.nat_told, False
     if door.forwards:
         yield from _wrapped(f"forwards {', '.join(door.forwards)}", room)
     yield from _rule_notes(door.place.rules, room)

@@ -161,8 +161,7 @@ def _door_words(door: Door) -> str:
 def door_notes(door: Door) -> Iterator[str]:
     """What a gateway does to packets."""
     if door.nat:
-        flows = plural(len(door.translations), "flow")
-        yield f"NAT: all inside look like {door.nat}; {flows} now"
+        yield door.nat_told
     yield from (f"forwards {forward}" for forward in door.forwards)
     yield from (rule.told for rule in door.place.rules)
 

@@ -7,11 +7,10 @@ that says who refused what, by which rule, where that is configured, and the RFC
 import re
 import tomllib
 from dataclasses import fields, replace
-from textwrap import fill
 from typing import Any
 
 from maillab.policy.settings import Settings
-from maillab.trace.view import Table, View, clock
+from maillab.trace.view import Table, View, clock, filled
 from maillab.trace.why import GIVEN_UP, Refusal
 from maillab.world.personality import (
     Personality,
@@ -54,8 +53,10 @@ class Why(View):
     def text(self) -> str:
         """All of it for a terminal."""
         rows = [row for row in self._rows() if row[1]]
-        width = max(len(name) for name, _ in rows) + 2
-        return "\n".join(_row(name.ljust(width), value) for name, value in rows)
+        room = max(len(name) for name, _ in rows) + 2
+        return "\n".join(
+            filled(value, WIDTH, name.ljust(room), " " * room) for name, value in rows
+        )
 
     def _silence(self) -> str:
         return "" if self.refusal.is_delivery else "nothing: the connection ended"
@@ -78,17 +79,6 @@ class Why(View):
             ("vendor", vendor),
             ("RFC", found.ref),
         ]
-
-
-def _row(name: str, value: str) -> str:
-    return fill(
-        value,
-        WIDTH,
-        initial_indent=name,
-        subsequent_indent=" " * len(name),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def explain_refusal(

@@ -22,7 +22,7 @@ import nbformat
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 HOME = ("127.0.0.1", "localhost", "")
-PATIENCE = 30_000  # milliseconds, on two busy cores
+PATIENCE = 60_000  # milliseconds, on two busy cores
 # Notebooks are drawn whole: JupyterLab would leave out what is scrolled away. Nobody
 # answers questions about kernels and news.
 SETTINGS = {

@@ -9,17 +9,17 @@ Rule 3: where nothing better is known, what happened on a connection was made po
         by its first SYN.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import MappingProxyType
 
 from maillab.errors import LabError
 from maillab.trace.causing import causes_mail as mail
 from maillab.trace.causing import causes_network as network
 from maillab.trace.causing import causes_said as said
-from maillab.trace.causing.known import Known
+from maillab.trace.causing.known import Found, Known
 from maillab.trace.events import CAUSE, Event
 
-Rule = Callable[[Known, Event], Iterable[Event | None]]
+Rule = Callable[[Known, Event], Found]
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
     {

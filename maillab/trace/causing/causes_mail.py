@@ -7,7 +7,7 @@ Rule 2: a try ends with what its connections ended with: a failure of the networ
         TLS, or the reply that refused this recipient.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import takewhile
 
 from maillab.trace.causing.causes_network import (
@@ -18,11 +18,10 @@ from maillab.trace.causing.causes_network import (
     same_name,
 )
 from maillab.trace.causing.causes_said import command_of, is_refusal, is_reply
-from maillab.trace.causing.known import Fits, Known
+from maillab.trace.causing.known import Fits, Found, Known
 from maillab.trace.events import Event
 from maillab.trace.lines import printable
 
-Found = Iterable[Event | None]
 BROKEN = ("cut", "reset", "fault")
 
 

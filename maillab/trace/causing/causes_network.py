@@ -5,16 +5,15 @@ Goes in: the events of a trace and one of the network's. Comes out: earlier even
 Rule: rules of firewalls, power and addresses are where the network's causes begin.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import takewhile
 
 from dns.exception import DNSException
 from dns.rdatatype import from_text
 
-from maillab.trace.causing.known import Known
+from maillab.trace.causing.known import Found, Known
 from maillab.trace.events import CAUSE, Event
 
-Found = Iterable[Event | None]
 SUCCESS = ("NOERROR", "NODATA", "referral")  # what is no failure of the DNS
 FAILURES = ("refused", "timed_out", "unreachable")
 

@@ -8,16 +8,15 @@ Rule 2: of the DNS answers of a host those count for a verdict that its words na
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 from itertools import takewhile
 
 from maillab.policy.greylist import triplet
-from maillab.trace.causing.known import Known
+from maillab.trace.causing.known import Found, Known
 from maillab.trace.events import Event
 from maillab.trace.why import PROTOCOLS, REFUSALS
 
-Found = Iterable[Event | None]
 DECISIONS = ("policy", "auth", "fault", "failure", "ban", "tls_failed")
 _IN_VAIN = re.compile(rb"(DATA|BDAT)\b", re.IGNORECASE)
 
@@ -121,7 +120,7 @@ def _refused_recipient(known: Known, event: Event) -> Event | None:
 
 def policy(known: Known, event: Event) -> Found:
     """A ban, a login, what greylisting remembers, answers of the DNS, the command."""
-    if event["rule"] == "ban" or event["subject"] == "AUTH":
+    if event.get("rule") == "ban" or event["subject"] == "AUTH":
         yield known.latest(
             event.number,
             "ban",
@@ -143,7 +142,7 @@ def client_ips(known: Known, event: Event) -> set[str]:
 
 
 def _greylisting(known: Known, event: Event) -> Event | None:
-    if event["rule"] != "greylisting":
+    if event.get("rule") != "greylisting":
         return None
     about = (event.host, event.time_ns)
     words = str(event["subject"]).lower()
@@ -158,7 +157,7 @@ def _greylisting(known: Known, event: Event) -> Event | None:
 
 def _login(known: Known, event: Event) -> Event | None:
     """Who is logged in may do more; who has just failed may do less."""
-    about = event["rule"] in ("login", "sender match", "bad commands", "ban")
+    about = event.get("rule") in ("login", "sender match", "bad commands", "ban")
     if not about and event["subject"] != "AUTH":
         return None
     return next(known.said(event.connection, event.number, "auth"), None)

@@ -12,14 +12,13 @@ Rule 2: that a message had been put off before is a step, and not explained agai
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from maillab.trace.causing.causes import as_number, causes_of
 from maillab.trace.causing.chain_words import is_bad, ref_of, told
 from maillab.trace.events import Event
 from maillab.trace.lines import clean
-from maillab.trace.view import Table, View, clock
+from maillab.trace.view import Table, View, clock, filled
 
 if TYPE_CHECKING:
     from maillab.trace.causing.packet_finder import PacketFinder
@@ -143,9 +142,12 @@ class Chain(View):
         return "" if len(self.steps) > 1 else " Nothing else in the trace led to it."
 
     def table(self) -> Table:
-        """A row for each step."""
+        """A row for each step; without columns of which nothing is known."""
         rows = [self._row(step) for step in self.steps]
-        return Table(f"Why event {self.event.number} happened", _COLUMNS, rows)
+        known = [at for at, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
+        columns = [_COLUMNS[at] for at in known]
+        cells = [[row[at] for at in known] for row in rows]
+        return Table(f"Why event {self.event.number} happened", columns, cells)
 
     def text(self) -> str:
         """All of it for a terminal: "because" stands below what it explains."""
@@ -193,8 +195,10 @@ class Chain(View):
         word = "because " if step.led_to else ""
         if step.led_to and below[0] is not step:
             word = "and because "
-        yield _filled(indent + word + step.text, indent + "    ")
-        yield _filled(f"{indent}    ({self._details(step)})", indent + "     ")
+        told = f"{indent}{word}{step.text}"
+        yield filled(told, _WIDTH, below=f"{indent}    ")
+        details = f"{indent}    ({self._details(step)})"
+        yield filled(details, _WIDTH, below=f"{indent}     ")
 
     def _details(self, step: ChainStep) -> str:
         event = step.event
@@ -246,14 +250,3 @@ def _decisiveness(event: Event) -> tuple[bool, int, bool, int]:
     place = kinds.index(event.kind) if event.kind in kinds else len(kinds)
     empty = event.kind == "dns" and not event["answers"]
     return not is_bad(event), place, empty, -event.number
-
-
-def _filled(text: str, below: str) -> str:
-    return fill(
-        text,
-        _WIDTH,
-        subsequent_indent=below,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )

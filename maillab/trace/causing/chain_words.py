@@ -6,7 +6,7 @@ Goes in: an event. Comes out: words; secrets masked, everything printable.
 from collections.abc import Callable
 from types import MappingProxyType
 
-from maillab.trace.causing.causes_network import SUCCESS
+from maillab.trace.causing.causes_network import SUCCESS, is_lost
 from maillab.trace.causing.causes_said import is_refusal
 from maillab.trace.causing.known import Known
 from maillab.trace.events import Event
@@ -84,9 +84,11 @@ REFS: MappingProxyType[str, str] = MappingProxyType(
 
 def told(known: Known, event: Event) -> str:
     """The event in one sentence without a full stop."""
+    if event.kind == "line":
+        return clean(_line(known, event))
     special = SPECIAL.get(event.kind)
     if special:
-        return clean(special(known, event))
+        return clean(special(event))
     form = TOLD.get(event.kind)
     if form is None:
         return clean(f"{event.host}: {event.kind}")
@@ -149,23 +151,20 @@ def _line(known: Known, event: Event) -> str:
     return f'{known.client(connection) or "the client"} said "{text}"'
 
 
-def _policy(known: Known, event: Event) -> str:
-    del known
+def _policy(event: Event) -> str:
     verb = "accepted" if _is_ok(event) else "refused"
-    rule = f" (rule: {event['rule']})" if event["rule"] else ""
+    rule = f" (rule: {event['rule']})" if event.get("rule") else ""
     return f"{event.host} {verb} {event['subject']}: {event['reason']}{rule}"
 
 
-def _auth(known: Known, event: Event) -> str:
-    del known
+def _auth(event: Event) -> str:
     how = f"by {event['mechanism']} at {event.host}"
     if _is_ok(event):
         return f"{event['user']} logged in {how}"
     return f"{event['user']} could not log in {how}: {event['reason']}"
 
 
-def _dns(known: Known, event: Event) -> str:
-    del known
+def _dns(event: Event) -> str:
     source = "its cache" if event["cached"] else event["server"]
     asked = f"{event['question']} {event['type']}"
     if event["rcode"] == "timeout":
@@ -175,18 +174,16 @@ def _dns(known: Known, event: Event) -> str:
     return f"{event.host} learned from {source}: {asked}: {said or event['rcode']}"
 
 
-def _datagram(known: Known, event: Event) -> str:
-    del known
+def _datagram(event: Event) -> str:
     to = socket_name(event["dst"])
-    lost = event.get("lost_at")
-    if event["latency"] >= 0 and not lost and event.get("to_host"):
+    if not is_lost(event):
         return f"{event.host} sent a datagram to {to}"
+    lost = event.get("lost_at")
     behind = f" behind {lost}" if lost else ""
     return f"{event.host} sent a datagram to {to}, which got lost{behind}"
 
 
-def _rule(known: Known, event: Event) -> str:
-    del known
+def _rule(event: Event) -> str:
     comment = f" ({event['comment']})" if event["comment"] else ""
     ends = f"{socket_name(event['src'])} → {socket_name(event['dst'])}"
     number = f"rule {event['number']}" if event["number"] else "a rule"
@@ -194,31 +191,26 @@ def _rule(known: Known, event: Event) -> str:
     return f"{number} of {event.host}{comment} said: {what}"
 
 
-def _bytes(known: Known, event: Event) -> str:
-    del known
+def _bytes(event: Event) -> str:
     return f"{event.host} sent {plural(len(event['data']), 'octet')}"
 
 
-def _power(known: Known, event: Event) -> str:
-    del known
+def _power(event: Event) -> str:
     return f"{event.host} was switched {'on' if event['on'] else 'off'}"
 
 
-def _syn_fate(known: Known, event: Event) -> str:
-    del known
+def _syn_fate(event: Event) -> str:
     lost = event["lost_at"]
     return f"the SYN of {event.host} got lost behind {lost}" if lost else "a SYN ended"
 
 
-def _deferred(known: Known, event: Event) -> str:
-    del known
+def _deferred(event: Event) -> str:
     who = f"{event.host} put {event['recipient']} off for {wait(event) or 'a while'}"
     return f"{who}: {event['reason']}"
 
 
-SPECIAL: MappingProxyType[str, Callable[[Known, Event], str]] = MappingProxyType(
+SPECIAL: MappingProxyType[str, Callable[[Event], str]] = MappingProxyType(
     {
-        "line": _line,
         "policy": _policy,
         "auth": _auth,
         "dns": _dns,

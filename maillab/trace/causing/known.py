@@ -14,6 +14,7 @@ from maillab.errors import LabError
 from maillab.trace.events import Event
 
 Fits = Callable[[Event], bool]
+Found = Iterable[Event | None]  # what a rule gives: perhaps causes
 
 
 def anything(event: Event) -> bool:

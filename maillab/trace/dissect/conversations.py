@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from weakref import WeakKeyDictionary, ref
 
-from maillab.trace.dissect.tcp import WORD, Origin
-from maillab.trace.hearing.tls_records import HEAD, LARGEST
+from maillab.trace.dissect.tcp import Origin
+from maillab.trace.hearing.tls_records import CHANGE_CIPHER_SPEC, HEAD, LARGEST
 from maillab.trace.lines import Line
 from maillab.trace.packet_list import PacketList
-from maillab.trace.packets import ACK, SYN, TCP, Address, addresses
+from maillab.trace.packets import ACK, SYN, TCP, WORD, Address, addresses
 from maillab.trace.pieces import Burst
 from maillab.trace.session import SIDES, Session
 from maillab.wire.lines import Side
@@ -332,5 +332,5 @@ def _records(wire: bytes, at: int) -> Iterator[Stretch]:
         if size > LARGEST:
             return
         yield Stretch(at, at + HEAD.size + size, is_record=True, is_hidden=hidden)
-        hidden = hidden or wire[at] == 20  # change cipher spec: RFC 5246 §7.1
+        hidden = hidden or wire[at] == CHANGE_CIPHER_SPEC  # RFC 5246 §7.1
         at += HEAD.size + size

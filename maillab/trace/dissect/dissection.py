@@ -22,17 +22,18 @@ from maillab.trace.dissect import mime as dissect_mime
 from maillab.trace.dissect import tls as dissect_tls
 from maillab.trace.dissect.conversations import Place, Stretch, conversations
 from maillab.trace.dissect.ip import Datagram, internet
-from maillab.trace.dissect.link import ETHERTYPES, IPV4, IPV6, RAW, link
+from maillab.trace.dissect.link import ETHERTYPES, IPV4, IPV6, link
 from maillab.trace.dissect.ranges import Cursor, Range, Span, Truncated
 from maillab.trace.dissect.tcp import Origin, tcp, udp
 from maillab.trace.lines import Line, clean, printable
 from maillab.trace.packet_list import PacketList
 from maillab.trace.packets import TCP
+from maillab.trace.reading.dns_over_tcp import DNS_PORT
+from maillab.trace.reading.link_layers import RAW
 from maillab.trace.view import Table, View, clip, plural
 
 FOLD = 8  # rows of the dump within one range
 _ROW = 16  # octets of a row of the dump
-_DNS = 53
 _COLUMNS = ("No.", "Octets", "Field", "Value", "RFC")
 _WIDTH = 72  # of a value in the text
 _Reader = Callable[[Cursor], None]
@@ -215,7 +216,7 @@ def dissect_frame(packets: PacketList, number: int) -> Dissection:
     return _dissect(f"Packet {number}{told}", octets, lambda c: known.frame(c, kind))
 
 
-def dissect_octets(octets: bytes, link_type: int = RAW[2]) -> Dissection:
+def dissect_octets(octets: bytes, link_type: int = RAW) -> Dissection:
     """A frame without its connection: what it carries is only octets."""
     known = _Known(None, None)
     return _dissect("A frame", octets, lambda c: known.frame(c, link_type))
@@ -297,7 +298,7 @@ class _Known:
                 self._segment(cursor, here)
         else:
             ports = udp(cursor, found)
-            if _DNS in ports and cursor.left:
+            if DNS_PORT in ports and cursor.left:
                 dissect_dns.message(cursor)
 
     def _segment(self, cursor: Cursor, place: Place) -> None:

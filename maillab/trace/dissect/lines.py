@@ -8,8 +8,9 @@ Rule 2: what does not follow the grammar is shown as text: a dissection never re
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from maillab.protocol import pop3_server, smtp_server
 from maillab.trace.dissect.ranges import Cursor
 from maillab.trace.lines import Line
 from maillab.trace.view import plural
@@ -28,42 +29,7 @@ _ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}(?= |\r\n|$)")  # RFC 3463 §2
 _BRACKETS = re.compile(rb"\[[^\]\r\n]*\]")
 _KEYWORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*(?=[ =\r]|$)")
 
-SMTP_REFS = {
-    "EHLO": "RFC 5321 §4.1.1.1",
-    "HELO": "RFC 5321 §4.1.1.1",
-    "LHLO": "RFC 2033 §4.1",
-    "MAIL": "RFC 5321 §4.1.1.2",
-    "RCPT": "RFC 5321 §4.1.1.3",
-    "DATA": "RFC 5321 §4.1.1.4",
-    "RSET": "RFC 5321 §4.1.1.5",
-    "VRFY": "RFC 5321 §4.1.1.6",
-    "EXPN": "RFC 5321 §4.1.1.7",
-    "HELP": "RFC 5321 §4.1.1.8",
-    "NOOP": "RFC 5321 §4.1.1.9",
-    "QUIT": "RFC 5321 §4.1.1.10",
-    "BDAT": "RFC 3030 §2",
-    "AUTH": "RFC 4954 §4",
-    "STARTTLS": "RFC 3207 §4",
-    "ETRN": "RFC 1985 §5",
-}
-POP3_REFS = {
-    "USER": "RFC 1939 §7",
-    "PASS": "RFC 1939 §7",
-    "APOP": "RFC 1939 §7",
-    "TOP": "RFC 1939 §7",
-    "UIDL": "RFC 1939 §7",
-    "STAT": "RFC 1939 §5",
-    "LIST": "RFC 1939 §5",
-    "RETR": "RFC 1939 §5",
-    "DELE": "RFC 1939 §5",
-    "NOOP": "RFC 1939 §5",
-    "RSET": "RFC 1939 §5",
-    "QUIT": "RFC 1939 §6",
-    "CAPA": "RFC 2449 §5",
-    "STLS": "RFC 2595 §4",
-    "AUTH": "RFC 5034 §4",
-}
-IMAP_REFS = {
+_IMAP_REFS = {  # of the newer IMAP; servers here name RFC 3501
     "CAPABILITY": "RFC 9051 §6.1.1",
     "NOOP": "RFC 9051 §6.1.2",
     "LOGOUT": "RFC 9051 §6.1.3",
@@ -138,8 +104,8 @@ def content(cursor: Cursor) -> None:
 
 
 def _smtp_command(cursor: Cursor) -> None:
-    verb = _verb(cursor, _COMMAND, SMTP_REFS)
-    ref = SMTP_REFS.get(verb, _COMMAND)
+    verb = _verb(cursor, _COMMAND, smtp_server.RFC_OF)
+    ref = smtp_server.RFC_OF.get(verb, _COMMAND)
     _space(cursor)
     if verb in ("MAIL", "RCPT"):
         _path(cursor, verb, ref)
@@ -179,8 +145,8 @@ def _smtp_reply(cursor: Cursor) -> None:
 
 
 def _pop3_command(cursor: Cursor) -> None:
-    verb = _verb(cursor, _POP3, POP3_REFS)
-    ref = POP3_REFS.get(verb, _POP3)
+    verb = _verb(cursor, _POP3, pop3_server.RFC_OF)
+    ref = pop3_server.RFC_OF.get(verb, _POP3)
     _space(cursor)
     if verb in ("USER", "PASS"):  # RFC 1939 §7: with spaces, to the end of the line
         _argument(cursor, "argument", ref)
@@ -203,12 +169,12 @@ def _pop3_reply(cursor: Cursor) -> None:
 def _imap_command(cursor: Cursor) -> None:
     _word(cursor, "tag", "RFC 9051 §2.2.1")
     _space(cursor)
-    verb = _verb(cursor, _IMAP, IMAP_REFS)
+    verb = _verb(cursor, _IMAP, _IMAP_REFS)
     _space(cursor)
     if verb == "UID":
-        verb = _verb(cursor, _IMAP, IMAP_REFS)
+        verb = _verb(cursor, _IMAP, _IMAP_REFS)
         _space(cursor)
-    _argument(cursor, "arguments", IMAP_REFS.get(verb, _IMAP))
+    _argument(cursor, "arguments", _IMAP_REFS.get(verb, _IMAP))
 
 
 def _imap_reply(cursor: Cursor) -> None:
@@ -233,7 +199,7 @@ def _imap_reply(cursor: Cursor) -> None:
 # Words --------------------------------------------------------------------------------
 
 
-def _verb(cursor: Cursor, grammar: str, refs: dict[str, str]) -> str:
+def _verb(cursor: Cursor, grammar: str, refs: Mapping[str, str]) -> str:
     found = _KEYWORD.match(cursor.octets, cursor.at, cursor.end)
     if not found:
         return ""

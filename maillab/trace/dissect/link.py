@@ -8,9 +8,16 @@ have no header here.
 """
 
 from maillab.trace.dissect.ranges import Cursor
+from maillab.trace.reading.link_layers import (
+    ETHERNET,
+    FAMILIES,
+    LOOP,
+    NULL,
+    SLL,
+    SLL2,
+)
 
 IPV4, IPV6, ARP, VLAN, QINQ = 0x0800, 0x86DD, 0x0806, 0x8100, 0x88A8
-NULL, ETHERNET, LOOP, SLL, SLL2 = 0, 1, 108, 113, 276
 RAW = (12, 14, 101, 228, 229)
 ETHERTYPES = {
     IPV4: "IPv4",
@@ -23,7 +30,7 @@ _TAGS = (VLAN, QINQ, 0x9100)
 _SLL = "pcap LINKTYPE_LINUX_SLL"
 _SLL2 = "pcap LINKTYPE_LINUX_SLL2"
 _NULL = "pcap LINKTYPE_NULL"
-_FAMILIES = {2: IPV4, 10: IPV6, 23: IPV6, 24: IPV6, 28: IPV6, 30: IPV6}
+_VERSIONS = {4: IPV4, 6: IPV6}
 _DIRECTIONS = {
     0: "to us",
     1: "broadcast",
@@ -36,7 +43,7 @@ _DIRECTIONS = {
 def link(cursor: Cursor, kind: int) -> int:
     """Walk over the link layer. Returns the EtherType of what follows."""
     if kind in RAW:
-        return {4: IPV4, 6: IPV6}.get(_nibble(cursor), 0)
+        return _VERSIONS.get(_nibble(cursor), 0)
     reader = _READERS.get(kind)
     found = reader(cursor) if reader else 0
     while found in _TAGS:
@@ -100,7 +107,7 @@ def _loopback(cursor: Cursor) -> int:
     with cursor.layer("Loopback", _NULL) as layer:
         octets = cursor.peek(4)
         family = min(int.from_bytes(octets, order) for order in ("big", "little"))
-        found = _FAMILIES.get(family, 0)
+        found = _VERSIONS.get(FAMILIES.get(family, 0), 0)
         layer.value = ETHERTYPES.get(found, "")
         cursor.raw(4, "protocol family", f"{family} ({layer.value})", _NULL)
     return found

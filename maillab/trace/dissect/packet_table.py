@@ -21,11 +21,13 @@ from maillab.trace.dissect.conversations import (
 )
 from maillab.trace.dissect.dissection import dissect_dns_message, dissect_octets
 from maillab.trace.dissect.ip import PROTOCOLS
-from maillab.trace.dissect.tcp import WORD, flag_names
-from maillab.trace.hearing.tls_records import CONTENT, HANDSHAKES
-from maillab.trace.lines import Line, clean, printable
+from maillab.trace.dissect.tcp import flag_names
+from maillab.trace.hearing.tls_records import CONTENT, HANDSHAKE, HANDSHAKES
+from maillab.trace.lines import Line, clean
 from maillab.trace.packet_list import PacketList
-from maillab.trace.packets import FIN, ICMP, ICMP6, RST, SYN, TCP, UDP
+from maillab.trace.packets import ACK, FIN, ICMP, ICMP6, RST, SYN, TCP, UDP, WORD
+from maillab.trace.reading.dns_over_tcp import DNS_PORT
+from maillab.trace.reading.frames import NO_LINK
 from maillab.trace.view import Table, View, clip, plural
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 _COLUMNS = ("No.", "Time (s)", "Source", "Destination", "Protocol", "Length", "Info")
 _WIDTH = 100  # of Info in the text
 _LONGEST = 400  # characters of Info
-_DNS = 53
 _NS = 1_000_000_000
 
 
@@ -116,15 +117,9 @@ class _Maker:
 
     def _no_packet(self, number: int) -> tuple[str, str]:
         """A frame without an IP packet: an entry of a log, ARP …"""
-        entry = self._list.frame(number)
-        found = dict(row.split(b"=", 1) for row in entry.split(b"\n") if b"=" in row)
-        said = found.get(b"MESSAGE")
-        if not entry.startswith(b"__") or said is None:
-            return "frame", clip(
-                clean(self._list.packets[number - 1].comment), _LONGEST
-            )
-        text = printable(found.get(b"SYSLOG_IDENTIFIER", b"") + b": " + said)
-        return "log", clip(text, _LONGEST)
+        is_log = self._list.link_of(number) == NO_LINK
+        said = clean(self._list.packets[number - 1].comment)
+        return "log" if is_log else "frame", clip(said, _LONGEST)
 
     def _told(self, number: int, packet: bytes) -> tuple[str, str]:
         """The protocol, and what the packet says."""
@@ -192,7 +187,7 @@ def _said(line: Line) -> str:
 
 def _record(one: Stretch, wire: bytes) -> str:
     kind = wire[one.start]
-    if kind != 22 or one.is_hidden:
+    if kind != HANDSHAKE or one.is_hidden:
         return CONTENT.get(kind, f"TLS record of type {kind}")
     message = wire[one.start + 5] if len(wire) > one.start + 5 else -1
     return HANDSHAKES.get(message, "handshake")
@@ -203,7 +198,7 @@ def _segment(place: Place) -> str:
     head, origin = place.head, place.origin
     seq = head.seq - (origin.seq or 0) & WORD
     told = f"{head.src[1]} → {head.dst[1]} [{flag_names(head.flags)}] Seq={seq}"
-    if head.flags & 16:
+    if head.flags & ACK:
         told += f" Ack={head.ack - (origin.ack or 0) & WORD}"
     return f"{told} Win={head.window} Len={head.size}"
 
@@ -212,7 +207,7 @@ def _udp(datagram: bytes) -> tuple[str, str]:
     if len(datagram) < 8:
         return "UDP", "a part of a header"
     ports = (int.from_bytes(datagram[:2], "big"), int.from_bytes(datagram[2:4], "big"))
-    if _DNS in ports and len(datagram) > 8:
+    if DNS_PORT in ports and len(datagram) > 8:
         layers = dissect_dns_message(datagram[8:]).ranges
         return "DNS", layers[0].value or "a part of a message"
     return "UDP", f"{ports[0]} → {ports[1]} Len={len(datagram) - 8}"

@@ -9,10 +9,10 @@ connection is known, as Wireshark shows them.
 from typing import NamedTuple
 
 from maillab.trace.dissect.ip import Datagram, checked, pseudo_header
-from maillab.trace.dissect.ranges import Cursor, Told
+from maillab.trace.dissect.ranges import Cursor, Layer, Told
+from maillab.trace.packets import WORD
 
 _TCP, _OPTIONS, _UDP = "RFC 9293 §3.1", "RFC 9293 §3.2", "RFC 768"
-WORD = 0xFFFFFFFF
 _FLAGS = "CWR ECE URG ACK PSH RST SYN FIN"
 
 
@@ -23,14 +23,12 @@ class Origin(NamedTuple):
     ack: int | None = None
 
 
-def tcp(cursor: Cursor, found: Datagram, origin: Origin) -> tuple[int, int]:
-    """Walk over the header of a segment. Returns its two ports."""
+def tcp(cursor: Cursor, found: Datagram, origin: Origin) -> None:
+    """Walk over the header of a segment."""
     covered = cursor.peek(cursor.left)
     covered = pseudo_header(found, len(covered)) + covered if found.whole else b""
     with cursor.layer("TCP", _TCP) as layer:
-        source = cursor.number(2, "source port", None, _TCP)
-        target = cursor.number(2, "destination port", None, _TCP)
-        layer.value = f"{source} → {target}"
+        _ports(cursor, layer, _TCP)
         cursor.number(4, "sequence number", relative(origin.seq), _TCP)
         cursor.number(4, "acknowledgment number", relative(origin.ack), _TCP)
         offsets = [(4, "data offset", _words), (4, "reserved", None)]
@@ -42,6 +40,12 @@ def tcp(cursor: Cursor, found: Datagram, origin: Origin) -> tuple[int, int]:
         with cursor.within(size - 20):
             while cursor.left:
                 _option(cursor)
+
+
+def _ports(cursor: Cursor, layer: Layer, ref: str) -> tuple[int, int]:
+    source = cursor.number(2, "source port", None, ref)
+    target = cursor.number(2, "destination port", None, ref)
+    layer.value = f"{source} → {target}"
     return source, target
 
 
@@ -121,14 +125,12 @@ def udp(cursor: Cursor, found: Datagram) -> tuple[int, int]:
     octets = cursor.peek(cursor.left)
     covered = pseudo_header(found, len(octets)) + octets if found.whole else b""
     with cursor.layer("UDP", _UDP) as layer:
-        source = cursor.number(2, "source port", None, _UDP)
-        target = cursor.number(2, "destination port", None, _UDP)
-        layer.value = f"{source} → {target}"
+        ports = _ports(cursor, layer, _UDP)
         cursor.number(2, "length", None, _UDP)
         check = cursor.peek(2)
         told = checked(check, covered) if any(check) else "0x0000 (there is none)"
         cursor.raw(2, "checksum", told, _UDP)
-    return source, target
+    return ports
 
 
 def _words(number: int) -> str:

@@ -9,7 +9,14 @@ Rule 2: a handshake message is taken apart as far as this packet has it.
 from collections.abc import Callable
 
 from maillab.trace.dissect.ranges import Cursor, Truncated, named
-from maillab.trace.hearing.tls_records import ALERTS, CONTENT, HANDSHAKES
+from maillab.trace.hearing.tls_records import (
+    ALERT,
+    ALERTS,
+    CHANGE_CIPHER_SPEC,
+    CONTENT,
+    HANDSHAKE,
+    HANDSHAKES,
+)
 
 _RECORD, _HANDSHAKE = "RFC 8446 §5.1", "RFC 8446 §4"
 _EXTENSIONS = "RFC 8446 §4.2"
@@ -59,7 +66,7 @@ def record(cursor: Cursor, *, hidden: bool = False) -> None:
     with cursor.layer("TLS record", _RECORD) as layer:
         kind = cursor.number(1, "content type", CONTENT, _RECORD)
         told = CONTENT.get(kind, f"type {kind}")
-        layer.value = f"encrypted {told}" if hidden and kind == 22 else told
+        layer.value = f"encrypted {told}" if hidden and kind == HANDSHAKE else told
         _version(cursor, _RECORD)
         size = cursor.number(2, "length", None, _RECORD)
         behind = max(0, size - cursor.left)
@@ -70,15 +77,16 @@ def record(cursor: Cursor, *, hidden: bool = False) -> None:
 
 
 def _content(cursor: Cursor, kind: int, size: int, hidden: bool) -> None:
-    if kind == 22 and not (hidden and _looks_hidden(cursor, size)):
+    if kind == HANDSHAKE and not (hidden and _looks_hidden(cursor, size)):
         while cursor.left:
             _message(cursor)
-    elif kind == 21 and cursor.left == 2:
+    elif kind == ALERT and cursor.left == 2:
         cursor.number(1, "level", {1: "warning", 2: "fatal"}, "RFC 8446 §6")
         ref = "RFC 8446 §6.1" if cursor.peek(1) == b"\0" else "RFC 8446 §6.2"
         cursor.number(1, "description", ALERTS, ref)
     else:
-        cursor.rest("message" if kind == 20 else "encrypted data", "RFC 8446 §5.2")
+        name = "message" if kind == CHANGE_CIPHER_SPEC else "encrypted data"
+        cursor.rest(name, "RFC 8446 §5.2")
 
 
 def _looks_hidden(cursor: Cursor, size: int) -> bool:

@@ -5,7 +5,7 @@ engine would tell it, as far as one can know from outside; and what is inside TL
 keys open it.
 
 Rule 1: only CRLF ends a line (RFC 5321 §2.3.8).
-Rule 2: what the octets mean is for a listener to say (`trace.foreign_listeners`).
+Rule 2: what the octets mean is for a listener to say (`trace.hearing.listeners`).
 Rule 3: where octets are missing, what is left of a line is shown as a part of one.
 """
 
@@ -318,7 +318,7 @@ class Hearing:
 def overhear(session: "Session") -> Hearing:
     """Listen to a session."""
     keys = session.keys or KeyRing(str(e["line"]) for e in session.all("keylog"))
-    gaps = [Gap(e["side"], e["offset"], e["size"]) for e in session.all("gap")]
+    gaps = [gap for found in session.gaps.values() for gap in found]
 
     def arrived(side: Side, end: int) -> int | None:
         return session.pieces[side].arrived_ns(end)

@@ -13,6 +13,8 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from maillab.trace.hearing.tls_records import APPLICATION, TLS_1_2, Record
@@ -27,7 +29,7 @@ TRAFFIC_SECRET = {"C": "CLIENT_TRAFFIC_SECRET_0", "S": "SERVER_TRAFFIC_SECRET_0"
 _LABELS = {CLIENT_RANDOM, *HANDSHAKE_SECRET.values(), *TRAFFIC_SECRET.values()}
 _IV = 12  # octets of a nonce
 _SALT = 4  # octets of it that the handshake made (RFC 5288 §3, RFC 6655 §3)
-_TAG = 16
+_TAG, _SHORT_TAG = 16, 8  # octets (RFC 5116 §5.1, RFC 6655 §6.1)
 _BLOCK = 16  # octets of a block of AES
 _MASTER_SECRET = 48  # octets (RFC 5246 §8.1)
 
@@ -42,23 +44,17 @@ class KeyRing:
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = lines  # that are read when the first secret is asked for
-        self._found: dict[tuple[str, bytes], bytes] = {}
 
-    @property
+    @cached_property
     def _secrets(self) -> dict[tuple[str, bytes], bytes]:
-        lines, self._lines = self._lines, ()
-        for line in lines:
+        found: dict[tuple[str, bytes], bytes] = {}
+        for line in self._lines:
             words = str(line).split()
             if len(words) == 3 and words[0] in _LABELS:
-                self._add(words)
-        return self._found
-
-    def _add(self, words: list[str]) -> None:
-        try:
-            random, secret = bytes.fromhex(words[1]), bytes.fromhex(words[2])
-        except ValueError:
-            return  # other lines of the file may be right
-        self._found[words[0], random] = secret
+                with suppress(ValueError):  # other lines of the file may be right
+                    random, secret = map(bytes.fromhex, words[1:])
+                    found[words[0], random] = secret
+        return found
 
     def find(self, label: str, client_random: bytes) -> bytes:
         """A secret; b"" when it is not here."""
@@ -162,7 +158,7 @@ class AeadOpener12(Opener):
         super().__init__()
         self._aead, self._iv = _aead(suite, key), iv
         self._explicit = 0 if suite.cipher == CHACHA20 else _IV - _SALT
-        self._tag = 8 if suite.cipher == CCM_8 else _TAG
+        self._tag = _tag_size(suite)
 
     def _open(self, record: Record, sequence: int) -> tuple[int, bytes] | None:
         nonce = self._iv + record.fragment[: self._explicit]
@@ -253,18 +249,19 @@ def opener_13(suite: Suite, secret: bytes) -> Opener13 | None:
     return Opener13(secret, suite) if right and suite.cipher else None
 
 
+def _tag_size(suite: Suite) -> int:
+    return _SHORT_TAG if suite.cipher == CCM_8 else _TAG
+
+
 def _aead(suite: Suite, key: bytes) -> Any:
     from cryptography.hazmat.primitives.ciphers import aead
 
-    match suite.cipher:
-        case _ if suite.cipher == GCM:
-            return aead.AESGCM(key)
-        case _ if suite.cipher == CHACHA20:
-            return aead.ChaCha20Poly1305(key)
-        case _ if suite.cipher in (CCM, CCM_8):
-            return aead.AESCCM(key, tag_length=8 if suite.cipher == CCM_8 else _TAG)
-        case _:
-            raise AssertionError(f"{suite.cipher} is no AEAD")
+    if suite.cipher == GCM:
+        return aead.AESGCM(key)
+    if suite.cipher == CHACHA20:
+        return aead.ChaCha20Poly1305(key)
+    assert suite.cipher in (CCM, CCM_8), f"{suite.cipher} is no AEAD"
+    return aead.AESCCM(key, tag_length=_tag_size(suite))
 
 
 def _decrypted(aead: Any, nonce: bytes, sealed: bytes, head: bytes) -> bytes | None:

@@ -250,13 +250,13 @@ class _Reader:
         return self._at < len(self._octets)
 
 
-def begins_tls(octets: bytes | bytearray, at: int = 0) -> bool:
+def begins_tls(octets: bytes) -> bool:
     """Does a ClientHello begin here, as far as these octets go?
 
     >>> begins_tls(bytes.fromhex("16 0301 0200 01 0001fc 0303"))
     True
     """
-    head = bytes(octets[at : at + 11])
+    head = octets[:11]
     if len(head) < 6:
         return len(head) > 2 and head[:2] == b"\x16\x03" and head[2] <= 4
     if not _HEAD.match(head) or head[0] != HANDSHAKE or head[5] != CLIENT_HELLO:
@@ -264,9 +264,9 @@ def begins_tls(octets: bytes | bytearray, at: int = 0) -> bool:
     return len(head) < 10 or head[9] == 3
 
 
-def begins_answer(octets: bytes | bytearray, at: int = 0) -> bool:
+def begins_answer(octets: bytes) -> bool:
     """Does the answer to a ClientHello begin here: a ServerHello, or an alert?"""
-    head = bytes(octets[at : at + 5])
+    head = octets[:5]
     return len(head) == 5 and head[0] in (HANDSHAKE, ALERT) and bool(_HEAD.match(head))
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from maillab.trace.lines import Line
 from maillab.trace.session import Session
 
-MAIL = ("SMTP", "LMTP")
+_SMTP = ("SMTP", "LMTP")
 _ASKS_FOR_OFFERS = ("EHLO", "LHLO", "CAPA")
 _SMTP_ROW = re.compile(r"250[- ](\S+) ?(.*)")
 _IMAP_ROW = re.compile(r"(?:\* |.*\[)CAPABILITY ([^\]]*)", re.I)
@@ -42,7 +42,7 @@ class Dialogue:
     @property
     def is_smtp(self) -> bool:
         """SMTP, or LMTP that is like it."""
-        return self.protocol in MAIL
+        return self.protocol in _SMTP
 
     @cached_property
     def commands(self) -> list[Command]:
@@ -102,11 +102,6 @@ class Dialogue:
         for secure, word, rest in self._offered():
             found[secure][word.upper()] = rest
         return found
-
-    @property
-    def has_offers(self) -> bool:
-        """The server was asked, and said what it can do."""
-        return bool(self.offers[False] or self.offers[True])
 
     def offered(self, word: str) -> bool:
         """The server offered it, in the clear or inside TLS."""

@@ -10,7 +10,6 @@ Rule 2: nothing depends on colour: the severity stands there as a word.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from maillab.trace.hinting import (
@@ -25,7 +24,7 @@ from maillab.trace.hinting.rules import Found, Rule, TraceRule
 from maillab.trace.lines import clean
 from maillab.trace.reading.garbage import few_collections
 from maillab.trace.session import Session
-from maillab.trace.view import Table, View, milliseconds, plural
+from maillab.trace.view import Table, View, filled, milliseconds, plural
 
 if TYPE_CHECKING:
     from maillab.trace.recorder import Trace
@@ -146,14 +145,7 @@ class Hints(View):
 
 
 def _filled(begin: str, words: str) -> str:
-    below = " " * min(len(begin), 12)
-    return fill(
-        begin + words,
-        _WIDTH,
-        subsequent_indent=below,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return filled(begin + words, _WIDTH, below=" " * min(len(begin), 12))
 
 
 def _about(session: Session) -> Iterator[Hint]:

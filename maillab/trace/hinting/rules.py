@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maillab.trace.recorder import Trace
 
 Severity = Literal["error", "warning", "note"]
+WHO = {"C": "client", "S": "server"}
 _POINTER = 100  # characters
 
 

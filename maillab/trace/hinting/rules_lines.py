@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from maillab.trace.hinting.dialogue import Command, Dialogue
-from maillab.trace.hinting.rules import Found, Rule, at_line
+from maillab.trace.hinting.rules import WHO, Found, Rule, at_line
 from maillab.trace.lines import Line
 from maillab.trace.session import SIDES
 from maillab.wire.lines import CRLF
@@ -27,7 +27,6 @@ _COMMANDS = {  # octets with CRLF
 }
 _LONGER = {"MAIL": 1200, "RCPT": 1200}  # what extensions add: RFC 3461 §4, RFC 4954 §5
 _AUTH = 12288  # RFC 4954 §4
-_WHO = {"C": "client", "S": "server"}
 _PATHS = ("MAIL", "RCPT")
 
 
@@ -35,7 +34,7 @@ def _bare(d: Dialogue) -> Iterator[Found]:
     for line in d.lines:
         if line.what != "literal" and _BARE.search(line.octets):
             sign = "LF" if re.search(rb"(?<!\r)\n", line.octets) else "CR"
-            yield at_line(line, sign=sign, who=_WHO[line.speaker])
+            yield at_line(line, sign=sign, who=WHO[line.speaker])
 
 
 def _long_command(d: Dialogue) -> Iterator[Found]:
@@ -114,8 +113,7 @@ def _answered(d: Dialogue, before: Line, after: Line) -> bool:
     """A reply came between the two."""
     return any(
         before.sent_ns <= reply.sent_ns
-        and (reply.sent_ns if reply.arrived_ns is None else reply.arrived_ns)
-        <= after.sent_ns
+        and reply.heard_ns <= after.sent_ns
         and reply.number > before.number
         for reply in d.replies
     )
@@ -127,8 +125,7 @@ def _early(d: Dialogue) -> Iterator[Found]:
     greeting = next(iter(d.replies), None)
     if not first or not greeting or not d.session.find("established"):
         return
-    came = greeting.sent_ns if greeting.arrived_ns is None else greeting.arrived_ns
-    if first.sent_ns < came and not first.secure:
+    if first.sent_ns < greeting.heard_ns and not first.secure:
         yield at_line(first)
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from maillab.trace.handshake import syns
 from maillab.trace.hinting.dialogue import Dialogue
-from maillab.trace.hinting.rules import Found, Rule, at_event, at_line
+from maillab.trace.hinting.rules import WHO, Found, Rule, at_event, at_line
 from maillab.trace.remarks import repairs
 from maillab.trace.session import SIDES
 from maillab.trace.view import clock, plural
+from maillab.wire.lines import Side
 
 SLOW_NS = 5_000_000_000
-_SIDES = {"C": "client", "S": "server"}
 _PROHIBITED = ("prohibited", "administratively")
 
 
@@ -50,7 +50,7 @@ def _sent_again(d: Dialogue) -> Iterator[Found]:
     found = list(repairs(d.session))
     if found:
         first = found[0]
-        who = _SIDES[first.side]
+        who = WHO[first.side]
         points_to = f"{who}: {first.text}"
         yield Found(first.sent_ns, first.number, points_to, {"who": who})
 
@@ -60,7 +60,7 @@ def _reset(d: Dialogue) -> Iterator[Found]:
     event = next(d.session.all("reset", "fin", "cut"), None)
     said_farewell = d.verbs & {"QUIT", "LOGOUT"} or d.is_hidden
     if event and event.kind == "reset" and not said_farewell:
-        yield at_event(event, who=_SIDES[event["side"]])
+        yield at_event(event, who=WHO[event["side"]])
 
 
 def _cut(d: Dialogue) -> Iterator[Found]:
@@ -75,17 +75,16 @@ def _gap(d: Dialogue) -> Iterator[Found]:
         if gaps and d.session.bursts[side]:
             size = plural(sum(event["size"] for event in gaps), "octet")
             places = plural(len(gaps), "place")
-            yield at_event(gaps[0], size=size, who=_SIDES[side], places=places)
+            yield at_event(gaps[0], size=size, who=WHO[side], places=places)
 
 
 def _one_sided(d: Dialogue) -> Iterator[Found]:
     """Who speaks three times and gets no answer was answered where nobody looked."""
     bursts = d.session.bursts
     for side in SIDES:
-        other = bursts["S" if side == "C" else "C"]
-        if not other and len(bursts[side]) >= 3:
-            event = d.session.events[0]
-            yield at_event(event, who=_SIDES["S" if side == "C" else "C"])
+        other: Side = "S" if side == "C" else "C"
+        if not bursts[other] and len(bursts[side]) >= 3:
+            yield at_event(d.session.events[0], who=WHO[other])
 
 
 def _slow(d: Dialogue) -> Iterator[Found]:
@@ -94,7 +93,7 @@ def _slow(d: Dialogue) -> Iterator[Found]:
     since = opened.time_ns if opened else None
     for line in d.lines:
         if line.speaker == "C":
-            since = line.sent_ns if line.arrived_ns is None else line.arrived_ns
+            since = line.heard_ns
         elif since is not None:
             waited = line.sent_ns - since
             if waited >= SLOW_NS and not line.text.startswith(("* ", "421")):

@@ -63,9 +63,8 @@ def _out_of_order(d: Dialogue) -> Iterator[Found]:
 
 def _came_along(d: Dialogue, refusal: Line, reply: Line) -> bool:
     """Between the two replies the client has said nothing new."""
-    heard = refusal.sent_ns if refusal.arrived_ns is None else refusal.arrived_ns
     said = (line.sent_ns for line in d.lines if line.speaker == "C")
-    new = any(heard <= sent_ns <= reply.sent_ns for sent_ns in said)
+    new = any(refusal.heard_ns <= sent_ns <= reply.sent_ns for sent_ns in said)
     return refusal.is_refusal and not new
 
 

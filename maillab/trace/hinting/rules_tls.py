@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from maillab.trace.events import Event
 from maillab.trace.hinting.dialogue import Command, Dialogue
-from maillab.trace.hinting.rules import Found, Rule, at_event, at_line
+from maillab.trace.hinting.rules import WHO, Found, Rule, at_event, at_line
 from maillab.trace.lines import Line, printable
 from maillab.wire.lines import Side
 
@@ -23,7 +23,6 @@ _STARTTLS = ("STARTTLS", "STLS")
 _CLEAR = "RFC 8314 §4.1"
 _UPGRADE = {"POP3": "RFC 2595 §4", "IMAP": "RFC 9051 §6.2.1"}
 _LOGIN = {"POP3": "RFC 1939 §7", "IMAP": "RFC 9051 §6.2.3"}
-_WHO = {"C": "client", "S": "server"}
 
 
 def _in_clear(d: Dialogue) -> Iterator[Found]:
@@ -91,7 +90,7 @@ def _differing(
         heard: bytes = two[at]["octets"]
         there = whole[at - began : at - began + len(heard)]
         if len(there) == len(heard) and there != heard:
-            yield at_event(two[at], who=_WHO[two[at]["speaker"]])
+            yield at_event(two[at], who=WHO[two[at]["speaker"]])
             return
 
 

@@ -12,14 +12,11 @@ import struct
 from array import array
 from itertools import count
 
+from maillab.trace.packets import ICMP, ICMP6, TCP, UDP
 from maillab.trace.reading.captured_dns import DnsListener
 from maillab.trace.reading.dns_over_tcp import DNS_PORT, dns_messages
 from maillab.trace.reading.frames import Frames
 from maillab.trace.reading.ip_reader import (
-    ICMP,
-    ICMP6,
-    TCP,
-    UDP,
     Fragments,
     IpPacket,
     address_text,

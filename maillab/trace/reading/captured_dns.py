@@ -20,7 +20,8 @@ from dns.rdatatype import RdataType
 
 from maillab.dns import resolver, stub
 from maillab.dns.answers import text_of
-from maillab.trace.reading.ip_reader import TCP, IpPacket
+from maillab.trace.packets import TCP
+from maillab.trace.reading.ip_reader import IpPacket
 from maillab.trace.recorder import Told
 
 _OPEN = 10_000  # questions that wait for an answer; older ones count as unanswered

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import islice
 
+from maillab.trace.packets import WORD
 from maillab.wire.lines import Side
 
-WORD = 0xFFFFFFFF
 FARTHEST = 1 << 30  # RFC 7323 §2.3: no window is larger
 Span = tuple[int, int]  # offsets: of the first octet, and behind the last
 

@@ -11,7 +11,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from maillab.trace.events import Event
-from maillab.trace.reading.ip_reader import TCP, IpPacket
+from maillab.trace.packets import TCP
+from maillab.trace.reading.ip_reader import IpPacket
 from maillab.trace.recorder import Told
 from maillab.trace.session import SIDES, Session
 from maillab.wire.lines import Side

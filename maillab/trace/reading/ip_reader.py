@@ -17,7 +17,6 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
-TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _DESTINATION = 0, 43, 44, 60
 _AUTHENTICATION, _MOBILITY, _HIP, _SHIM6 = 51, 135, 139, 140
 _EXTENSIONS = (_HOP_BY_HOP, _ROUTING, _DESTINATION, _MOBILITY, _HIP, _SHIM6)

@@ -20,7 +20,8 @@ _IP = (_ETHERTYPE_IPV4, _ETHERTYPE_IPV6)
 _TAGS = (b"\x81\x00", b"\x88\xa8", b"\x91\x00")  # IEEE 802.1Q, 802.1ad, its ancestor
 _PPPOE = b"\x88\x64"  # RFC 2516 §4
 _PPP_IP = (b"\x00\x21", b"\x00\x57")  # RFC 1332 §3, RFC 5072 §4
-_FAMILIES = (2, 10, 24, 28, 30)  # AF_INET; AF_INET6 of Linux, BSD, FreeBSD, macOS
+# IP versions by AF_INET; AF_INET6 of Linux, Windows, BSD, FreeBSD, macOS
+FAMILIES = {2: 4, 10: 6, 23: 6, 24: 6, 28: 6, 30: 6}
 
 
 def find_ip(octets: bytes, start: int, end: int, link: int) -> int:
@@ -72,7 +73,7 @@ def _loopback(octets: bytes, start: int, end: int) -> int:
     del end
     head = octets[start : start + 4]
     family = min(int.from_bytes(head, "big"), int.from_bytes(head, "little"))
-    return start + 4 if family in _FAMILIES else NONE
+    return start + 4 if family in FAMILIES else NONE
 
 
 def _raw(octets: bytes, start: int, end: int) -> int:

@@ -136,9 +136,8 @@ class _Reader:
     def _other(self, kind: int, total: int) -> None:
         began = self.at
         self._skip(kind, total)
-        body = slice(began + 8, self.at - 4)
         try:
-            _BLOCKS.get(kind, _Reader._unknown)(self, body.start, body.stop)
+            _BLOCKS.get(kind, _Reader._unknown)(self, began + 8, self.at - 4)
         except (_Damaged, struct.error):
             self.at = began
             raise

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from maillab.trace.packets import ACK, FIN, RST, SYN, Address
-from maillab.trace.reading.coverage import FARTHEST, WORD, Coverage, Hole
+from maillab.trace.packets import ACK, FIN, RST, SYN, WORD, Address
+from maillab.trace.reading.coverage import FARTHEST, Coverage, Hole
 from maillab.trace.reading.ip_reader import address_text
 from maillab.trace.recorder import Told
 from maillab.trace.session import PORTS
