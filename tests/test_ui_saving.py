@@ -3,7 +3,8 @@
 from typing import Any
 
 from maillab.ui.controls import Explorer
-from maillab.ui.saving import PICTURE_TYPE, WIDGET_TYPE, keep_pictures
+from maillab.grading.notebook import PICTURE_TYPE, WIDGET_TYPE
+from maillab.ui.saving import keep_pictures
 
 
 def saved(data: dict[str, Any]) -> dict[str, Any]:

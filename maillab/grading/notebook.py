@@ -30,6 +30,7 @@ Notebook = dict[str, Any]
 MAX_SIZE = 5_000_000  # octets of a notebook that somebody hands in
 SCHEMA_VERSION = 3  # of nbgrader's metadata
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+PICTURE_TYPE = "text/html"
 SOLUTION = re.compile(
     r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION$",
     re.DOTALL | re.MULTILINE,
@@ -158,11 +159,14 @@ def without_outputs(notebook: Notebook) -> Notebook:
 def without_widgets(cell: Cell) -> Cell:
     """A cell whose explorers have left their text and picture, and no controls.
 
-    Controls are dead without their kernel, and have another name at each run.
+    Controls are dead without their kernel, hide the picture then, and have another name
+    at each run. Widgets of others, which have no picture, stay.
     """
     outputs: list[dict[str, Any]] = cell.get("outputs", [])
     for output in outputs:
-        output.get("data", {}).pop(WIDGET_TYPE, None)
+        data: dict[str, Any] = output.get("data", {})
+        if PICTURE_TYPE in data:
+            data.pop(WIDGET_TYPE, None)
     return cell
 
 

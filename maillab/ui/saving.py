@@ -1,16 +1,12 @@
 """What a notebook that is saved keeps of an explorer: its picture, without controls.
 
-Goes in: what JupyterLab is about to save. Comes out: the same without widgets that have
-a static picture beside them.
-
-Rule 1: without its kernel a widget is only "model not found", and hides the picture.
-Rule 2: widgets of others, which have no picture, stay.
+Goes in: what JupyterLab is about to save. Comes out: the same without the controls of
+explorers (`grading.notebook.without_widgets` says why).
 """
 
 from typing import Any
 
-WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
-PICTURE_TYPE = "text/html"
+from maillab.grading.notebook import without_widgets
 
 
 def keep_pictures(model: dict[str, Any], **_: Any) -> None:
@@ -18,7 +14,4 @@ def keep_pictures(model: dict[str, Any], **_: Any) -> None:
     if model.get("type") != "notebook" or not model.get("content"):
         return
     for cell in model["content"].get("cells", []):
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if PICTURE_TYPE in data:
-                data.pop(WIDGET_TYPE, None)
+        without_widgets(cell)
