@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from maillab.ui.controls import Explorer
 from maillab.grading.notebook import PICTURE_TYPE, WIDGET_TYPE
+from maillab.ui.controls import Explorer
 from maillab.ui.saving import keep_pictures
 
 
