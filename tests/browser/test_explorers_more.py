@@ -1,8 +1,11 @@
 """Explorers in JupyterLab: what takes longer, goes wrong, or is done in two places."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.browser.exploring import HOME, OPEN, printed
 
@@ -14,14 +17,25 @@ world.user("alice").send("bob@beta.example", "Later", "Wait for me")
 world.advance("1 min")
 """
 )
-# Thirty days in which a good deal is reckoned: some seconds of real time.
+# Thirty days, on one of which the world is at work until somebody lets it go on.
 BUSY = (
     OPEN
     + """
-for day in range(1, 150):
-    world.loop.call_at(world.time + day * 3600, sum, range(2_000_000))
+import pathlib, threading
+def work():
+    while not pathlib.Path("go-on").exists():
+        threading.Event().wait(0.05)
+world.loop.call_at(world.time + 10 * 86400, work)
 """
 )
+
+
+@pytest.fixture
+def go_on(lab_folder: Path) -> Iterator[Callable[[], None]]:
+    """Lets a busy world go on."""
+    sign = lab_folder / "bench" / "notebooks" / "go-on"
+    yield sign.touch
+    sign.unlink(missing_ok=True)
 
 
 def test_play_goes_on_until_the_end(explorer: Any) -> None:
@@ -83,21 +97,27 @@ def test_the_journey_of_a_letter_and_why_it_ended_so(explorer: Any) -> None:
     assert output.get_by_text("nobody@beta.example").first.is_visible()
 
 
-def test_a_bar_is_shown_while_days_pass_and_goes(explorer: Any) -> None:
+def test_a_bar_is_shown_while_days_pass_and_goes(
+    explorer: Any, go_on: Callable[[], None]
+) -> None:
     output = explorer(BUSY, "world.explore()")
     output.get_by_label("Time to pass").fill("30 days")
     output.get_by_role("button", name="Advance").click()
     bar = output.locator(".widget-hprogress")
     bar.wait_for()
+    go_on()
     output.get_by_text("world.advance('30 days')").wait_for()
     bar.wait_for(state="detached")
 
 
-def test_a_bar_stands_below_a_cell_and_leaves_nothing(notebook: Any) -> None:
+def test_a_bar_stands_below_a_cell_and_leaves_nothing(
+    notebook: Any, go_on: Callable[[], None]
+) -> None:
     made = notebook(BUSY, 'world.advance("30 days")', wait=False)
     bar = made.page.locator(".jp-Notebook .widget-hprogress")
     bar.wait_for()
     made.picture("bar_below_a_cell")
+    go_on()
     bar.wait_for(state="detached")
     made.wait_until_done()
     assert made.output(1).inner_text().strip() in ("", "[2]:")
