@@ -33,6 +33,7 @@ OF_KIND: dict[str, Level] = {
     "failure": "error",
     "error": "error",
 }
+OF_MESSAGES = {"received"}  # facts that are header fields: for traces only
 TEXTS = {"command", "reply", "continuation", "noise"}  # of lines that may be shown
 LONGEST = 200  # characters of one line of a dialogue
 
@@ -114,9 +115,12 @@ def shown(kind: str, facts: dict[str, Any]) -> dict[str, Any]:
     >>> said = {"speaker": "C", "what": "command", "secret": ((7, 10),), "secure": True}
     >>> shown("line", said | {"octets": b"1 PASS tea\r\n", "ref": "", "why": ""})
     {'speaker': 'C', 'secure': True, 'text': '1 PASS ********'}
+    >>> shown("accepted", {"queue_id": "7DD2", "received": "Received: from pc"})
+    {'queue_id': '7DD2'}
     """
     if kind != "line":
-        return {name: fact for name, fact in facts.items() if fact not in ("", (), [])}
+        told = ((n, fact) for n, fact in facts.items() if n not in OF_MESSAGES)
+        return {name: fact for name, fact in told if fact not in ("", (), [])}
     row: dict[str, Any] = {"speaker": facts["speaker"], "secure": facts["secure"]}
     octets: bytes = facts["octets"]
     if facts["what"] not in TEXTS:
