@@ -10,8 +10,8 @@ from maillab.errors import LabError
 from maillab.trace import Trace
 from maillab.trace.report import Bounds, Report, failure_in, first_of, gravest
 from maillab.trace.sample import Talk, letter
+from tests.test_views import EVIL, evil_trace
 
-EVIL = "<script>alert('x')</script>\"&\x00\x1b[31m\u202e"
 VOID = {"img", "meta"}
 
 
@@ -57,20 +57,6 @@ def traces():
         world.send("alice", "bob@bigmail.example", "Hello")
         bad = world.trace
     return good, bad
-
-
-def hostile() -> Trace:
-    trace = Trace(strict=True)
-    talk = Talk(trace, client=EVIL, server=EVIL + "2")
-    talk.connect()
-    talk.say("S", f"550 {EVIL}", ref=EVIL, why=EVIL)
-    talk.say("C", EVIL, what="content")
-    talk.tls(version=EVIL, name=EVIL)
-    talk.emit("policy", "S", subject=EVIL, verdict=EVIL, reason=EVIL, ref=EVIL)
-    talk.close("C")
-    facts = {"question": EVIL, "type": EVIL, "rcode": EVIL, "answers": [EVIL]}
-    talk.emit("dns", "C", **facts, server=EVIL, cached=False, transport=EVIL)
-    return trace
 
 
 def many(count: int) -> Trace:
@@ -154,7 +140,7 @@ def test_packets_are_listed_when_there_are_some(traces) -> None:
 
 
 def test_everything_hostile_is_escaped() -> None:
-    html = Report(hostile(), EVIL).html()
+    html = Report(evil_trace(), EVIL).html()
     page = Page(html)
     assert "script" not in page.tags
     assert "<script" not in html

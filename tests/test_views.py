@@ -30,17 +30,9 @@ def evil_trace() -> Trace:
     ids = {"message": EVIL, "queue_id": EVIL}
     talk.emit("accepted", "S", **ids, sender=EVIL, recipients=[EVIL], size=1)
     talk.emit("deferred", "S", **ids, recipient=EVIL, reason=EVIL, next_try=60)
-    talk.emit(
-        "dns",
-        "C",
-        question=EVIL,
-        type="MX",
-        rcode="NOERROR",
-        answers=[EVIL],
-        server=EVIL,
-        cached=False,
-        transport="udp",
-    )
+    for rcode in ("NOERROR", EVIL):  # answers are shown, or else the code
+        facts = {"question": EVIL, "type": EVIL, "rcode": rcode, "answers": [EVIL]}
+        talk.emit("dns", "C", **facts, server=EVIL, cached=False, transport=EVIL)
     return trace
 
 
