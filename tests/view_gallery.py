@@ -38,7 +38,7 @@ def of_samples() -> dict[str, View]:
     Talk(silent).time_out((1, 3, 7))
     left = dialogue(*MAIL, "C: RCPT TO:<b@example.com>", "S: 250 ok", *QUIT)
     right = dialogue(*GREET, "S: 502 what?", "C: HELO pc.example", "S: 250 mx", *QUIT)
-    naive = dialogue(*EHLO, "C: AUTH PLAIN AGFubgB4", "S: 535 5.7.8 no", "C: NOOP")
+    naive = dialogue(*EHLO, "C: AUTH PLAIN =", "S: 535 5.7.8 no", "C: NOOP")
     return {
         "summary": trace.summary(),
         "transcript": session.transcript(),
