@@ -8,6 +8,7 @@ import random
 import ssl
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -130,4 +131,8 @@ class Machine(Protocol):
         Returns the number of the event, for `cause=` of a later one; 0 when nobody
         observes.
         """
+        ...
+
+    def because(self, event: int) -> AbstractContextManager[None]:
+        """Connections that are opened meanwhile have this event as their cause."""
         ...

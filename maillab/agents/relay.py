@@ -34,7 +34,6 @@ from maillab.agents.routing import (
 )
 from maillab.agents.smtp_dialogue import SessionEnded, Transfer
 from maillab.dns.answers import Lookups
-from maillab.net.here import because
 from maillab.policy.routes import RouteChoice
 from maillab.policy.settings import Delivery
 from maillab.store.queue import QueueEntry, Recipient
@@ -179,7 +178,7 @@ class Relay:
         opener = Opener(
             self.machine, errand.choice, self.tls, helo, errand.delivery.mechanisms
         )
-        with because(event):
+        with self.machine.because(event):
             return await opener.open(candidate.host, candidate.address)
 
     def _tell_attempt(

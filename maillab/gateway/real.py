@@ -7,6 +7,7 @@ the same servers run in a world and on real ports.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,6 +94,11 @@ class RealHost:
             return 0
         now = round(self.loop.time() * 1e9)
         return self._observer(kind, self.name, connection, now, **facts) or 0
+
+    def because(self, event: int) -> AbstractContextManager[None]:
+        """Real connections tell no cause."""
+        del event
+        return nullcontext()
 
     def _new_stream(self, on_made: Callable[[Stream], None] | None = None) -> Stream:
         stream = Stream(on_made=on_made)

@@ -7,6 +7,7 @@ libraries (aiosmtpd, aiosmtplib) open their sockets on the virtual host they run
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from contextvars import Context
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from maillab.errors import LabError
 from maillab.net.acceptor import accepting
 from maillab.net.conntrack import ConnTrack
 from maillab.net.firewall import Firewall
-from maillab.net.here import current_host, reason
+from maillab.net.here import because, current_host, reason
 from maillab.net.network import Network, checked_address
 from maillab.net.path import Effect, FiveTuple
 from maillab.net.stream import Stream
@@ -133,6 +134,10 @@ class Host:
         if observer is None:
             return 0
         return observer(kind, self.name, connection, self.network.time_ns, **facts) or 0
+
+    def because(self, event: int) -> AbstractContextManager[None]:
+        """Connections that are opened meanwhile have this event as their cause."""
+        return because(event)
 
     # The host itself ------------------------------------------------------------------
 
