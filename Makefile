@@ -43,7 +43,7 @@ test-browser: $(VENV)/.browser ## JupyterLab in Chromium: explorers, notebook 00
 	$(BIN)/python -m pytest -m browser tests/browser
 
 notebooks: $(VENV)/.test ## build the references and the students' notebooks anew
-	$(BIN)/python -m maillab.grading.build
+	$(BIN)/python -m maillab.grading.authoring.build
 
 check: $(VENV)/.check ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from maillab import __version__, cli_capture, cli_serve
+from maillab import __version__, cli_author, cli_capture, cli_grade, cli_serve
 from maillab.errors import LabError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
 
 cli_serve.register(app)
 cli_capture.register(app)
+cli_grade.register(app)
+cli_author.register(app)
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from maillab.errors import LabError
 from maillab.grading import open_lab
-from maillab.grading.build import instructors, main, out_of_step
-from maillab.grading.lint import complaints
-from maillab.grading.notebook import (
+from maillab.grading.authoring.build import instructors, main, out_of_step
+from maillab.grading.authoring.lint import complaints
+from maillab.grading.authoring.notebook import (
     SOLUTION,
     from_text,
     is_answer,
@@ -35,7 +35,9 @@ def source(request: pytest.FixtureRequest) -> Path:
 
 
 def test_files_are_in_step_with_their_source(source: Path) -> None:
-    assert out_of_step(source, FOLDER) == [], "type: python -m maillab.grading.build"
+    assert out_of_step(source, FOLDER) == [], (
+        "type: python -m maillab.grading.authoring.build"
+    )
 
 
 def test_the_same_source_gives_the_same_notebook(source: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from maillab.grading.notebook import PICTURE_TYPE, WIDGET_TYPE
+from maillab.grading.authoring.notebook import PICTURE_TYPE, WIDGET_TYPE
 from maillab.ui.controls import Explorer
 from maillab.ui.saving import keep_pictures
 

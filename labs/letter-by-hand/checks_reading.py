@@ -9,17 +9,15 @@ from maillab.grading.letters import field, letter, subjects
 from maillab.store.mailboxes import Mailbox
 from maillab.trace.session import Session
 
-DOMAIN = "post.example"
-ALICE = f"Alice <alice@{DOMAIN}>"
-
-
 # 1.3 POP3 -----------------------------------------------------------------------------
 
 
 def begin_1_3(lab: Lab) -> Task:
     word, topics = draw(lab, "1.3", 4)
     chosen = lab.random("1.3 chosen").choice(topics[1:-1])
-    lab.fill_inbox("carol", write_letters("carol", topics, chosen, word))
+    lab.fill_inbox(
+        "carol", write_letters(lab.world.user("carol").address, topics, chosen, word)
+    )
     return Task(
         "1.3",
         "Read one letter by POP3, and delete it: first in vain, then for good",
@@ -93,7 +91,9 @@ OLD = 2  # letters that were removed before the exercise begins, so that UID ≠
 def begin_1_4(lab: Lab) -> Task:
     word, topics = draw(lab, "1.4", OLD + 4)
     read, remove = lab.random("1.4 chosen").sample(topics[OLD:], 2)
-    box = lab.fill_inbox("dave", write_letters("dave", topics, read, word))
+    box = lab.fill_inbox(
+        "dave", write_letters(lab.world.user("dave").address, topics, read, word)
+    )
     uids = [message.uid for message in box.messages]
     box.set_flags(uids[topics.index(read)], {"\\Answered"})
     box.expunge(uids[:OLD])
@@ -189,12 +189,14 @@ def draw(lab: Lab, exercise: str, fewest: int) -> tuple[str, list[str]]:
 
 
 def write_letters(
-    user: str, topics: Sequence[str], chosen: str, word: str
+    address: str, topics: Sequence[str], chosen: str, word: str
 ) -> list[bytes]:
+    user, domain = address.split("@")
+
     def write(topic: str) -> bytes:
         more = [f"Word: {word}"] if topic == chosen else []
         text = f"Dear {user.title()}, I thought you should know."
-        return letter(ALICE, f"{user}@{DOMAIN}", topic, text, *more)
+        return letter(f"Alice <alice@{domain}>", address, topic, text, *more)
 
     return [write(topic) for topic in topics]
 

@@ -15,11 +15,6 @@ from maillab.grading.exercise import Evidence
 from maillab.grading.letters import address, field, subjects
 from maillab.wire.smtp_replies import ReplyReader
 
-DOMAIN = "post.example"
-SERVER = "mail.post.example"
-DESK = "desk"
-
-
 # 1.1 Envelope and header --------------------------------------------------------------
 
 
@@ -29,8 +24,8 @@ def begin_1_1(lab: Lab) -> Task:
     return Task(
         "1.1",
         "Deliver a letter whose envelope and header disagree",
-        mail_from=f"alice@{DOMAIN}",
-        rcpt_to=f"bob@{DOMAIN}",
+        mail_from=f"alice@{lab.names.domain}",
+        rcpt_to=f"bob@{lab.names.domain}",
         header_from=f"The Queen <queen@{court}.example>",
         header_to=f"everybody@{game}.example",
         subject=f"The {word} party",
@@ -45,7 +40,7 @@ def check_1_1(lab: Lab) -> Evidence:
             "an SMTP session from your desk",
             "none",
             "RFC 5321 §3.1",
-            f'open one: world.console("{DESK}", "{SERVER}", 25)',
+            'open one: world.console("desk", names.server, 25)',
         )
     carried = [t for s in sessions for t in transactions(s) if t.accepted]
     delivered = [t for t in carried if field(t.content, "Subject") == task.subject]
@@ -145,7 +140,7 @@ def demand_envelope(task: Task, transaction: Transaction) -> None:
 
 
 def begin_1_2(lab: Lab) -> Task:
-    return Task("1.2", "Read the replies of a server", server=SERVER, port=25)
+    return Task("1.2", "Read the replies of a server", server=lab.names.server, port=25)
 
 
 def check_1_2(lab: Lab, read_reply: object = None) -> Evidence:
@@ -168,13 +163,14 @@ def check_1_2(lab: Lab, read_reply: object = None) -> Evidence:
 def replies_to_read(lab: Lab) -> dict[str, str]:
     """What our server really says to a dozen commands that differ with the seed."""
     me, ghost, away = lab.words("1.2", 3)
+    domain = lab.names.domain
     commands = [
         f"EHLO {me}.example",
         "NOOP",
         "HELP",
         "MAIL FROM:<>",
-        f"RCPT TO:<bob@{DOMAIN}>",
-        f"RCPT TO:<{ghost}@{DOMAIN}>",
+        f"RCPT TO:<bob@{domain}>",
+        f"RCPT TO:<{ghost}@{domain}>",
         f"RCPT TO:<{ghost}@{away}.example>",
         f"{ghost.upper()}",
         "DATA now",
@@ -182,9 +178,9 @@ def replies_to_read(lab: Lab) -> dict[str, str]:
         f"VRFY {ghost}",
         "DATA",
     ]
-    with lab.examine(DESK, SERVER, 25) as console:
+    with lab.examine("desk", lab.names.server, 25) as console:
         found = {"": console.greeting} | {line: console.say(line) for line in commands}
-    with lab.examine(DESK, SERVER, 25) as console:
+    with lab.examine("desk", lab.names.server, 25) as console:
         for _ in range(20):  # until it has enough of us
             found["again and again"] = console.say(away.upper())
             if found["again and again"].startswith("421"):

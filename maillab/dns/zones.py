@@ -6,7 +6,7 @@ time.
 Rule: a zone knows only itself. Below a delegation it answers with a referral.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,10 +81,12 @@ class Zone:
         return cls(zone, file)
 
     @classmethod
-    def from_file(cls, path: Path, origin: str) -> "Zone":
-        """Read a zone file. Raises ScenarioError."""
+    def from_file(
+        cls, path: Path, origin: str, change: Callable[[str], str] = str
+    ) -> "Zone":
+        """Read a zone file, and `change` its text first. Raises ScenarioError."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = change(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ScenarioError(
                 path, None, f"the zone file cannot be read: {error}"

@@ -15,32 +15,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maillab.errors import LabError
-from maillab.grading.exercise import Evidence, Exercise, Failed, Task
-from maillab.grading.verdict import Report, Verdict
+from maillab.grading.exercise import Exercise, Failed, Task, attempt
+from maillab.grading.failure import explain_failure
+from maillab.grading.variants import WORDS, Named, draw_renaming
+from maillab.grading.verdict import Report, Verdict, outcomes_of
 from maillab.store.mailboxes import Change, Mailbox
 from maillab.trace.session import Session
 from maillab.world.console import Console
 from maillab.world.files import find_scenario, load
+from maillab.world.renaming import Renaming
 from maillab.world.world import World
 
 if TYPE_CHECKING:
     from maillab.grading.sources import Source
 
-NOTEBOOKS = {"01": "letter-by-hand"}  # number -> lab
+NOTEBOOKS = {  # number -> lab
+    "01": "letter-by-hand",
+    "02": "receiver",
+    "04": "routing",
+    "06": "five-days",
+    "07": "eavesdropper",
+    "08": "open-door",
+    "10": "blocked-port",
+    "11": "smart-host",
+}
 SEED_VARIABLE = "MAILLAB_SEED"
 PUBLIC_SEED = "public"
-
-WORDS: Sequence[str] = (
-    "acorn anchor barrel basket beacon bottle bramble bridge candle canyon carpet"
-    " castle cellar clover comet copper cotton cradle dagger desert dragon ember"
-    " falcon feather fiddle forest fossil garden ginger glacier hammer harbour hazel"
-    " helmet island jasmine jigsaw kettle lantern ladder lemon lizard magnet maple"
-    " marble meadow mirror mitten morning mustard nettle noodle oasis olive orchard"
-    " otter paddle parcel pebble pepper pillow pocket prairie pumpkin puzzle quartz"
-    " rabbit raven ribbon river rocket saddle saffron shadow shovel silver sparrow"
-    " spindle summit sunset teapot thimble thunder timber tulip tunnel turnip velvet"
-    " violet waffle walnut whistle willow window winter zephyr zigzag"
-).split()
 
 
 def open_lab(number: str, seed: str = "") -> "Lab":
@@ -59,6 +59,7 @@ class Lab:
     """A running world, and the exercises in it.
 
     world      what you may do everything with
+    names      what hosts, domains and addresses are called in your world
     exercises  what you should do with it
     """
 
@@ -66,7 +67,10 @@ class Lab:
         file = find_scenario(name)
         self.name = name
         self.seed = seed
-        self.world = World(load(file), seed)
+        self.renaming = renaming_of(file, seed)
+        self.world = World(load(file, self.renaming), seed)
+        called = self.world.scenario.variants.names
+        self.names = Named("names", called)
         self.exercises: Sequence[Exercise] = exercises_of(file.parent)
         self.verdicts: dict[str, Verdict] = {}
         self._tasks: dict[str, Task] = {}
@@ -176,11 +180,12 @@ class Lab:
         return found
 
     def _judge(self, exercise: Exercise, answers: tuple[object, ...]) -> Verdict:
-        try:
-            evidence: Evidence = exercise.check(self, *answers)
-        except Failed as failed:
-            return Verdict(exercise, failed=failed)
-        return Verdict(exercise, evidence)
+        found = attempt(exercise.check, self, *answers)
+        verdict = Verdict(exercise, outcomes_of(exercise, found))
+        for outcome in verdict.outcomes:
+            if outcome.failed:
+                explain_failure(self.world, outcome.failed)
+        return verdict
 
     def _exercise(self, id: str) -> Exercise:
         for exercise in self.exercises:
@@ -198,6 +203,17 @@ class Lab:
         of = sum(exercise.points for exercise in self.exercises)
         exercises = f"{len(self.exercises)} exercises, {of} points"
         return f"<Lab {self.name}: {exercises}, {self.world!r}>"
+
+
+@cache
+def renaming_of(file: Path, seed: str) -> Renaming:
+    """What is called otherwise in the world of a seed; nothing in the public one."""
+    table = load(file).scenario.variants
+    if seed == PUBLIC_SEED or not (table.domains or table.addresses):
+        return Renaming()
+    files = [file, *sorted(file.parent.glob("zones/*"))]
+    text = "\n".join(one.read_text("utf-8") for one in files)
+    return draw_renaming(table, text, random.Random(f"{seed}:{file.parent.name}:names"))
 
 
 @cache

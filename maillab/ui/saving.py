@@ -1,12 +1,12 @@
 """What a notebook that is saved keeps of an explorer: its picture, without controls.
 
 Goes in: what JupyterLab is about to save. Comes out: the same without the controls of
-explorers (`grading.notebook.without_widgets` says why).
+explorers (`grading.authoring.notebook.without_widgets` says why).
 """
 
 from typing import Any
 
-from maillab.grading.notebook import without_widgets
+from maillab.grading.authoring.notebook import without_widgets
 
 
 def keep_pictures(model: dict[str, Any], **_: Any) -> None:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ValidationError
 from maillab.errors import LabError, ScenarioError
 from maillab.world.complaints import explain
 from maillab.world.consistency import inconsistencies
+from maillab.world.renaming import Renaming
 from maillab.world.scenario import LoadedScenario, Scenario
 
 PACKAGE = Path(__file__).parents[1]
 Model = TypeVar("Model", bound=BaseModel)
+UNCHANGED = Renaming()
 
 LAB_FOLDERS = (PACKAGE / "_labs", PACKAGE.parent / "labs")  # installed; in a checkout
 
@@ -47,29 +49,34 @@ def find_scenario(name: str | Path) -> Path:
     raise LabError(f"there is no lab and no scenario file {str(name)!r}; {hint}")
 
 
-def load(file: Path) -> LoadedScenario:
-    """Read and check a scenario file. Raises ScenarioError with the first mistake."""
-    loaded, problems = examine(file)
+def load(file: Path, renaming: Renaming = UNCHANGED) -> LoadedScenario:
+    """Read and check a scenario file. Raises ScenarioError with the first mistake.
+
+    `renaming` gives its domains and addresses other names, in all files.
+    """
+    loaded, problems = examine(file, renaming)
     if loaded is None or problems:
         raise problems[0]
     return loaded
 
 
-def examine(file: Path) -> tuple[LoadedScenario | None, list[ScenarioError]]:
+def examine(
+    file: Path, renaming: Renaming = UNCHANGED
+) -> tuple[LoadedScenario | None, list[ScenarioError]]:
     """Read a scenario file and collect all its mistakes."""
-    text, scenario, problems = read_toml(file, Scenario)
+    text, scenario, problems = read_toml(file, Scenario, renaming)
     if scenario is None:
         return None, problems
-    loaded = LoadedScenario(file, text, scenario)
+    loaded = LoadedScenario(file, text, scenario, renaming)
     return loaded, inconsistencies(loaded)
 
 
 def read_toml(
-    file: Path, model: type[Model]
+    file: Path, model: type[Model], renaming: Renaming = UNCHANGED
 ) -> tuple[str, Model | None, list[ScenarioError]]:
     """The text of a TOML file, and what it says; None: with these mistakes, nothing."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = renaming(file.read_text(encoding="utf-8"))
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         return "", None, [ScenarioError(file, None, reason)]

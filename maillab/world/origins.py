@@ -154,7 +154,8 @@ class Origins:
             if event["server"] not in host.address:
                 continue
             for origin, name in host.zones.items():
-                line = find_record(self.loaded.file.parent / name, origin, event)
+                file = self.loaded.file.parent / name
+                line = find_record(file, origin, event, self.loaded.renaming)
                 if line:
                     return f"{name}:{line}"
                 if self._was_edited(server, origin, event):

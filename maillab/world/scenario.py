@@ -36,6 +36,7 @@ from maillab.world.fields import (
 from maillab.world.mail_tables import MailTable, overlay
 from maillab.world.personality import check_personality, personality
 from maillab.world.positions import line_of
+from maillab.world.renaming import Renaming
 from maillab.world.topology import GatewayTable, Line, NetworkTable, TimelineTable
 
 Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "resolver"]
@@ -152,6 +153,19 @@ class DnsFaultTable(Table):
         return DnsFault(**self.model_dump(exclude={"host"}))
 
 
+class VariantsTable(Table):
+    """`[variants]`: what is called otherwise in the world of another student.
+
+    domains    that are replaced, with all names below them
+    addresses  that are replaced by others of the same /24 (IPv4)
+    names      what notebooks call things: `lab.names.server`
+    """
+
+    domains: list[Domain] = []
+    addresses: list[str] = []
+    names: dict[str, str] = {}
+
+
 class Scenario(Table):
     """A whole world, as its file describes it."""
 
@@ -167,6 +181,7 @@ class Scenario(Table):
     timeline: list[TimelineTable] = []
     faults: list[FaultTable] = []
     dns_faults: list[DnsFaultTable] = []
+    variants: VariantsTable = VariantsTable()
 
     @property
     def roots(self) -> list[tuple[str, str]]:
@@ -187,12 +202,19 @@ class Scenario(Table):
 
 
 class LoadedScenario:
-    """A scenario with its folder and its zones."""
+    """A scenario with its folder and its zones, perhaps under other names."""
 
-    def __init__(self, file: Path, text: str, scenario: Scenario) -> None:
+    def __init__(
+        self,
+        file: Path,
+        text: str,
+        scenario: Scenario,
+        renaming: Renaming | None = None,
+    ) -> None:
         self.file = file
         self.text = text
         self.scenario = scenario
+        self.renaming = renaming or Renaming()
         self.name = file.parent.name
 
     def complaint(self, path: tuple[str, ...], message: str) -> ScenarioError:
@@ -207,5 +229,5 @@ class LoadedScenario:
             if not path.is_file():
                 where = ("hosts", host, "zones", origin)
                 raise self.complaint(where, f"there is no zone file {name}")
-            zones.append(Zone.from_file(path, origin))
+            zones.append(Zone.from_file(path, origin, self.renaming))
         return zones

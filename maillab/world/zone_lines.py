@@ -6,18 +6,23 @@ Rule: the file has been read by a real parser before: here a record is found by 
       owner and type, and by its data where several have both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from maillab.trace.events import Event
 
 
-def find_record(file: Path, origin: str, event: Event) -> int | None:
-    """Where the answer's first record stands; None when the file has none such."""
+def find_record(
+    file: Path, origin: str, event: Event, change: Callable[[str], str] = str
+) -> int | None:
+    """Where the answer's first record stands; None when the file has none such.
+
+    `change` is what was done to the text of the file when it was loaded.
+    """
     question = absolute(str(event["question"]), ".")
     kind, _, data = str(event["answers"][0] if event["answers"] else "").partition(" ")
     try:
-        text = file.read_text("utf-8")
+        text = change(file.read_text("utf-8"))
     except (OSError, ValueError):
         return None
     top = absolute(origin, ".")

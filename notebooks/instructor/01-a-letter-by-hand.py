@@ -31,7 +31,7 @@
 from maillab.grading import open_lab
 
 lab = open_lab("01")
-world = lab.world
+world, names = lab.world, lab.names
 lab
 
 # %% [markdown]
@@ -46,7 +46,7 @@ lab
 # *Your prediction:* …
 
 # %%
-smtp = world.console("desk", "mail.post.example", 25)
+smtp = world.console("desk", names.server, 25)
 print(smtp.greeting)
 
 # %%
@@ -116,7 +116,7 @@ task = lab.begin("1.1")
 task
 
 # %% answer="1.1"
-smtp = world.console("desk", "mail.post.example", 25)
+smtp = world.console("desk", names.server, 25)
 ### BEGIN SOLUTION
 smtp.say("EHLO desk")
 smtp.say(f"MAIL FROM:<{task.mail_from}>")
@@ -148,7 +148,7 @@ lab.check("1.1")
 # *Your prediction:* …
 
 # %%
-with world.console("desk", "mail.post.example", 25) as smtp:
+with world.console("desk", names.server, 25) as smtp:
     smtp.say("EHLO desk")
     for command in [
         *("RCPT TO:<bob@post.example>", "MAIL FROM:<alice@post.example>"),
@@ -230,7 +230,7 @@ lab.check("1.2", read_reply)
 
 # %%
 def pop3(user, password):
-    console = world.console("desk", "mail.post.example", 110)
+    console = world.console("desk", names.server, 110)
     console.say(f"USER {user}")
     print(console.say(f"PASS {password}"))
     return console
@@ -316,7 +316,7 @@ lab.check("1.3", word)
 # one. Lines with `*` come in between.
 
 # %%
-imap = world.console("desk", "mail.post.example", 143)
+imap = world.console("desk", names.server, 143)
 imap.say(f"a LOGIN alice {world.user('alice').password}")
 print(imap.say("b SELECT INBOX"))
 
@@ -366,7 +366,7 @@ task
 
 # %% answer="1.4"
 word = ...
-imap = world.console("desk", "mail.post.example", 143)
+imap = world.console("desk", names.server, 143)
 imap.say(f"a LOGIN {task.user} {task.password}")
 ### BEGIN SOLUTION
 imap.say("b SELECT INBOX")
@@ -392,7 +392,7 @@ lab.check("1.4", word)
 # people's spam. Try to make one of ours: a stranger at `desk`, a stranger as recipient.
 
 # %%
-with world.console("desk", "mail.post.example", 25) as smtp:
+with world.console("desk", names.server, 25) as smtp:
     smtp.say("HELO desk", "MAIL FROM:<mallory@elsewhere.example>")
     print(smtp.say("RCPT TO:<zoe@another.example>"))
 

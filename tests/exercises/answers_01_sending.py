@@ -5,16 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from maillab.grading import Lab, Task
-
-SERVER = "mail.post.example"
-Answer = Callable[[Lab, Task], Any]
-
+from tests.exercises.kit import Answer, Answers, empty
 
 # 1.1 ----------------------------------------------------------------------------------
 
 
 def smtp(lab: Lab, *says: str | tuple[str, ...]) -> None:
-    with lab.world.console("desk", SERVER, 25) as console:
+    with lab.world.console("desk", lab.names.server, 25) as console:
         for lines in says:
             console.say(*([lines] if isinstance(lines, str) else lines))
 
@@ -49,13 +46,9 @@ def all_at_once(lab: Lab, task: Task) -> None:
 
 def second_try(lab: Lab, task: Task) -> None:
     smtp(lab, "EHLO desk", "RCPT TO:<bob>", "MAIL FROM:<x@y.example>", "RSET", "QUIT")
-    with lab.world.console("desk", SERVER, 25) as console:
+    with lab.world.console("desk", lab.names.server, 25) as console:
         raw = "\r\n".join([*envelope(task), *header(task), "", "Hello", ".", ""])
         console.send_raw(raw.encode())
-
-
-def nothing(lab: Lab, task: Task) -> None:
-    """The empty answer."""
 
 
 def silent_session(lab: Lab, task: Task) -> None:
@@ -157,27 +150,33 @@ def function(read_reply: Callable[[str], Any]) -> Answer:
     return answer
 
 
-RIGHT: dict[str, list[Answer]] = {
-    "1.1": [step_by_step, all_at_once, second_try],
-    "1.2": [function(by_expression), function(by_hand)],
+ANSWERS = {
+    "1.1": Answers(
+        right=[step_by_step, all_at_once, second_try],
+        wrong=[
+            (empty, "an SMTP session from your desk"),
+            (silent_session, "found a silent session"),
+            (same_on_both, "From: The Queen"),
+            (header_on_the_envelope, "5.7.1 Relaying denied"),
+            (queen_as_sender, "as reverse-path"),
+            (no_dot, "no reply after DATA"),
+            (no_empty_line, "a text behind an empty line"),
+            (text_first, "a letter that begins with 'Come.'"),
+            (by_the_mail_program, "From: Alice"),
+        ],
+    ),
+    "1.2": Answers(
+        right=[function(by_expression), function(by_hand)],
+        wrong=[
+            (empty, "a function read_reply(text)"),
+            (function(empty_scaffold), "found (Ellipsis, Ellipsis"),
+            (function(code_as_text), "found '220'"),
+            (function(one_line_only), "found ['STARTTLS']"),
+            (function(always_enhanced), "enhanced code ''"),
+            (function(never_enhanced), "enhanced code '2.0.0'"),
+            (function(text_with_codes), "found ['220 mail"),
+            (function(code_only), "(code, enhanced, lines)"),
+            (function(that_raises), "ValueError"),
+        ],
+    ),
 }
-WRONG: list[tuple[str, Answer, str]] = [
-    ("1.1", nothing, "an SMTP session from your desk"),
-    ("1.1", silent_session, "found a silent session"),
-    ("1.1", same_on_both, "From: The Queen"),
-    ("1.1", header_on_the_envelope, "5.7.1 Relaying denied"),
-    ("1.1", queen_as_sender, "as reverse-path"),
-    ("1.1", no_dot, "no reply after DATA"),
-    ("1.1", no_empty_line, "a text behind an empty line"),
-    ("1.1", text_first, "a letter that begins with 'Come.'"),
-    ("1.1", by_the_mail_program, "From: Alice"),
-    ("1.2", nothing, "a function read_reply(text)"),
-    ("1.2", function(empty_scaffold), "found (Ellipsis, Ellipsis"),
-    ("1.2", function(code_as_text), "found '220'"),
-    ("1.2", function(one_line_only), "found ['STARTTLS']"),
-    ("1.2", function(always_enhanced), "enhanced code ''"),
-    ("1.2", function(never_enhanced), "enhanced code '2.0.0'"),
-    ("1.2", function(text_with_codes), "found ['220 mail"),
-    ("1.2", function(code_only), "(code, enhanced, lines)"),
-    ("1.2", function(that_raises), "ValueError"),
-]

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from maillab.errors import LabError
-from maillab.grading.grade import Result, grade, graft, main
-from maillab.grading.notebook import (
+from maillab.grading.authoring.notebook import (
     Notebook,
     grade_id,
     is_check,
@@ -18,6 +17,7 @@ from maillab.grading.notebook import (
     without_outputs,
     write,
 )
+from maillab.grading.running.grade import Result, grade, graft, main
 
 INSTRUCTOR = Path(__file__).resolve().parent.parent / "notebooks" / "instructor"
 REFERENCE = INSTRUCTOR / "01-a-letter-by-hand.ipynb"

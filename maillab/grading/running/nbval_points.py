@@ -1,7 +1,7 @@
 """A pytest plug-in: nbval with points.
 
-Goes in: a notebook that `maillab.grading.grade` put together. Comes out: for every cell
-that grading knows, how it ended, as JSON.
+Goes in: a notebook that the grader put together. Comes out: for every cell that grading
+knows, how it ended, as JSON.
 
 Rule 1: the notebook with the expected evidence is deleted before a kernel starts.
 Rule 2: of a check cell only evidence and errors count; of other cells nothing does.
@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from maillab.grading.notebook import grade_id, is_check
+from maillab.grading.authoring.notebook import grade_id, is_check
 from maillab.grading.verdict import EVIDENCE_TYPE
 
 nbval: Any = importlib.import_module("nbval.plugin")  # it has no types

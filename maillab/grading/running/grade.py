@@ -1,6 +1,6 @@
 """Grade a student's notebook.
 
-    python -m maillab.grading.grade SUBMISSION.ipynb [--reference FILE] [--seed SEED]
+    python -m maillab.grading.running.grade SUBMISSION.ipynb [--seed SEED]
 
 Goes in: a notebook that somebody handed in. Comes out: a `Result`, as text or as JSON.
 
@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from maillab.errors import LabError
-from maillab.grading.build import executed, kernel_environment
-from maillab.grading.lab import PUBLIC_SEED
-from maillab.grading.notebook import (
+from maillab.grading.authoring.build import executed, kernel_environment
+from maillab.grading.authoring.notebook import (
     Cell,
     Notebook,
     grade_id,
@@ -43,6 +42,7 @@ from maillab.grading.notebook import (
     source_of,
     write,
 )
+from maillab.grading.lab import PUBLIC_SEED
 
 INSTRUCTOR = Path("notebooks/instructor")
 CELL_TIMEOUT = 20.0  # seconds
@@ -136,7 +136,7 @@ def demand_evidence(instructors: Notebook, file: Path) -> None:
         if is_check(cell) and not has_passed(cell):
             raise LabError(
                 f"{file}: {grade_id(cell)} was never run, or its solution fails; "
-                f"type python -m maillab.grading.build"
+                f"type python -m maillab.grading.authoring.build"
             )
 
 
@@ -185,8 +185,8 @@ def run_nbval(notebook: Notebook, seed: str, cell_timeout: float) -> dict[str, A
         write(notebook, file)
         command = [
             *(sys.executable, "-m", "pytest", "-q", "--tb=no", "-c", str(config)),
-            *("-p", "maillab.grading.faststart", "-p", "nbval.plugin"),
-            *("-p", "maillab.grading.nbval_points", "-p", "no:cacheprovider"),
+            *("-p", "maillab.grading.running.faststart", "-p", "nbval.plugin"),
+            *("-p", "maillab.grading.running.nbval_points", "-p", "no:cacheprovider"),
             f"--rootdir={desk}",
             f"--nbval-cell-timeout={cell_timeout}",
             f"--maillab-result={result}",
@@ -223,7 +223,7 @@ def kill_all(process: "subprocess.Popen[bytes]") -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m maillab.grading.grade")
+    parser = argparse.ArgumentParser(prog="python -m maillab.grading.running.grade")
     parser.add_argument("submission", type=Path)
     parser.add_argument("--reference", type=Path, help="the instructor's notebook")
     parser.add_argument("--seed", default=PUBLIC_SEED, help="of the world to grade in")

@@ -1,24 +1,16 @@
 """Answers to exercises 1.3 and 1.4 of notebook 01: right ones, and mistakes."""
 
-from collections.abc import Callable
 from typing import Any
 
 from maillab.grading import Lab, Task
 from maillab.world.console import Console
-
-SERVER = "mail.post.example"
-Answer = Callable[[Lab, Task], Any]
-
-
-def nothing(lab: Lab, task: Task) -> None:
-    """The empty answer."""
-
+from tests.exercises.kit import Answers, empty
 
 # 1.3 ----------------------------------------------------------------------------------
 
 
 def pop3(lab: Lab, task: Task) -> Console:
-    console = lab.world.console("desk", SERVER, 110)
+    console = lab.world.console("desk", lab.names.server, 110)
     console.say(f"USER {task.user}")
     console.say(f"PASS {task.password}")
     return console
@@ -118,7 +110,7 @@ def without_the_word(lab: Lab, task: Task) -> str:
 
 
 def wrong_password(lab: Lab, task: Task) -> str:
-    with lab.world.console("desk", SERVER, 110) as console:
+    with lab.world.console("desk", lab.names.server, 110) as console:
         console.say("USER carol", "PASS holly")
     return "holly"
 
@@ -143,7 +135,7 @@ STEPS = {  # of a right answer
 def imap(lab: Lab, task: Task, **changed: str) -> str:
     """Exercise 1.4, with one step or other done in another way."""
     steps = STEPS | changed
-    with lab.world.console("desk", SERVER, 143) as console:
+    with lab.world.console("desk", lab.names.server, 143) as console:
         console.say(f"a LOGIN {task.user} {task.password}", "b SELECT INBOX")
         uids = {
             name: console.say(f'c {steps["search"]} SUBJECT "{subject}"').split()[2]
@@ -216,34 +208,40 @@ def removes_what_was_read(lab: Lab, task: Task) -> str:
 
 
 def by_pop3(lab: Lab, task: Task) -> str:
-    with lab.world.console("desk", SERVER, 110) as console:
+    with lab.world.console("desk", lab.names.server, 110) as console:
         console.say(f"USER {task.user}", f"PASS {task.password}")
         return find(console, Task("1.4", "", subject=task.read))[1]
 
 
-RIGHT: dict[str, list[Answer]] = {
-    "1.3": [twice, three_sessions],
-    "1.4": [by_uid, by_number, two_sessions],
+ANSWERS = {
+    "1.3": Answers(
+        right=[twice, three_sessions],
+        wrong=[
+            (empty, "that carol logs in"),
+            (wrong_password, "POP3 sessions: 1"),
+            (ellipsis, "found nothing"),
+            (without_the_word, "the variable word"),
+            (at_once, "at first in a session that ends without QUIT"),
+            (resets, "RSET"),
+            (never_looks, "finds the letter again"),
+            (never_quits, "it is still there"),
+            (first_letter, "found DELE 1, DELE 1"),
+            (one_too_many, "all other letters"),
+        ],
+    ),
+    "1.4": Answers(
+        right=[by_uid, by_number, two_sessions],
+        wrong=[
+            (empty, "that dave logs in"),
+            (by_pop3, "by IMAP"),
+            (marks_as_read, "BODY[TEXT]"),
+            (marks_and_unmarks, "never marked as \\Seen"),
+            (replaces_flags, "found \\Flagged"),
+            (forgets_flag, "found \\Answered"),
+            (forgets_expunge, "marked as \\Deleted: About"),
+            (takes_numbers_for_uids, "marked as \\Deleted: nothing"),
+            (removes_one_more, "all other letters"),
+            (removes_what_was_read, "found it is gone"),
+        ],
+    ),
 }
-WRONG: list[tuple[str, Answer, str]] = [
-    ("1.3", nothing, "that carol logs in"),
-    ("1.3", wrong_password, "POP3 sessions: 1"),
-    ("1.3", ellipsis, "found nothing"),
-    ("1.3", without_the_word, "the variable word"),
-    ("1.3", at_once, "at first in a session that ends without QUIT"),
-    ("1.3", resets, "RSET"),
-    ("1.3", never_looks, "finds the letter again"),
-    ("1.3", never_quits, "it is still there"),
-    ("1.3", first_letter, "found DELE 1, DELE 1"),
-    ("1.3", one_too_many, "all other letters"),
-    ("1.4", nothing, "that dave logs in"),
-    ("1.4", by_pop3, "by IMAP"),
-    ("1.4", marks_as_read, "BODY[TEXT]"),
-    ("1.4", marks_and_unmarks, "never marked as \\Seen"),
-    ("1.4", replaces_flags, "found \\Flagged"),
-    ("1.4", forgets_flag, "found \\Answered"),
-    ("1.4", forgets_expunge, "marked as \\Deleted: About"),
-    ("1.4", takes_numbers_for_uids, "marked as \\Deleted: nothing"),
-    ("1.4", removes_one_more, "all other letters"),
-    ("1.4", removes_what_was_read, "found it is gone"),
-]

@@ -1,7 +1,8 @@
 """Build the notebooks: from the author's text to reference and student's version.
 
-    python -m maillab.grading.build             all of notebooks/instructor/*.py
-    python -m maillab.grading.build --check     say what is out of step, write nothing
+    python -m maillab.grading.authoring.build            all of notebooks/instructor
+    python -m maillab.grading.authoring.build --check    what is out of step
+    python -m maillab.grading.authoring.build --only 04  one of them
 
 Goes in: `instructor/NAME.py`. Comes out: `instructor/NAME.ipynb`, with solutions and
 outputs, and `NAME.ipynb` for students, with neither.
@@ -23,8 +24,7 @@ from typing import Any
 
 import maillab
 from maillab.errors import LabError
-from maillab.grading.lab import PUBLIC_SEED, SEED_VARIABLE
-from maillab.grading.notebook import (
+from maillab.grading.authoring.notebook import (
     Notebook,
     from_text,
     grade_id,
@@ -37,14 +37,15 @@ from maillab.grading.notebook import (
     without_widgets,
     write,
 )
+from maillab.grading.lab import PUBLIC_SEED, SEED_VARIABLE
 
 CELL_TIMEOUT = 60  # seconds
 FOLDER = Path("notebooks")
 
 
-def sources(folder: Path) -> list[Path]:
+def sources(folder: Path, only: str = "") -> list[Path]:
     """The authored notebooks. Raises LabError when there is none."""
-    found = sorted((folder / "instructor").glob("[0-9]*.py"))
+    found = sorted((folder / "instructor").glob(f"{only or '[0-9]'}*.py"))
     if not found:
         raise LabError(f"no instructor/*.py in {folder}: run this in a checkout")
     return found
@@ -126,25 +127,27 @@ def kernel_environment(seed: str) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m maillab.grading.build")
+    parser = argparse.ArgumentParser(prog="python -m maillab.grading.authoring.build")
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="notebooks")
+    parser.add_argument("--only", default="", help="the number of one notebook")
     options = parser.parse_args(arguments)
     try:
-        return run(options.folder, check=options.check)
+        return run(options.folder, options.only, check=options.check)
     except LabError as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def run(folder: Path, *, check: bool) -> int:
+def run(folder: Path, only: str = "", *, check: bool) -> int:
     """Build or check all; 1 when something is out of step."""
-    stale = [file for source in sources(folder) for file in out_of_step(source, folder)]
+    found = sources(folder, only)
+    stale = [file for source in found for file in out_of_step(source, folder)]
     if check:
         for file in stale:
-            print(f"{file} is out of step: python -m maillab.grading.build")
+            print(f"{file} is out of step: python -m maillab.grading.authoring.build")
         return 1 if stale else 0
-    for source in sources(folder):
+    for source in found:
         build(source, folder)
         print(f"{source} -> {folder / source.stem}.ipynb")
     return 0

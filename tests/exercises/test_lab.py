@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.answers_reading import Answer, first_letter, twice
+from tests.answers_sending import no_dot, step_by_step
 
 from maillab.errors import LabError
 from maillab.grading import Lab, open_lab
 from maillab.grading.verdict import EVIDENCE_TYPE, Verdict
 from tests import answers_reading, answers_sending
-from tests.answers_reading import Answer, first_letter, twice
-from tests.answers_sending import no_dot, step_by_step
 
 RIGHT = answers_sending.RIGHT | answers_reading.RIGHT
 WRONG = answers_sending.WRONG + answers_reading.WRONG

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from statistics import median
 
-from maillab.grading.notebook import (
+from maillab.grading.authoring.notebook import (
     SOLUTION,
     Cell,
     Notebook,

@@ -1,0 +1,7 @@
+"""`maillab grade`, `maillab report`, `maillab check-notebook`."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Give the commands to the `maillab` command."""

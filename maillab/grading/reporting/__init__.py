@@ -1,0 +1,1 @@
+"""From results on disk to feedback, grade books and the overview of a class."""
