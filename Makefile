@@ -17,7 +17,7 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-browser test-interop test-notebooks notebooks check format docs constraints clean
+.PHONY: help lab test test-browser test-interop test-notebooks test-slow notebooks check format docs constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
@@ -25,16 +25,19 @@ help: ## this list
 lab: $(VENV)/.lab ## install what is missing, check the world, start JupyterLab
 	@$(BIN)/maillab lab
 
-test: $(VENV)/.test ## every test that needs no extra system package
-	$(BIN)/python -m pytest $(AT_ONCE) -m "not interop and not browser"
+test: $(VENV)/.test ## the tests that need no extra system package and are quick
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not slow and not interop and not browser"
 	@$(MAKE) --no-print-directory test-notebooks
 
 test-notebooks: $(VENV)/.test ## run the instructor's notebooks again, compare outputs
 ifeq ($(REFERENCE_NOTEBOOKS),)
 	@echo "No executed notebooks to compare yet."
 else
-	$(NBVAL) $(REFERENCE_NOTEBOOKS)
+	$(NBVAL) $(AT_ONCE) $(REFERENCE_NOTEBOOKS)
 endif
+
+test-slow: $(VENV)/.test ## crashes, namespaces, twenty seeds of every exercise, attacks
+	$(BIN)/python -m pytest $(AT_ONCE) -m slow
 
 test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
 	$(BIN)/python -m pytest -m interop
@@ -43,7 +46,7 @@ test-browser: $(VENV)/.browser ## JupyterLab in Chromium: explorers, notebook 00
 	$(BIN)/python -m pytest -m browser tests/browser
 
 notebooks: $(VENV)/.test ## build the references and the students' notebooks anew
-	$(BIN)/python -m maillab.grading.authoring.build
+	$(BIN)/maillab author build
 
 check: $(VENV)/.check ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

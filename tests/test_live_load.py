@@ -37,6 +37,7 @@ def pieces(size):
     return b"".join(b"%09d\n" % number for number in range(size // 10))
 
 
+@pytest.mark.slow
 def test_ten_megabytes_pass_in_each_direction_at_once(live):
     there, back = pieces(MUCH), pieces(MUCH)[::-1]
     got = bytearray()
@@ -66,6 +67,7 @@ def heard(real):
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_holds_up_its_server_and_nobody_else(live):
     block, total, written = b"x" * 100_000, 150, []
 
@@ -128,6 +130,7 @@ def send_until_it_stalls(real, data):
     return sent
 
 
+@pytest.mark.slow
 def test_a_letter_of_eleven_megabytes_goes_in_and_out(live):
     line = b"0123456789" * 7 + b"\r\n"
     body = line * (11_000_000 // len(line))

@@ -32,9 +32,12 @@ def namespaces_work():
     return True
 
 
-pytestmark = pytest.mark.skipif(
-    not namespaces_work(), reason="this system lets us make no namespaces"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not namespaces_work(), reason="this system lets us make no namespaces"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

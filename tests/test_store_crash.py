@@ -17,6 +17,7 @@ MEMORY = Path("/dev/shm")  # SIGKILL takes nothing that was written, synced or n
 KILLS = 200
 
 
+@pytest.mark.slow
 def test_a_store_that_is_killed_again_and_again_keeps_its_promises():
     with TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         command = [sys.executable, "-m", "tests.crash_store", folder, f"{KILLS}", "7"]

@@ -61,6 +61,7 @@ def ask(address: str, path: str) -> dict[str, object]:
         return json.load(answer)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
 def test_a_taken_port_is_passed_over_and_ctrl_c_stops_it(
     launched: subprocess.Popen[str], taken_port: int

@@ -34,7 +34,8 @@ def check_1_3(lab: Lab, word: object = None) -> Evidence:
     demand_word(task.subject, right, word)
     number = topics.index(task.subject) + 1
     abandoned = demand_abandoned(sessions, number)
-    demand_second_look(sessions[sessions.index(abandoned) + 1 :])
+    later = sessions[sessions.index(abandoned) + 1 :]
+    demand_second_look(later)
     left = subjects(inbox(lab, "carol"))
     if task.subject in left:
         raise Failed(
@@ -44,7 +45,16 @@ def check_1_3(lab: Lab, word: object = None) -> Evidence:
             "DELE marks; QUIT deletes, at the end of the session that marked",
         )
     demand_left(left, [topic for topic in topics if topic != task.subject])
-    return {"word": word, "number": number, "left": left, "gone": task.subject}
+    endings = {ending(session, number) for session in (abandoned, *later)}
+    return {"word": word, "deleted": sorted(endings - {""}), "left": left}
+
+
+def ending(session: Session, number: int) -> str:
+    """How a session ended that deleted the letter; "" for one that did not."""
+    said = [x.command for x in exchanges(session) if x.accepted]
+    if f"DELE {number}" not in said:
+        return ""
+    return f"DELE {number}, then " + ("QUIT" if "QUIT" in said else "hung up")
 
 
 def demand_abandoned(sessions: Sequence[Session], number: int) -> Session:
@@ -114,16 +124,17 @@ def check_1_4(lab: Lab, word: object = None) -> Evidence:
     right, topics = draw(lab, "1.4", OLD + 4)
     demand_word(task.read, right, word)
     box = inbox(lab, "dave")
-    demand_peek(lab, [x for s in sessions for x in exchanges(s)], task)
+    peeked = demand_peek(lab, [x for s in sessions for x in exchanges(s)], task)
     flags = demand_flags(box, task)
     left = subjects(box)
     if task.remove in left:
         raise not_removed(box, task)
     demand_left(left, [topic for topic in topics[OLD:] if topic != task.remove])
-    return {"word": word, "flags": flags, "left": left, "gone": task.remove}
+    return {"word": word, "peeked": peeked, "flags": flags, "left": left}
 
 
-def demand_peek(lab: Lab, said: list[Exchange], task: Task) -> None:
+def demand_peek(lab: Lab, said: list[Exchange], task: Task) -> list[str]:
+    """The subjects of letters that were never seen, of a session that peeked."""
     box = inbox(lab, "dave")
     uids = {m.uid for m in box.messages if field(m.content, "Subject") == task.read}
     seen = {change.uid for change in lab.history("dave") if "\\Seen" in change.flags}
@@ -136,6 +147,11 @@ def demand_peek(lab: Lab, said: list[Exchange], task: Task) -> None:
             "RFC 3501 §6.4.5",
             "BODY[…] sets \\Seen, BODY.PEEK[…] does not; lab.begin puts all back",
         )
+    return [
+        field(m.content, "Subject")
+        for m in box.messages
+        if m.uid not in seen and "\\Answered" in m.flags
+    ]
 
 
 def demand_flags(box: Mailbox, task: Task) -> list[str]:

@@ -114,15 +114,26 @@ class Deferral:
             late = self._give_up(entry, late)
         if not late:
             return []
+        self.put_off(entry, late, moment, tried=tried)
+        if schedule.warn > 0:
+            self._warn_in_time(entry, moment)
+        return [one for one, _ in late]
+
+    def put_off(
+        self,
+        entry: QueueEntry,
+        late: Sequence[Late],
+        moment: float,
+        *,
+        tried: bool = True,
+    ) -> None:
+        """Note who waits until `moment`, and why."""
         wait = moment - self.machine.time()
         for one, why in late:
             one.attempts += tried
             one.next_try = moment
             self._note(entry, one, why, wait)
         self._write_down(entry)
-        if schedule.warn > 0:
-            self._warn_in_time(entry, moment)
-        return [one for one, _ in late]
 
     def _give_up(self, entry: QueueEntry, late: Sequence[Late]) -> Sequence[Late]:
         """Report them; return those for whom that failed (a full disk): they wait."""

@@ -16,11 +16,13 @@ from maillab.agents.alarm import Alarm
 from maillab.agents.deferral import Deferral
 from maillab.agents.destination import Destination, Job
 from maillab.agents.machine import Machine
+from maillab.agents.next_steps import NextSteps
 from maillab.agents.outcome import Outcome
 from maillab.agents.queue_operations import QueueOperations
 from maillab.agents.relay import Attempt
 from maillab.agents.relay_session import RelaySession
 from maillab.agents.serving import tell_failure
+from maillab.policy.retry import Bounce, Decide
 from maillab.policy.routes import LOCAL, UNSURE, RouteChoice
 from maillab.policy.settings import Settings
 from maillab.store.queue import QueueEntry, Recipient, Storage
@@ -45,6 +47,12 @@ class Courier(Protocol):
         """These recipients have it, or never will: report, then strike out."""
         ...
 
+    def give_up(
+        self, entry: QueueEntry, outcome: Outcome, report: Bounce | None
+    ) -> None:
+        """Strike one recipient out, with this report or without one."""
+        ...
+
     def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
         """Tell the sender that it takes longer."""
         ...
@@ -57,6 +65,7 @@ class MailQueue(QueueOperations):
     destinations  key -> `Destination`
     busy          somebody is at work now, rather than waiting
     under_way     recipients for whom a try is going on
+    decide        a rule of one's own for who was not reached (`next_steps.py`), or None
     """
 
     def __init__(
@@ -69,6 +78,8 @@ class MailQueue(QueueOperations):
         self.destinations: dict[str, Destination] = {}
         self.alarm = Alarm(machine, f"{name}: queue clock")
         self.deferral = Deferral(self)
+        self.next_steps = NextSteps(self)
+        self.decide: Decide | None = None
         self.under_way: set[Recipient] = set()
         self._working = 0
 
@@ -266,6 +277,7 @@ class MailQueue(QueueOperations):
     def _take(self, destination: Destination, job: Job, attempt: Attempt) -> None:
         """Conclude what is settled, let the rest wait."""
         there = [one for one in attempt.outcomes if self._waits(job.entry, one)]
+        there = self.next_steps.take(destination, job, there)
         deferred = [one for one in there if one.status == "deferred"]
         settled = [one for one in there if one.status != "deferred"]
         if settled:

@@ -25,6 +25,7 @@ from maillab.agents.relay import Attempt, Errand, Relay
 from maillab.agents.relay_session import RelaySession
 from maillab.agents.reports import Reporter
 from maillab.agents.serving import tell_failure
+from maillab.policy.retry import Bounce
 from maillab.policy.routes import (
     LOCAL,
     UNSURE,
@@ -277,19 +278,31 @@ class MTA:
         """These recipients have it, or never will: report, then strike out."""
         for outcome in outcomes:
             if outcome.status == "failed":
-                self.machine.emit(
-                    "bounced",
-                    message=entry.message,
-                    queue_id=entry.id,
-                    recipient=str(outcome.recipient),
-                    reason=outcome.reason,
-                )
+                self._tell_bounced(entry, outcome)
         try:
             self.reporter.report(entry, outcomes)
         except OSError:  # the disk is full; who has the message shall not get it again
             self._strike_out(entry, [one for one in outcomes if one.settled])
             raise
         self._strike_out(entry, outcomes)
+
+    def give_up(
+        self, entry: QueueEntry, outcome: Outcome, report: Bounce | None
+    ) -> None:
+        """Strike one recipient out, with this report or without one."""
+        self._tell_bounced(entry, outcome)
+        if report is not None:
+            self.reporter.report_as(entry, outcome, report)
+        self._strike_out(entry, [outcome])
+
+    def _tell_bounced(self, entry: QueueEntry, outcome: Outcome) -> None:
+        self.machine.emit(
+            "bounced",
+            message=entry.message,
+            queue_id=entry.id,
+            recipient=str(outcome.recipient),
+            reason=outcome.reason,
+        )
 
     def _strike_out(self, entry: QueueEntry, outcomes: Sequence[Outcome]) -> None:
         if not outcomes:

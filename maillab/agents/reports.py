@@ -12,10 +12,13 @@ Rule 3: where a host does not know DSN, and success was to be reported, the repo
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from maillab.agents.injection import Injection
+from maillab.agents.next_steps import path_of
 from maillab.agents.outcome import Outcome
+from maillab.policy.retry import Bounce
 from maillab.store.queue import QueueEntry, Recipient
 from maillab.wire.dsn import (
     SUBJECTS,
@@ -74,6 +77,16 @@ class Reporter:
             good = [one for one in asked if one.status == action and not one.dsn]
             self._send(entry, action, good)
 
+    def report_as(self, entry: QueueEntry, outcome: Outcome, report: Bounce) -> None:
+        """Report a failure with an envelope of somebody else's choice.
+
+        # deviation: rule 1 is his to keep, or to break (RFC 5321 §6.1)
+        """
+        to = Address.from_text(report.rcpt_to)
+        content = self._written(replace(entry, reverse_path=to), "failed", [outcome])
+        self._inject(entry, to, content, path_of(report.mail_from))
+        self._tell(entry, "failed", [outcome], content)
+
     def warn(self, entry: QueueEntry, recipients: Sequence[Recipient]) -> None:
         """Tell the sender that these recipients still wait."""
         for one in recipients:
@@ -91,6 +104,17 @@ class Reporter:
             return
         content = self._written(entry, action, outcomes)
         self._inject(entry, entry.reverse_path, content)
+        self._tell(entry, action, outcomes, content)
+        if action == "failed":
+            self._copy(entry, content)
+
+    def _tell(
+        self,
+        entry: QueueEntry,
+        action: Action,
+        outcomes: Sequence[Outcome],
+        content: bytes,
+    ) -> None:
         self.mta.machine.emit(
             "dsn",
             message=entry.message,
@@ -99,8 +123,6 @@ class Reporter:
             action=action,
             recipients=tuple(str(one.recipient) for one in outcomes),
         )
-        if action == "failed":
-            self._copy(entry, content)
 
     def _copy(self, entry: QueueEntry, content: bytes) -> None:
         """For the administrator (`delivery.report_copy`)."""
@@ -113,12 +135,18 @@ class Reporter:
             text = f"delivery.report_copy is no mail address: {copy!r}"
             self.mta.machine.emit("note", text=text)
 
-    def _inject(self, entry: QueueEntry, to: Address, content: bytes) -> None:
+    def _inject(
+        self,
+        entry: QueueEntry,
+        to: Address,
+        content: bytes,
+        sender: Address = NULL_PATH,
+    ) -> None:
         to_sender = (Recipient(to),)
         body = "7BIT" if content.isascii() else "8BITMIME"
         self.mta.inject(
             Injection(
-                NULL_PATH,
+                sender,
                 to_sender,
                 content,
                 "report",

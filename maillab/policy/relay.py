@@ -20,7 +20,12 @@ from maillab.policy.domains import Domain, Ours, find_domain
 from maillab.policy.ip_ranges import Visit, judge_way
 from maillab.policy.mailing_lists import Post, judge_post
 from maillab.policy.networks import find_network
-from maillab.policy.recipients import ROUTING_CHARACTERS, Resolution, resolve
+from maillab.policy.recipients import (
+    ROUTING_CHARACTERS,
+    Resolution,
+    resolve,
+    same_address,
+)
 from maillab.policy.settings import Settings
 from maillab.policy.verdict import Verdict
 from maillab.wire.smtp_path import NULL_PATH, Address
@@ -169,9 +174,25 @@ def _judge_backup(facts: RecipientFacts, domain: Domain, settings: Settings) -> 
         way = _judge_way(facts, "local", settings)
         if way is not None and not way.accepted:
             return way
+    known = domain.entry.recipients if domain.entry is not None else ()
+    if known and same_address(str(facts.recipient)) not in map(same_address, known):
+        return _refuse_unknown_there(domain)
     reason = f"this server relays for {domain.name}"
     setting = f"{domain.setting}.allow_relay"
     return _relay(reason, "remote domain", setting, "RFC 5321 §3.6.2")
+
+
+def _refuse_unknown_there(domain: Domain) -> Verdict:
+    """A backup that takes what it cannot deliver bounces it to whoever was forged."""
+    return Verdict(
+        "reject",
+        f"nobody has this name at {domain.name}, as far as this server was told",
+        "5.1.1",
+        "RFC 5321 §3.6.2",
+        reply_names.NO_SUCH_USER,
+        "unknown recipient",
+        f"{domain.setting}.recipients",
+    )
 
 
 def _judge_way(

@@ -165,12 +165,15 @@ class RemoteDomain:
 
     allow_relay  mail for it is taken from anybody, whatever `Relay` says. With the DNS
                  as route, and us among its MX records, this is a backup MX
+    recipients   the addresses there that somebody has: mail for others is refused at
+                 RCPT, rather than bounced later. Empty: the names are not known here
     smart_host   instead of the DNS, and of `Delivery.smart_host`
     tls          instead of `Delivery.tls`
     """
 
     name: str
     allow_relay: bool = False
+    recipients: tuple[str, ...] = ()
     smart_host: SmartHost | None = None
     tls: TLSLevel | None = None
 

@@ -48,7 +48,7 @@ def bad_zones(loaded: LoadedScenario) -> Iterator[ScenarioError]:
     """Zone files that are missing or wrong, and a world without a root."""
     for name in loaded.scenario.hosts:
         try:
-            loaded.zones_of(name)
+            loaded.check_zones(name)
         except ScenarioError as error:
             yield error
     if not loaded.scenario.roots:

@@ -118,6 +118,10 @@ def _smart_hosts(settings: Settings) -> Iterator[Mistake]:
                 f"remote_domains.{number}.name",
                 f"{domain.name!r}: write partner.example or *.partner.example",
             )
+        for place, text in enumerate(domain.recipients):
+            if not _is_address(text):
+                path = f"remote_domains.{number}.recipients.{place}"
+                yield path, f"{text!r} is not a mail address; write user@domain"
     for path, smart in found.items():
         if smart is not None and not 1 <= smart.port <= 65535:
             yield f"{path}.port", f"{smart.port} is no port"

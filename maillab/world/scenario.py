@@ -215,14 +215,25 @@ class LoadedScenario:
         self.text = text
         self.scenario = scenario
         self.renaming = renaming or Renaming()
+        self._checked: dict[str, list[Zone]] = {}  # host -> its zones, for one world
         self.name = file.parent.name
 
     def complaint(self, path: tuple[str, ...], message: str) -> ScenarioError:
         """An error that points at the line of `path`."""
         return ScenarioError(self.file, line_of(self.text, path), message)
 
+    def check_zones(self, host: str) -> None:
+        """Read the zones of a host, which is most of the work of opening a world.
+
+        The first world takes them as they are. Raises ScenarioError.
+        """
+        self._checked[host] = self._read_zones(host)
+
     def zones_of(self, host: str) -> list[Zone]:
-        """The zones that a host serves. Raises ScenarioError."""
+        """The zones that a host serves, each time others. Raises ScenarioError."""
+        return self._checked.pop(host, None) or self._read_zones(host)
+
+    def _read_zones(self, host: str) -> list[Zone]:
         zones: list[Zone] = []
         for origin, name in self.scenario.hosts[host].zones.items():
             path = self.file.parent / name

@@ -35,9 +35,12 @@ world, names = lab.world, lab.names
 lab
 
 # %% [markdown]
-# Passwords and some words in this world are drawn by lot, and your notebook may be run again in a
-# world where they are others. So write the *name* of a thing where it has one
-# (`task.password`), and let Python pick out what a server tells you.
+# Passwords, words, even the domain of this post office are drawn by lot, and your notebook may be
+# run again in a world where they are others. So write the *name* of a thing where it has one
+# (`names.server`, `task.password`), and let Python pick out what a server tells you.
+
+# %%
+names
 
 # %% [markdown]
 # ## Round 1: Say hello
@@ -71,12 +74,13 @@ lab.source("EHLO")
 # *Your prediction:* …
 
 # %%
-print(smtp.say("MAIL FROM:<alice@post.example>"))
-print(smtp.say("RCPT TO:<bob@post.example>"))
+print(smtp.say(f"MAIL FROM:<alice@{names.domain}>"))
+print(smtp.say(f"RCPT TO:<bob@{names.domain}>"))
 print(smtp.say("DATA"))
 
 # %%
-print(smtp.say("From: Alice <alice@post.example>", "Subject: Tea", "", "At four?", "."))
+sender = f"From: Alice <alice@{names.domain}>"
+print(smtp.say(sender, "Subject: Tea", "", "At four?", "."))
 print(smtp.say("QUIT"))
 smtp.close()
 
@@ -151,8 +155,8 @@ lab.check("1.1")
 with world.console("desk", names.server, 25) as smtp:
     smtp.say("EHLO desk")
     for command in [
-        *("RCPT TO:<bob@post.example>", "MAIL FROM:<alice@post.example>"),
-        *("RCPT TO:<ghost@post.example>", "RCPT TO:<bob@post.example>"),
+        *(f"RCPT TO:<bob@{names.domain}>", f"MAIL FROM:<alice@{names.domain}>"),
+        *(f"RCPT TO:<ghost@{names.domain}>", f"RCPT TO:<bob@{names.domain}>"),
         *("RCPT TO:<zoe@elsewhere.example>", "DANCE"),
     ]:
         print(f"{command:33}", smtp.say(command))
@@ -237,7 +241,7 @@ def pop3(user, password):
 
 
 # %%
-world.send("bob", "alice@post.example", "Tea", "At four!")
+world.send("bob", f"alice@{names.domain}", "Tea", "At four!")
 pop = pop3("alice", world.user("alice").password)
 print(pop.say("LIST"))
 print(pop.say("RETR 1"))

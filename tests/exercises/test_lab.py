@@ -1,69 +1,16 @@
-"""Each exercise: right answers that pass, wrong ones that fail for their reason."""
+"""The lab of a notebook: verdicts, reports, names, sources, and what goes wrong."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.answers_reading import Answer, first_letter, twice
-from tests.answers_sending import no_dot, step_by_step
 
 from maillab.errors import LabError
-from maillab.grading import Lab, open_lab
-from maillab.grading.verdict import EVIDENCE_TYPE, Verdict
-from tests import answers_reading, answers_sending
-
-RIGHT = answers_sending.RIGHT | answers_reading.RIGHT
-WRONG = answers_sending.WRONG + answers_reading.WRONG
-
-
-def outcome(exercise: str, answer: Answer, seed: str = "test") -> Verdict:
-    """What the check says when a student writes `answer`."""
-    with open_lab("01", seed) as lab:
-        given = answer(lab, lab.begin(exercise))
-        answers = () if given is None else (given,)
-        return lab.check(exercise, *answers)
-
-
-def name_of(value: object) -> str:
-    return getattr(value, "__name__", str(value))
-
-
-@pytest.mark.parametrize("seed", ["test", "another"])
-@pytest.mark.parametrize("exercise", RIGHT)
-def test_right_answers_pass_and_leave_the_same_evidence(
-    exercise: str, seed: str
-) -> None:
-    verdicts = [outcome(exercise, answer, seed) for answer in RIGHT[exercise]]
-    assert [repr(v) for v in verdicts if v.failed] == []
-    assert len({repr(verdict) for verdict in verdicts}) == 1
-    first, *others = (verdict.evidence for verdict in verdicts)
-    assert first
-    assert all(evidence == first for evidence in others)
-
-
-@pytest.mark.parametrize(("exercise", "answer", "reason"), WRONG, ids=name_of)
-def test_a_wrong_answer_fails_for_its_reason(
-    exercise: str, answer: Answer, reason: str
-) -> None:
-    verdict = outcome(exercise, answer)
-    assert verdict.failed
-    assert reason in str(verdict.failed)
-    assert verdict.points == 0
-
-
-@pytest.mark.parametrize("exercise", RIGHT)
-def test_wrong_answers_fail_for_different_reasons(exercise: str) -> None:
-    answers = [answer for name, answer, _ in WRONG if name == exercise]
-    said = {str(outcome(exercise, answer).failed) for answer in answers}
-    assert len(said) >= len(answers) - 2
-
-
-@pytest.mark.parametrize("exercise", RIGHT)
-def test_the_evidence_differs_from_seed_to_seed(exercise: str) -> None:
-    answer = RIGHT[exercise][0]
-    one, other = (outcome(exercise, answer, seed) for seed in ("one", "other"))
-    assert repr(one) == repr(other)
-    assert one.evidence != other.evidence
+from maillab.grading import Exercise, Failed, Lab, Part, Task, attempt, open_lab
+from maillab.grading.verdict import EVIDENCE_TYPE, Verdict, outcomes_of
+from tests.exercises.answers_01_reading import first_letter, twice
+from tests.exercises.answers_01_sending import no_dot, step_by_step
+from tests.exercises.kit import outcome
 
 
 def test_the_evidence_is_shown_beside_the_line() -> None:
@@ -134,3 +81,80 @@ def test_mistyped_names_are_answered_with_what_there_is(lab: Lab) -> None:
         lab.source("HALLO")
     with pytest.raises(LabError, match="'01'"):
         open_lab("1")
+    with pytest.raises(AttributeError, match="names has domain, server"):
+        _ = lab.names.servant
+
+
+# Names by lot -------------------------------------------------------------------------
+
+
+def test_another_seed_gives_the_world_other_names(lab: Lab) -> None:
+    with open_lab("01", "another") as other:
+        assert lab.names.domain == "post.example"
+        assert other.names.domain != lab.names.domain
+        assert other.names.server == f"mail.{other.names.domain}"
+        assert "post.example" not in " ".join(other.world.users)
+        looked_up = other.world.dig(other.names.server, "A").text()
+        assert str(other.world.host(other.names.server).addresses[0]) in looked_up
+
+
+def test_the_same_seed_gives_the_same_names() -> None:
+    with open_lab("01", "twice") as one, open_lab("01", "twice") as other:
+        assert repr(one.names) == repr(other.names)
+
+
+# Parts --------------------------------------------------------------------------------
+
+
+def halves(lab: Lab) -> dict[str, Any]:
+    def wrong() -> dict[str, Any]:
+        raise Failed("a knot", "a loop", "RFC 5321 §6.3", "it was pulled too early")
+
+    return {"left": attempt(lambda: {"knot": 1}), "right": attempt(wrong)}
+
+
+TIED = Exercise(
+    *("9.9", 5, "both ends are tied", lambda lab: Task("9.9", "Tie"), halves),
+    parts=(Part("left", 2, "the left end"), Part("right", 3, "the right end")),
+)
+
+
+def test_a_part_has_points_of_its_own(lab: Lab) -> None:
+    verdict = Verdict(TIED, outcomes_of(TIED, halves(lab)))
+    assert verdict.points == 2
+    assert repr(verdict).splitlines() == [
+        "✗ 9.9  both ends are tied  (2/5)",
+        "    ✓ left: the left end  (2/2)",
+        "    ✗ right: the right end  (0/3)",
+        "       expected a knot",
+        "       found    a loop",
+        "       see      RFC 5321 §6.3",
+        "       perhaps  it was pulled too early",
+    ]
+    left, right = verdict.to_json()["parts"]
+    assert left["evidence"] == {"knot": 1}
+    assert right["reasons"]["expected"] == "a knot"
+
+
+def test_a_check_that_fails_as_a_whole_fails_in_every_part() -> None:
+    verdict = Verdict(TIED, outcomes_of(TIED, Failed("a rope", "nothing")))
+    assert (verdict.points, len(verdict.outcomes)) == (0, 2)
+
+
+# Why, and which packet ----------------------------------------------------------------
+
+
+def test_a_failure_that_names_an_event_tells_why_and_in_which_packets(
+    lab: Lab,
+) -> None:
+    with lab.world.console("desk", lab.names.server, 25) as console:
+        console.say("EHLO desk", "MAIL FROM:<x@y.example>", "RCPT TO:<z@y.example>")
+
+    def check(lab: Lab) -> dict[str, Any]:
+        event = lab.world.trace.of_kind("line")[-1]
+        raise Failed("a relay", "none", event=event, at="desk")
+
+    exercise = Exercise("1.1", 1, "relayed", lambda lab: Task("1.1", ""), check)
+    told = repr(lab._judge(exercise, ()))  # pyright: ignore[reportPrivateUsage]
+    assert "why      " in told
+    assert "in the capture of desk" in told

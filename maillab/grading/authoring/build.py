@@ -4,8 +4,9 @@
     python -m maillab.grading.authoring.build --check    what is out of step
     python -m maillab.grading.authoring.build --only 04  one of them
 
-Goes in: `instructor/NAME.py`. Comes out: `instructor/NAME.ipynb`, with solutions and
-outputs, and `NAME.ipynb` for students, with neither.
+Goes in: `instructor/NAME.py` and `instructor/NAME.toml`. Comes out:
+`instructor/NAME.ipynb`, with solutions and outputs; `NAME.ipynb` for students, with
+neither; and `instructor/NAME.lock.json`, by which a changed cell is known.
 
 Rule 1: the student's version has no outputs: what one sees there, one has made oneself.
         Who has no kernel reads the instructor's version of a notebook without grades.
@@ -13,33 +14,29 @@ Rule 2: a reference that raises an error, or whose solutions fail, is not writte
 """
 
 import argparse
-import importlib
 import os
 import sys
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import maillab
 from maillab.errors import LabError
+from maillab.grading.authoring.executing import executed, kernel_environment
+from maillab.grading.authoring.lock import lock_text
 from maillab.grading.authoring.notebook import (
     Notebook,
+    first_lines,
     from_text,
-    grade_id,
-    has_passed,
     is_check,
     read,
     released,
     to_text,
     without_outputs,
-    without_widgets,
     write,
 )
-from maillab.grading.lab import PUBLIC_SEED, SEED_VARIABLE
+from maillab.grading.authoring.settings import Settings
 
-CELL_TIMEOUT = 60  # seconds
+__all__ = ["build", "executed", "instructors", "kernel_environment", "out_of_step"]
 FOLDER = Path("notebooks")
 
 
@@ -52,15 +49,49 @@ def sources(folder: Path, only: str = "") -> list[Path]:
 
 
 def instructors(source: Path) -> Notebook:
-    """The instructor's notebook, not yet run."""
-    return from_text(source.read_text("utf-8"))
+    """The instructor's notebook, not yet run; with its settings, if it is graded."""
+    notebook = from_text(source.read_text("utf-8"))
+    file = source.with_suffix(".toml")
+    if not file.is_file():
+        return notebook
+    ours = {"notebook": number_of(source), **Settings.read(file).to_metadata()}
+    return {**notebook, "metadata": {**notebook["metadata"], "maillab": ours}}
+
+
+def number_of(source: Path) -> str:
+    """The number of a notebook: "01".
+
+    >>> number_of(Path("notebooks/instructor/01-a-letter-by-hand.py"))
+    '01'
+    """
+    return source.stem.partition("-")[0]
+
+
+def is_graded(notebook: Notebook) -> bool:
+    """Some cell of it is worth points."""
+    return any(map(is_check, notebook["cells"]))
 
 
 def build(source: Path, folder: Path) -> None:
-    """Write the reference and the student's version of one notebook."""
+    """Write the reference, the student's version and the lock file of a notebook.
+
+    A graded notebook without settings gets some. Raises LabError.
+    """
+    settings = source.with_suffix(".toml")
     notebook = instructors(source)
-    write(executed(notebook), source.with_suffix(".ipynb"))
+    if is_graded(notebook) and not settings.is_file():
+        settings.write_text(Settings.of(notebook).to_toml(), "utf-8", newline="\n")
+        notebook = instructors(source)
+    lines = first_lines(source.read_text("utf-8"))
+    write(executed(notebook, lines=lines), source.with_suffix(".ipynb"))
     write(released(notebook), folder / f"{source.stem}.ipynb")
+    if is_graded(notebook):
+        lock_file(source).write_text(lock_text(notebook), "utf-8", newline="\n")
+
+
+def lock_file(source: Path) -> Path:
+    """Where the hashes of the locked cells are."""
+    return source.with_suffix(".lock.json")
 
 
 def out_of_step(source: Path, folder: Path) -> list[Path]:
@@ -70,59 +101,22 @@ def out_of_step(source: Path, folder: Path) -> list[Path]:
         source.with_suffix(".ipynb"): notebook,
         folder / f"{source.stem}.ipynb": released(notebook),
     }
-    return [file for file, built in wanted.items() if not is_in_step(file, built)]
+    stale = [file for file, built in wanted.items() if not is_in_step(file, built)]
+    if not is_graded(notebook):
+        return stale
+    settings, lock = source.with_suffix(".toml"), lock_file(source)
+    stale += [] if settings.is_file() else [settings]
+    return stale + [f for f in [lock] if not has_text(f, lock_text(notebook))]
+
+
+def has_text(file: Path, text: str) -> bool:
+    """A file is there and says this."""
+    return file.is_file() and file.read_text("utf-8") == text
 
 
 def is_in_step(file: Path, built: Notebook) -> bool:
     """A file has the cells of `built`; its outputs do not matter here."""
     return file.is_file() and to_text(without_outputs(read(file))) == to_text(built)
-
-
-def executed(notebook: Notebook, seed: str = PUBLIC_SEED) -> Notebook:
-    """Run a notebook in a fresh kernel, in an empty folder. Raises LabError."""
-    nbclient: Any = importlib.import_module("nbclient")
-    nbformat: Any = importlib.import_module("nbformat")
-    node: Any = nbformat.from_dict(without_outputs(notebook))
-    with tempfile.TemporaryDirectory() as place, environment(seed):
-        client = nbclient.NotebookClient(
-            node,
-            timeout=CELL_TIMEOUT,
-            kernel_name="python3",
-            resources={"metadata": {"path": place}},
-            record_timing=False,
-        )
-        try:
-            client.execute()
-        except nbclient.exceptions.CellExecutionError as error:
-            what = f"{error.ename}: {error.evalue}"
-            raise LabError(f"a cell of the reference fails: {what}") from error
-    failed = [grade_id(c) for c in node["cells"] if is_check(c) and not has_passed(c)]
-    if failed:
-        raise LabError(f"the solutions of the reference fail in {', '.join(failed)}")
-    cells = [without_widgets(cell) for cell in node["cells"]]
-    return {**node, "metadata": notebook["metadata"], "cells": cells}
-
-
-@contextmanager
-def environment(seed: str) -> Generator[None, None, None]:
-    """What a kernel should find: this maillab, and a seed."""
-    before = dict(os.environ)
-    os.environ |= kernel_environment(seed)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
-
-
-def kernel_environment(seed: str) -> dict[str, str]:
-    """Environment variables with which a kernel finds this maillab, and a seed."""
-    package = str(Path(maillab.__file__).parents[1])
-    paths = [package, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    return {
-        "PYTHONPATH": os.pathsep.join(filter(None, dict.fromkeys(paths))),
-        SEED_VARIABLE: seed,
-    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,17 +134,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(folder: Path, only: str = "", *, check: bool) -> int:
-    """Build or check all; 1 when something is out of step."""
+    """Build or check all; 1 when something is out of step or fails."""
     found = sources(folder, only)
-    stale = [file for source in found for file in out_of_step(source, folder)]
     if check:
+        stale = [file for source in found for file in out_of_step(source, folder)]
         for file in stale:
             print(f"{file} is out of step: python -m maillab.grading.authoring.build")
         return 1 if stale else 0
-    for source in found:
-        build(source, folder)
-        print(f"{source} -> {folder / source.stem}.ipynb")
-    return 0
+    return build_all(found, folder, lambda row: print(row, flush=True))
+
+
+def build_all(found: list[Path], folder: Path, say: Callable[[str], None]) -> int:
+    """Build several beside each other; 1 when one of them fails."""
+    trouble: list[str] = []
+
+    def one(source: Path) -> str:
+        try:
+            build(source, folder)
+        except LabError as error:
+            trouble.append(source.stem)
+            return f"{source}: nothing written\n{error}"
+        return f"{source} -> {folder / source.stem}.ipynb"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each has a process: its kernel
+        for told in pool.map(one, found):
+            say(told)
+    return 1 if trouble else 0
 
 
 if __name__ == "__main__":

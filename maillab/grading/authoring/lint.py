@@ -2,6 +2,8 @@
 
 Goes in: a notebook. Comes out: complaints; none when it keeps the rules.
 
+Here stand the sizes; the template of a graded notebook is in `lint_template.py`.
+
 Rule 1: solutions do not count as long cells: students never see them.
 Rule 2: a picture may have as many lines of text as it needs below it.
 """
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from statistics import median
 
+from maillab.grading.authoring.lint_template import headings, prose, template_complaints
 from maillab.grading.authoring.notebook import (
     SOLUTION,
     Cell,
@@ -39,7 +42,8 @@ def complaints(notebook: Notebook) -> list[str]:
     found = [
         f"cell {n}: {what}" for n, cell in enumerate(cells) for what in _cell(cell)
     ]
-    return [*found, *_whole(cells)]
+    graded = any(map(is_check, cells))
+    return [*found, *_whole(cells), *(template_complaints(cells) if graded else ())]
 
 
 def _whole(cells: list[Cell]) -> Iterator[str]:
@@ -113,16 +117,3 @@ def output_lines(output: Cell) -> int:
         return 1
     text = output.get("text") or data.get("text/plain") or ""
     return len("".join(text).splitlines())
-
-
-def headings(cell: Cell) -> list[str]:
-    """The headings of a markdown cell."""
-    if cell["cell_type"] != "markdown":
-        return []
-    return [r for r in prose(source_of(cell)).splitlines() if re.match("#+ ", r)]
-
-
-def prose(source: str) -> str:
-    """Markdown without its blocks of code and its tags; tables without their bars."""
-    text = re.sub(r"^```.*?^```", "", source, flags=re.DOTALL | re.MULTILINE)
-    return re.sub(r"<[^>]*>|\|[-| ]*", " ", text)

@@ -9,6 +9,12 @@ What an author writes beside `# %%`, and what becomes of it (nbgrader's metadata
     check="1.1" points=3     a locked cell that is worth points
     locked="begin 1.1"       a locked cell that the grader puts back
 
+and, beside these, what becomes `metadata.maillab` of the cell:
+
+    timeout=60               seconds, where the notebook's are too few
+    hint="…"                 what the student reads when the check fails
+    feedback="brief"         how much is told: full, brief, points
+
 Rule 1: the same text gives the same notebook, with the same cell ids.
 Rule 2: between `### BEGIN SOLUTION` and `### END SOLUTION` nothing leaves this house.
 """
@@ -16,6 +22,7 @@ Rule 2: between `### BEGIN SOLUTION` and `### END SOLUTION` nothing leaves this 
 import importlib
 import json
 import re
+import sys
 from collections.abc import Callable
 from hashlib import blake2s
 from pathlib import Path
@@ -40,6 +47,7 @@ HIDDEN = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 STUB = r"\1# Your code here."
+OURS = ("timeout", "hint", "feedback")  # words that become metadata.maillab
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
@@ -175,7 +183,7 @@ def without_widgets(cell: Cell) -> Cell:
 
 def from_text(text: str) -> Notebook:
     """The instructor's notebook, not yet run."""
-    jupytext: Any = importlib.import_module("jupytext")
+    jupytext: Any = imported("jupytext")
     parsed: Any = jupytext.reads(text, fmt="py:percent")
     cells = [instructors_cell(cell) for cell in parsed.cells]
     with_ids(cells)
@@ -185,6 +193,19 @@ def from_text(text: str) -> Notebook:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+
+
+def imported(name: str) -> Any:
+    """A library of Jupyter's, without a grammar that it builds and nobody needs."""
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("rfc3987_syntax", None)  # it would cost a second
+    return importlib.import_module(name)
+
+
+def first_lines(text: str) -> list[int]:
+    """The lines with `# %%` of a text, counted from 1: line 1 of a cell follows."""
+    rows = enumerate(text.splitlines(), start=1)
+    return [number for number, row in rows if row.startswith("# %%")]
 
 
 def instructors_cell(parsed: Any) -> Cell:
@@ -202,6 +223,8 @@ def instructors_cell(parsed: Any) -> Cell:
             points = words.pop("points", None)
             cell["metadata"]["nbgrader"] = graded(f"{prefix}{name}", role, points)
     cell["metadata"] |= {"tags": words["tags"]} if "tags" in words else {}
+    if ours := {name: words[name] for name in OURS if name in words}:
+        cell["metadata"]["maillab"] = ours
     if parsed.cell_type == "code":
         cell |= {"outputs": [], "execution_count": None}
     return cell
