@@ -1,4 +1,4 @@
-"""A mail server for tests: the fixture `maillab`.
+"""For pytest: the fixture `maillab`, a mail server; and a grader of notebooks.
 
 Goes in: a test that has an argument `maillab`. Comes out: a server in this process,
 with SMTP, submission, IMAP and POP3, which the test has to itself
@@ -11,7 +11,11 @@ with SMTP, submission, IMAP and POP3, which the test has to itself
         letter = maillab.wait_for_message(to="ann@example.org", subject="Your order")
         assert "tea" in letter.get_content()
 
-Rule: nothing is imported before a test asks for the fixture.
+    pytest --maillab-grade handed-in/*.ipynb
+
+grades notebooks with nbval, each check as a test, and lists the points at the end.
+
+Rule: nothing is imported before a test asks for the fixture, or the option is there.
 """
 
 from collections.abc import Iterator
@@ -19,8 +23,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+GRADING = "maillab.grading.running.with_pytest"
+
 if TYPE_CHECKING:
     from maillab.gateway.serving.in_process import InProcess
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How notebooks are graded."""
+    group = parser.getgroup("maillab", "Grading notebooks of maillab")
+    group.addoption(
+        "--maillab-grade", action="store_true", help="grade .ipynb files, in points"
+    )
+    group.addoption("--maillab-reference", help="01, or the instructor's notebook")
+    group.addoption("--maillab-seed", help="of the world to grade in (a secret)")
+    group.addoption(
+        "--maillab-jail", default="auto", help="bwrap, docker or none (default: auto)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the grader when it is wanted."""
+    if config.option.maillab_grade:
+        config.pluginmanager.import_plugin(GRADING)
 
 
 @pytest.fixture

@@ -91,6 +91,13 @@ def test_what_comes_back_is_a_loop():
     assert "loop" in outcome.reason
 
 
+def test_a_server_that_does_not_look_sends_it_round_again():
+    place = Place(aliases=(Alias(TEAM, (FAR, JOE)),), detect_loops=False)
+    place.send(TEAM)
+    assert place.send(TEAM, place.out[0].content).status == "expanded"
+    assert len(place.out) == 2
+
+
 def test_the_trace_tells_who_stands_for_whom():
     place = Place(aliases=(Alias(TEAM, (ANN, FAR)),))
     place.send(TEAM)

@@ -101,6 +101,17 @@ def test_a_report_that_is_not_from_nobody_can_bounce(queue_world):
     assert reports[1]["recipients"] == (POSTMASTER,), "a report about a report"
 
 
+def test_reports_about_reports_come_to_an_end(queue_world):
+    def decide(failure):
+        return Bounce("nobody@alpha.example", failure.mail_from)
+
+    lab = lab_with(queue_world, decide, rcpt="550 5.1.1 nobody")
+    lab.forgive()
+    lab.send(CAROL, sender="ghost@gamma.example")
+    assert 100 <= len(lab.events("dsn")) <= 102
+    assert len(lab.queue) == 0
+
+
 def test_who_wanted_no_report_gets_none(queue_world):
     lab = lab_with(queue_world, lambda f: Bounce("", ALICE), rcpt="550 5.1.1 nobody")
     lab.send(CAROL, asked={"NOTIFY": "NEVER"})

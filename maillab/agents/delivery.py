@@ -175,7 +175,7 @@ class LocalDelivery:
     def _came_back(self, case: Case) -> bool:
         """Delivered-To says so (RFC 5321 §6.3 wants servers to detect loops)."""
         content = case.entry.content
-        if not DELIVERED_TO.search(content):
+        if not (case.settings.recipients.detect_loops and DELIVERED_TO.search(content)):
             return False
         before = {
             same_address(one) for one in Header.from_wire(content).all("Delivered-To")

@@ -130,11 +130,10 @@ class MTA:
     def _entry(self, submission: Submission) -> QueueEntry:
         id = self.new_id()
         content = submission.content
-        envelope = submission.envelope
+        path = self.masqueraded(submission.envelope.reverse_path)
+        envelope = replace(submission.envelope, reverse_path=path)
         if submission.user:
             content = self.completed(content, id)
-            path = self.masqueraded(envelope.reverse_path)
-            envelope = replace(envelope, reverse_path=path)
         trace_field = self._received(submission, id)
         parameters = envelope.parameters
         return QueueEntry(

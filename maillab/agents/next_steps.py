@@ -7,7 +7,9 @@ Rule 1: it is asked about each recipient alone, final refusals among them; there
         clock of the destination, no time to give up and no warning but what it says.
 Rule 2: a rule that fails, or answers what is no answer, loses no message: the trace
         tells, and the recipient waits or is given up as usual.
-Rule 3: NOTIFY is the sender's word (RFC 3461 §4.1): it counts here too.
+Rule 3: reports about reports may go in a circle that takes no time; who sends more than
+        `MOST_REPORTS` of them in a minute has such a rule, which has failed then.
+Rule 4: NOTIFY is the sender's word (RFC 3461 §4.1): it counts here too.
 """
 
 from math import isfinite
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from maillab.agents.mail_queue import MailQueue
 
 SHORTEST = 60.0  # seconds; a rule that never waits would stop the clock of a world
+MOST_REPORTS = 100
 
 
 class NextSteps:
@@ -33,6 +36,7 @@ class NextSteps:
 
     def __init__(self, queue: "MailQueue") -> None:
         self.queue = queue
+        self._minute, self._reports = 0, 0
 
     def take(
         self, destination: Destination, job: Job, outcomes: list[Outcome]
@@ -52,6 +56,8 @@ class NextSteps:
     ) -> bool:
         try:
             step = checked(decide(self._failure(job.entry, outcome)))
+            if isinstance(step, Bounce):
+                self._count_report()
         except Exception as error:  # noqa: BLE001  (a rule may do anything)
             tell_failure(self.queue.machine, error)
             return False
@@ -60,6 +66,17 @@ class NextSteps:
         else:
             self.queue.courier.give_up(job.entry, outcome, report_of(step, outcome))
         return True
+
+    def _count_report(self) -> None:
+        minute = int(self.queue.machine.time() // 60)
+        if minute != self._minute:
+            self._minute, self._reports = minute, 0
+        self._reports += 1
+        if self._reports > MOST_REPORTS:
+            raise LabError(
+                f"a rule that bounces more than {MOST_REPORTS} times in a minute "
+                "reports on its own reports: give those the null reverse-path"
+            )
 
     def _failure(self, entry: QueueEntry, outcome: Outcome) -> Failure:
         one = outcome.recipient

@@ -6,12 +6,14 @@ Rule 1: the seed decides passwords, words and letters; the same seed, the same l
 Rule 2: an exercise can be begun again as often as one likes.
 """
 
-import importlib.util
+import importlib
 import os
 import random
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from maillab.errors import LabError
@@ -227,10 +229,9 @@ def exercises_of(folder: Path) -> Sequence[Exercise]:
 
 
 def _module(file: Path) -> Any:
-    name = f"maillab_{file.parent.name.replace('-', '_')}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """A Python file of a lab. Its neighbours it imports as `.name`."""
+    package = f"maillab_lab_{file.parent.name.replace('-', '_')}"
+    if package not in sys.modules:
+        sys.modules[package] = ModuleType(package)
+        sys.modules[package].__path__ = [str(file.parent)]
+    return importlib.import_module(f"{package}.{file.stem}")

@@ -6,6 +6,7 @@ Goes in: words. Comes out: messages as octets, and what stands in them.
 from email.utils import parseaddr
 
 from maillab.store.mailboxes import Mailbox
+from maillab.wire.dsn import RecipientStatus, read_report
 from maillab.wire.message import Header
 
 
@@ -37,3 +38,9 @@ def subjects(mailbox: Mailbox, flag: str = "") -> list[str]:
     """The subjects of all letters in a mailbox, or of those with a flag."""
     found = [m for m in mailbox.messages if not flag or flag in m.flags]
     return [field(message.content, "Subject") for message in found]
+
+
+def reports(mailbox: Mailbox) -> list[RecipientStatus]:
+    """What the delivery status notifications in a mailbox say (RFC 3464), in order."""
+    found = [read_report(message.content) for message in mailbox.messages]
+    return [one for report in found if report is not None for one in report.recipients]

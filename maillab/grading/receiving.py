@@ -58,13 +58,13 @@ class Reception:
 
     def receive(self, octets: bytes) -> None:
         """What a client sent: any part of a line, or many lines."""
-        self._arrived += octets
         try:
+            self._arrived += octets
             while not self.closed and self._go_on():
                 pass
         except Exception as error:  # noqa: BLE001  (whatever the student's code does)
             self.failed.append(error)
-            self._reader = None
+            self._arrived, self._reader = b"", None
             self.say(WENT_WRONG)
 
     def _go_on(self) -> bool:
@@ -87,7 +87,7 @@ class Reception:
         letter = self._reader.feed(octets)
         if letter is None:
             return False
-        self._arrived = self._reader.rest
+        self._arrived = bytes(self._reader.rest)
         self._reader = None
         self.pieces.accept(self.disk, self.state, letter, self.say)
         # "the receipt of the end of mail data indication" ends the transaction, and

@@ -135,6 +135,8 @@ class Recipients:
     default_quota   octets of each account without a quota of its own; 0: no limit
     quota_reply "later" (452 4.2.2), or "never" (552 5.2.2)
     rule_loops  how many rules may act on one message in turn
+    detect_loops  a message that was at an address before (Delivered-To) is given up;
+                else only the number of its Received fields stops it (`limits.hops`)
     """
 
     refuse_unknown: bool = True
@@ -149,4 +151,5 @@ class Recipients:
     quotas: tuple[Quota, ...] = ()
     default_quota: int = 0
     quota_reply: Literal["later", "never"] = "later"
+    detect_loops: bool = True
     rule_loops: int = 5

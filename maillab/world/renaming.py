@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 # Behind a slash stands the name of a file.
-_BEFORE, _AFTER = r"(?<![\w/-])(?<!\d\.)", r"(?![\w-])(?!\.\d)"
+_BEFORE, _AFTER = r"(?<![\w/-])(?:(?<!\d\.)|(?!\d))", r"(?![\w-])(?!\.\d)"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Renaming:
     'mail.mill.example. outpost.example'
     >>> Renaming({"192.0.2.25": "192.0.2.7"})("25.2.0.192.in-addr.arpa 192.0.2.250")
     '7.2.0.192.in-addr.arpa 192.0.2.250'
+    >>> Renaming({"post.example": "mill.example"})("mx1.post.example")
+    'mx1.mill.example'
     """
 
     names: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -39,13 +39,19 @@ from maillab.grading.authoring.settings import Settings
 __all__ = ["build", "executed", "instructors", "kernel_environment", "out_of_step"]
 FOLDER = Path("notebooks")
 
+Say = Callable[[str], None]  # gets a line to show
+
 
 def sources(folder: Path, only: str = "") -> list[Path]:
     """The authored notebooks. Raises LabError when there is none."""
-    found = sorted((folder / "instructor").glob(f"{only or '[0-9]'}*.py"))
+    found = sorted((folder / "instructor").glob("[0-9]*-*.py"))
     if not found:
         raise LabError(f"no instructor/*.py in {folder}: run this in a checkout")
-    return found
+    wanted = [file for file in found if not only or number_of(file) == only.zfill(2)]
+    if not wanted:
+        known = ", ".join(map(number_of, found))
+        raise LabError(f"there is no notebook {only!r} in {folder}; there is {known}")
+    return wanted
 
 
 def instructors(source: Path) -> Notebook:
@@ -136,15 +142,23 @@ def main(arguments: list[str] | None = None) -> int:
 def run(folder: Path, only: str = "", *, check: bool) -> int:
     """Build or check all; 1 when something is out of step or fails."""
     found = sources(folder, only)
-    if check:
-        stale = [file for source in found for file in out_of_step(source, folder)]
-        for file in stale:
-            print(f"{file} is out of step: python -m maillab.grading.authoring.build")
-        return 1 if stale else 0
-    return build_all(found, folder, lambda row: print(row, flush=True))
+
+    def say(row: str) -> None:
+        print(row, flush=True)
+
+    make = say_out_of_step if check else build_all
+    return make(found, folder, say)
 
 
-def build_all(found: list[Path], folder: Path, say: Callable[[str], None]) -> int:
+def say_out_of_step(found: list[Path], folder: Path, say: Say) -> int:
+    """Say which files are; 1 when there is one."""
+    stale = [file for source in found for file in out_of_step(source, folder)]
+    for file in stale:
+        say(f"{file} is out of step: maillab author build")
+    return 1 if stale else 0
+
+
+def build_all(found: list[Path], folder: Path, say: Say) -> int:
     """Build several beside each other; 1 when one of them fails."""
     trouble: list[str] = []
 

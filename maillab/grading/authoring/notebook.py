@@ -13,7 +13,6 @@ and, beside these, what becomes `metadata.maillab` of the cell:
 
     timeout=60               seconds, where the notebook's are too few
     hint="…"                 what the student reads when the check fails
-    feedback="brief"         how much is told: full, brief, points
 
 Rule 1: the same text gives the same notebook, with the same cell ids.
 Rule 2: between `### BEGIN SOLUTION` and `### END SOLUTION` nothing leaves this house.
@@ -47,7 +46,7 @@ HIDDEN = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 STUB = r"\1# Your code here."
-OURS = ("timeout", "hint", "feedback")  # words that become metadata.maillab
+OURS = ("timeout", "hint")  # words that become metadata.maillab
 METADATA = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",

@@ -82,17 +82,15 @@ def _inner(
     opened: Opened, info: zipfile.ZipInfo, name: str, remarks: list[str]
 ) -> Iterator[Member]:
     """What is in a zip file in a zip file: the path leads through both."""
-    told = f"{name}: {info.filename}"
-    try:
-        octets = read_member(opened, info, BIGGEST_INSIDE)
-    except DAMAGED as error:
-        remarks.append(f"{told}: cannot be read ({error})")
-        return
-    if len(octets) > BIGGEST_INSIDE:
-        remarks.append(f"{told}: more than {BIGGEST_INSIDE:,} octets: not read")
-        return
     above = parts_of(info.filename)
-    for member in _members(lambda: BytesIO(octets), told, remarks, deeper=False):
+
+    def inner() -> IO[bytes]:
+        octets = read_member(opened, info, BIGGEST_INSIDE)
+        if len(octets) > BIGGEST_INSIDE:
+            raise ValueError(f"more than {BIGGEST_INSIDE:,} octets")
+        return BytesIO(octets)
+
+    for member in _members(inner, f"{name}: {info.filename}", remarks, deeper=False):
         yield Member((*above, *member.parts), member.time, member.content)
 
 
@@ -120,7 +118,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     >>> parts_of("../../ann/./01.ipynb")
     ('ann', '01.ipynb')
     """
-    parts = PurePosixPath(name.replace("\\\\", "/")).parts
+    parts = PurePosixPath(name.replace("\\", "/")).parts
     return tuple(part for part in parts if part.strip("./"))
 
 

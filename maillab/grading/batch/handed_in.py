@@ -18,7 +18,7 @@ from pathlib import Path
 
 from maillab.errors import LabError
 from maillab.grading.authoring.notebook import MAX_SIZE
-from maillab.grading.batch.archives import Member, members
+from maillab.grading.batch.archives import members
 from maillab.grading.batch.names import Author, author_of, is_named
 
 NBGRADER = "submitted"  # nbgrader's folder: submitted/STUDENT/ASSIGNMENT/FILE
@@ -62,7 +62,10 @@ class Wanted:
 
     def is_in(self, one: HandedIn) -> bool:
         """Whether this is that notebook, as far as one sees without reading it well."""
-        text = one.content()
+        try:
+            text = one.content()
+        except LabError:
+            return False
         return any(f'"{name}"'.encode() in text for name in self.answers)
 
 
@@ -96,53 +99,67 @@ def _at(path: Path, wanted: Wanted, remarks: list[str]) -> Iterator[HandedIn]:
     if not path.is_file():
         raise LabError(f"{path}: there is no such file or folder; name what to grade")
     if path.suffix.lower() == ".zip":
-        return _in_zip(path, wanted, remarks)
+        return _in_zip(path, place_of(path, wanted), remarks)
     if path.suffix.lower() != ".ipynb":
         raise LabError(f"{path}: expected a notebook (.ipynb), a folder or a zip file")
-    return iter([_one(path, [], wanted)])
+    return iter([_one(path, path.parts[-1:], place_of(path, wanted))])
 
 
-def _one(
-    path: Path, parts: Sequence[str], wanted: Wanted, system: str = ""
-) -> HandedIn:
-    """A file; what was typed tells of it, too, when it was named alone."""
-    if not parts:
-        parts, system = _typed(path, wanted)
-    author = author_of(parts, wanted.titles, system)
-    return HandedIn(author, path.name, _time(path), lambda: read_some(path))
+def _one(file: Path, parts: Sequence[str], place: "Place") -> HandedIn:
+    author = place.author(parts)
+    return HandedIn(author, file.name, _time(file), lambda: read_some(file))
 
 
-def _typed(path: Path, wanted: Wanted) -> tuple[Sequence[str], str]:
-    """The parts of a path that tell whose file it is, and nbgrader if it says so."""
-    parts = path.absolute().parts
-    if NBGRADER in parts[:-2]:
-        return parts[parts.index(NBGRADER) + 1 :], "nbgrader"
-    tells = path.stem in wanted.titles or is_named(parts[-2])
-    return (parts[-2:] if tells else parts[-1:]), ""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where notebooks were looked for, and what that tells of their authors.
+
+    wanted  which notebooks are looked for
+    name    the student, if nothing below tells another name
+    system  "nbgrader" below its folder `submitted`
+    above   parts of the path above this place that tell whose it is
+    """
+
+    wanted: Wanted
+    name: str
+    system: str = ""
+    above: tuple[str, ...] = ()
+
+    def author(self, parts: Sequence[str]) -> Author:
+        """Whose file this is."""
+        whole = (*self.above, *parts)
+        found = author_of(whole, self.wanted.titles, self.system)
+        return found if found.student else replace(found, student=self.name)
+
+
+def place_of(path: Path, wanted: Wanted) -> Place:
+    """What a path that was typed tells."""
+    whole = path.resolve() if ".." in path.parts else path.absolute()
+    *above, last = whole.parts
+    if NBGRADER in above:
+        below = above[above.index(NBGRADER) + 1 :]
+        folder = [last] if path.is_dir() else []
+        return Place(wanted, path.stem, "nbgrader", (*below, *folder))
+    system = "nbgrader" if last == NBGRADER else ""
+    if path.is_dir():
+        return Place(wanted, last, system, (last,) if is_named(last) else ())
+    lone = path.suffix.lower() == ".ipynb"
+    told = (above[-1],) if lone and is_named(above[-1]) else ()
+    return Place(wanted, above[-1] if lone else path.stem, system, told)
 
 
 def _in_folder(folder: Path, wanted: Wanted, remarks: list[str]) -> Iterator[HandedIn]:
-    folder, system = _where_students_are(folder)
-    files = [file for file in _files(folder, remarks)]
-    below = [file.relative_to(folder).parts for file in files]
-    if not system:
-        below = _without_wrapping(below)
+    if (folder / NBGRADER).is_dir():
+        folder = folder / NBGRADER
+    place = place_of(folder, wanted)
+    files = list(_files(folder, remarks))
+    below = _without_wrapping([file.relative_to(folder).parts for file in files])
     for file, parts in zip(files, below, strict=True):
         if file.suffix.lower() == ".zip":
-            yield from _in_zip(file, wanted, remarks, parts, system)
+            inside = replace(place, above=(*place.above, *parts))
+            yield from _in_zip(file, inside, remarks)
         else:
-            yield _one(file, parts, wanted, system)
-
-
-def _where_students_are(folder: Path) -> tuple[Path, str]:
-    """The folder that has one folder for each student; whether nbgrader made it."""
-    if (folder / NBGRADER).is_dir():
-        return folder / NBGRADER, "nbgrader"
-    parts = folder.absolute().parts
-    if NBGRADER in parts:
-        students = Path(*parts[: parts.index(NBGRADER) + 1])
-        return (folder, "nbgrader") if folder.absolute() == students else (folder, "")
-    return folder, ""
+            yield _one(file, parts, place)
 
 
 def _files(folder: Path, remarks: list[str]) -> Iterator[Path]:
@@ -151,7 +168,7 @@ def _files(folder: Path, remarks: list[str]) -> Iterator[Path]:
         if number == MOST:
             raise LabError(f"{folder}: more than {MOST:,} files; name a smaller folder")
         parts = file.relative_to(folder).parts
-        if not is_notebook(parts) and not (file.suffix.lower() == ".zip"):
+        if not is_notebook(parts) and file.suffix.lower() != ".zip":
             continue
         if any(
             folder.joinpath(*parts[: n + 1]).is_symlink() for n in range(len(parts))
@@ -170,25 +187,12 @@ def _without_wrapping(below: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     return [parts[1:] if wraps else parts for parts in below]
 
 
-def _in_zip(
-    file: Path,
-    wanted: Wanted,
-    remarks: list[str],
-    above: Sequence[str] = (),
-    system: str = "",
-) -> Iterator[HandedIn]:
+def _in_zip(file: Path, place: Place, remarks: list[str]) -> Iterator[HandedIn]:
     """Notebooks in a zip file: of a class, or, inside a folder, of one student."""
     found = [m for m in members(file, remarks) if is_notebook(m.parts)]
-    below = _without_wrapping([[*above, *m.parts] for m in found])
-    for member, parts in zip(found, below, strict=True):
-        yield _member(member, parts, wanted, system)
-
-
-def _member(
-    member: Member, parts: Sequence[str], wanted: Wanted, system: str
-) -> HandedIn:
-    author = author_of(parts, wanted.titles, system)
-    return HandedIn(author, member.parts[-1], member.time, member.content)
+    below = _without_wrapping([m.parts for m in found])
+    for m, parts in zip(found, below, strict=True):
+        yield HandedIn(place.author(parts), m.parts[-1], m.time, m.content)
 
 
 def is_notebook(parts: Sequence[str]) -> bool:
@@ -227,7 +231,7 @@ def _told_apart(found: Sequence[HandedIn]) -> dict[str, list[HandedIn]]:
     apart: dict[str, list[HandedIn]] = {}
     for one in found:
         author = one.author
-        name = author.student or "student"
+        name = author.student
         if len(logins[author.student]) > 1 and author.login:
             name = f"{name} ({author.login})"
         named = replace(one, author=replace(author, student=name))

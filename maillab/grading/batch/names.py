@@ -1,12 +1,12 @@
 """Whose is it? The student's name, from where a file lies and what it is called.
 
-    submitted/ann/ps1/01-a-letter-by-hand.ipynb                   nbgrader's course folder
-    ann+ps1+2026-01-31 10:00:00 UTC+x/01.ipynb                    nbgrader's exchange
-    Ann Lee_4711_assignsubmission_file_/01.ipynb                  Moodle, with folders
-    Ann Lee_4711_assignsubmission_file_01.ipynb                   Moodle, without
-    leeann_LATE_123_456_01.ipynb                                  Canvas
-    ann/01.ipynb                                                  a folder for each
-    ann.ipynb                                                     a file for each
+    submitted/ann/ps1/01-a-letter.ipynb             nbgrader's course folder
+    ann+ps1+2026-01-31 10:00:00 UTC+x/01.ipynb      nbgrader's exchange
+    Ann Lee_4711_assignsubmission_file_/01.ipynb    Moodle, with folders
+    Ann Lee_4711_assignsubmission_file_01.ipynb     Moodle, without
+    leeann_LATE_123_456_01.ipynb                    Canvas
+    ann/01.ipynb                                    a folder for each
+    ann.ipynb                                       a file for each
 
 Goes in: the parts of a path. Comes out: an `Author`.
 
@@ -46,7 +46,7 @@ def author_of(
     """Whose file this is.
 
     parts   of its path below the folder (or the zip file) that was named, the file last
-    titles  what the notebook itself is called: such a stem is no name
+    titles  what the notebook itself is called: such a stem is no name ("")
     system  "nbgrader" where the first part is known to be the student
 
     >>> author_of(["Ann Lee_4711_assignsubmission_file_", "01.ipynb"])
@@ -57,12 +57,12 @@ def author_of(
     ('ann', 'ann')
     """
     first = parts[0]
-    if system:
-        return Author(clean(first), system, first)
     for name, pattern in SYSTEMS.items():
         if found := pattern.fullmatch(first):
             login = found.groupdict().get("id") or found["name"]
             return Author(clean(found["name"]), name, login)
+    if system and len(parts) > 1:
+        return Author(clean(first), system, first)
     return Author(clean(_first_name(parts, titles)))
 
 
@@ -73,10 +73,9 @@ def is_named(part: str) -> bool:
 
 def _first_name(parts: Sequence[str], titles: Sequence[str]) -> str:
     """The folder of the student, or the name of the file when that is a name."""
-    if len(parts) > 1:
-        return parts[0]
-    stem = parts[0].rpartition(".")[0] or parts[0]
-    return "" if stem in titles else stem
+    stem = re.sub(r"\.(ipynb|zip)$", "", parts[0], flags=re.IGNORECASE)
+    alone = re.sub(r"( \(\d+\)|-Copy\d*|-\d+)$", "", stem)  # as browsers and Jupyter do
+    return "" if len(parts) == 1 and alone in titles else stem
 
 
 def clean(name: str) -> str:

@@ -135,10 +135,11 @@ class Results:
             return read_secret(file)
         kept = self.folder / SECRET
         try:
-            with kept.open("x", encoding="ascii", opener=_for_the_owner) as fresh:
+            handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as fresh:
                 fresh.write(secrets.token_hex(32) + "\n")
                 fresh.flush()
-                os.fsync(fresh.fileno())
+                os.fsync(handle)
         except FileExistsError:
             pass
         except OSError as error:
@@ -177,7 +178,7 @@ def file_name(student: str) -> str:
     >>> file_name("ann")
     'ann'
     >>> file_name("../Zoë Ångström")
-    'zoe-angstrom-0e1b5f'
+    'zoe-angstrom-52e06fa53d'
     """
     if PLAIN.fullmatch(student):
         return student
@@ -214,7 +215,3 @@ def _flush_names(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _for_the_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -11,6 +11,7 @@ Feedback = Literal[
     "brief",  # what was expected and where to read, not what was found
     "points",  # points, and nothing else
 ]
+Levels = Mapping[str, Feedback]  # number of a notebook -> level
 LEVELS: tuple[str, ...] = get_args(Feedback)
 BRIEF = ("expected", "see")
 

@@ -35,6 +35,6 @@ class Limits:
     memory: int = 1024 * MEBI
     processes: int = 64
     disk: int = 64 * MEBI
-    output: int = 1_000_000
+    output: int = 4_000_000
     messages: int = 2_000
     image: str = "maillab"
