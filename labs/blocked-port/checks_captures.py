@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from maillab.grading import Exercise, Failed, Lab, Task
 from maillab.grading.exercise import Evidence, Part, Parts, attempt
+from maillab.trace import pcapng
+from maillab.trace.capture import Capture
 from maillab.trace.dissect.packet_table import Row
 from maillab.trace.reading.capture_file import CaptureFile
 from maillab.world.console import Console
@@ -201,8 +203,20 @@ def hold_forum(lab: Lab) -> Forum:
             set_up(world, cause, world.host(f"{name}-pc").addresses[0])
         for name in PEOPLE:
             an_evening(world, f"{name}-pc", lab, dice)
-        files = {n: world.trace.capture(f"{n}-pc").to_bytes() for n in PEOPLE}
+        files = {n: bare_file(world.trace.capture(f"{n}-pc")) for n in PEOPLE}
     return Forum(files, causes, lab.names.big_address, lab.names.big_server)
+
+
+def bare_file(capture: Capture) -> bytes:
+    """Only the packets: comments and names would tell what one should find out."""
+    section = pcapng.section("a PC of a customer")
+    interface = pcapng.interface(capture.place, pcapng.LINK_RAW, "all interfaces")
+    ways = {True: pcapng.OUTBOUND, False: pcapng.INBOUND}
+    packets = [
+        pcapng.packet(one.data, capture.epoch_ns + one.time_ns, ways[one.outbound])
+        for one in capture.packets
+    ]
+    return b"".join([section, interface, *packets])
 
 
 def set_up(world: World, cause: str, address: str) -> None:

@@ -55,6 +55,8 @@ SERVICES = {
 def begin_10_3(lab: Lab) -> Task:
     world, names = lab.world, lab.names
     router, firewall = world.gateway(ROUTER), world.firewall(names.server)
+    world.firewall("provider").clear()
+    world.add_preset("provider", "isp-blocks-25")
     router.forwards.clear()
     router.hairpin = True
     for protocol in ("tcp", "udp"):
@@ -123,7 +125,9 @@ def gets_in(lab: Lab, seen: Explanation) -> bool:
 def told(lab: Lab, one: Try, seen: Explanation) -> str:
     assert seen.path, "all of them have addresses"
     found = f"{one.protocol} {seen.path.sent.src[0]} → {lab.names.server}:{one.port}"
-    return f"{found} {seen.outcome.sees}" if one.welcome else found
+    if one.welcome:
+        return f"{found} {seen.outcome.sees}"
+    return f"{found} {'kept out' if seen.answer is None else 'let in'}"
 
 
 def stays_out(lab: Lab, one: Try, seen: Explanation) -> Failed:

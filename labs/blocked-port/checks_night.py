@@ -127,6 +127,8 @@ def begin_10_2(lab: Lab) -> Task:
     world, names = lab.world, lab.names
     if lab in NIGHTS:
         NIGHTS[lab].stop()
+    world.firewall("provider").clear()
+    world.add_preset("provider", "isp-blocks-25")
     router = world.gateway(ROUTER)
     router.forwards.clear()
     router.hairpin = False
@@ -172,17 +174,19 @@ def judge_ports(lab: Lab) -> Evidence:
                 why_closed(router, server.addresses[0]),
             )
         found[str(port)] = seen.outcome.sees
+    closed: list[str] = []
     for protocol, ports in (("tcp", OTHERS), ("udp", UDP)):
         for port in ports:
             seen = lab.world.explain(*way, port, protocol)
-            if seen.path and seen.path.node is not None:
+            if seen.answer is not None:  # somebody got the packet
                 raise Failed(
                     "nothing else of the flat reachable from outside",
-                    f"{protocol} port {port} leads to {seen.path.node.name}",
+                    f"{protocol} port {port}: {seen.outcome.sees}",
                     f'world.explain("alice-phone", names.server, {port})',
                     "forward a service at a time; whole ranges open what you forgot",
                 )
-    return {"open": found, "leads to": server.name}
+            closed.append(f"{protocol} {port} {'open' if seen.answer else 'closed'}")
+    return {"open": found, "leads to": server.name, "closed": closed}
 
 
 def why_closed(router: Gateway, server: str) -> str:
@@ -247,6 +251,7 @@ def judge_night(lab: Lab, night: Night) -> Evidence:
     return {
         "monitor at": sorted(arrived),
         "in the morning": after[-1].server_address[0],
+        "in vain": sum(a.id not in night.answered for a in after),
         "zone": lab.world.zone(lab.names.domain).records("mail", "A"),
     }
 

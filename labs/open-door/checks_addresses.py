@@ -187,15 +187,14 @@ def demand_traveller(lab: Lab) -> list[str]:
 
 def check_logins(lab: Lab) -> Evidence:
     alice = lab.world.user("alice")
-    demand_none(lab)
-    demand_none_in_clear(lab)
+    closed = {"port 25": demand_none(lab), "before TLS": demand_none_in_clear(lab)}
     with lab.examine("office", lab.names.server, 587) as console:
         offered = mechanisms_of(secure(console))
         demand_offered(offered)
         done = [demand_login(lab, name) for name in ("LOGIN", "PLAIN")]
         login(console, "PLAIN", alice)
         senders = demand_own_address(lab, console)
-    return {"offered": offered, "logged in": done, "senders": senders}
+    return {"offered": offered, "logged in": done, "senders": senders, **closed}
 
 
 def secure(console: Console) -> str:
@@ -212,7 +211,7 @@ def mechanisms_of(ehlo: str) -> list[str]:
     return sorted(name for row in rows if row[:1] == ["AUTH"] for name in row[1:])
 
 
-def demand_none(lab: Lab) -> None:
+def demand_none(lab: Lab) -> list[str]:
     """Port 25 is for servers: who offers logins there, invites guessing."""
     with lab.examine("stranger", lab.names.server, 25) as console:
         found = mechanisms_of(secure(console))
@@ -223,9 +222,10 @@ def demand_none(lab: Lab) -> None:
             "RFC 6409 §3.1, RFC 8314 §3.3",
             "port 25 is for servers, 587 for people",
         )
+    return found
 
 
-def demand_none_in_clear(lab: Lab) -> None:
+def demand_none_in_clear(lab: Lab) -> list[str]:
     """Before TLS the password must not even be asked for."""
     with lab.examine("carol-home", lab.names.server, 587) as console:
         found = mechanisms_of(console.say("EHLO carol-home"))
@@ -238,6 +238,7 @@ def demand_none_in_clear(lab: Lab) -> None:
             "RFC 4954 §4, RFC 8314 §3.3",
             "in plain text everybody on the way can read a password",
         )
+    return [*found, *(one[:1] for one in replies)]
 
 
 def demand_offered(offered: list[str]) -> None:

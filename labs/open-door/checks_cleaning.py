@@ -64,9 +64,11 @@ def check_queue(lab: Lab) -> Evidence:
             "RFC 5321 §4.4, RFC 3848",
             why_left(lab, left),
         )
-    demand_no_more_spam(lab)
-    words = lab.words("8.4 letters", 4)
-    return {"ours": sorted(set(topics(lab)) & {*arrived, *waiting}), "of": words}
+    return {
+        "ours": sorted(set(topics(lab)) & {*arrived, *waiting}),
+        "not ours": sorted(str(entry.reverse_path) for entry in left),
+        "more spam": demand_no_more_spam(lab),
+    }
 
 
 def lost(lab: Lab, topic: str) -> Failed:
@@ -95,7 +97,7 @@ def why_left(lab: Lab, left: Sequence[QueueEntry]) -> str:
     return ""
 
 
-def demand_no_more_spam(lab: Lab) -> None:
+def demand_no_more_spam(lab: Lab) -> int:
     watch = watch_of(lab)
     more = spam_seen(lab) - watch.evening
     if more:
@@ -105,6 +107,7 @@ def demand_no_more_spam(lab: Lab) -> None:
             "RFC 2505 §2.1",
             "first close the relay and clean the queue, then let the queue go on",
         )
+    return more
 
 
 def spam_seen(lab: Lab) -> int:
@@ -115,7 +118,7 @@ def spam_seen(lab: Lab) -> int:
 
 def check_list(lab: Lab) -> Evidence:
     """Closed, taken off the list because we asked, and letters arrive again."""
-    refused = demand_closed(lab)
+    strangers = demand_closed(lab)
     ticket = watch_of(lab).tickets.get(lab.names.address, "")
     answer = lab.world.dig(
         listing(lab.names.address), "A", host="stranger", server="ns.net.example"
@@ -131,17 +134,18 @@ def check_list(lab: Lab) -> Evidence:
             "the queue tries again at its own time, or at once: queue.retry",
         )
     return {
-        "refused": refused,
+        "strangers": strangers,
         "list": [listing(lab.names.address), answer.rcode],
         "ticket": ticket,
         "arrived": arrived,
     }
 
 
-def demand_closed(lab: Lab) -> str:
+def demand_closed(lab: Lab) -> list[list[str]]:
     """A stranger is refused; letters for us still come in."""
     sender = "someone@stranger.example"
     alice = f"alice@{lab.names.domain}"
+    found: list[list[str]] = []
     for rcpt, right in ((BOB, "5"), (alice, "2")):
         with lab.examine("stranger", lab.names.server, 25) as console:
             lines = (f"MAIL FROM:<{sender}>", f"RCPT TO:<{rcpt}>")
@@ -156,7 +160,8 @@ def demand_closed(lab: Lab) -> str:
                 if right == "5"
                 else "",
             )
-    return f"{BOB} {alice}"
+        found.append([rcpt, reply[:1]])
+    return found
 
 
 def still_listed(lab: Lab, vanished: bool) -> Failed:

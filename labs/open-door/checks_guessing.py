@@ -253,7 +253,11 @@ def judge(lab: Lab, became: Sequence[Became]) -> Evidence:
     honest = [f"{b.tried.time:.3f} {b.tried.user}" for b in welcome(became)]
     address = {host: lab.world.hosts[host].addresses[0] for host in kept_out}
     digest = hashlib.sha256("\n".join(honest).encode()).hexdigest()
-    return {"kept out": sorted(address.values()), "let in": [len(honest), digest]}
+    return {
+        "kept out": sorted(address.values()),
+        "let in": [len(honest), digest],
+        "too many": [max(0, guesses(bot, became) - MOST) for bot in BOTS],
+    }
 
 
 def welcome(became: Sequence[Became]) -> list[Became]:
@@ -279,13 +283,25 @@ def demand_honest(lab: Lab, became: Sequence[Became]) -> None:
                 PERHAPS[host],
                 event=last_ban(lab, host),
             )
+        if host not in BOTS:
+            demand_right_word(lab, one.tried, one.outcome)
+
+
+def demand_right_word(lab: Lab, one: Try, outcome: str) -> None:
+    """Who knows the password gets in."""
+    if one.password == lab.world.user(one.user).password and outcome != "ok":
+        raise Failed(
+            f"{one.user} at {one.host} logged in with the right password",
+            "the login was refused",
+            "RFC 1939 §7",
+            "this exercise is about auto-block only: lab.begin puts the rest back",
+        )
 
 
 def demand_few_guesses(lab: Lab, bot: str, became: Sequence[Became]) -> None:
-    theirs = [b for b in became if b.tried.host == bot]
-    count = sum(b.outcome == "wrong" for b in theirs)
+    count = guesses(bot, became)
     if count > MOST:
-        banned = any(b.outcome == "banned" for b in theirs)
+        banned = any(b == (b.tried, "banned") for b in became if b.tried.host == bot)
         raise Failed(
             f"at most {MOST} guesses from {bot}",
             f"{count}",
@@ -295,6 +311,11 @@ def demand_few_guesses(lab: Lab, bot: str, became: Sequence[Became]) -> None:
             else "it was never banned: slow guesses fall out of a short memory",
             event=last_ban(lab, bot),
         )
+
+
+def guesses(bot: str, became: Sequence[Became]) -> int:
+    """How many wrong words of a bot the server has listened to."""
+    return sum(b.tried.host == bot and b.outcome == "wrong" for b in became)
 
 
 def last_ban(lab: Lab, host: str) -> Any:

@@ -56,9 +56,9 @@ def check_8_1(lab: Lab, takes: object = None) -> Parts:
 
 def check_server(lab: Lab, task: Task) -> Evidence:
     refused = [demand_refused(lab, probe, told) for probe, told in tried(lab)]
-    demand_visitor(lab)
-    demand_failed_login(lab)
     return {
+        "visitor": demand_visitor(lab),
+        "failed login": demand_failed_login(lab),
         "refused": [len(list(filter(None, refused))), digest(filter(None, refused))],
         "taken": sorted(demand_taken(lab, *errand) for errand in errands(lab, task)),
         "logged in": demand_login(lab),
@@ -194,14 +194,15 @@ def verdict_on(lab: Lab, connection: str) -> Event | None:
     return None
 
 
-def demand_visitor(lab: Lab) -> None:
+def demand_visitor(lab: Lab) -> list[str]:
     """Who sits beside the scanner is not the scanner."""
     told = ask(lab, "visitor", f"alice@{lab.names.domain}", "bob@bigmail.example")
     if told.reply.startswith("2"):
         raise relays(lab, "RCPT by a guest in the café", told)
+    return [lab.names.visitor, told.reply[:1]]
 
 
-def demand_failed_login(lab: Lab) -> None:
+def demand_failed_login(lab: Lab) -> str:
     """AUTH that failed is no login (RFC 4954 §4)."""
     with lab.examine("stranger", lab.names.server, 587) as console:
         wrong = base64.b64encode(b"\0alice\0no-such-word").decode()
@@ -209,6 +210,7 @@ def demand_failed_login(lab: Lab) -> None:
         reply = console.say("RCPT TO:<bob@bigmail.example>")
         if reply.startswith("2"):
             raise relays(lab, "RCPT after a failed AUTH", Told(reply, console.id))
+    return reply[:1]
 
 
 def errands(lab: Lab, task: Task) -> Iterator[tuple[str, str, str]]:
@@ -290,7 +292,7 @@ class Case(NamedTuple):
 def check_rule(lab: Lab, task: Task, takes: object) -> Evidence:
     if not callable(takes):
         raise Failed("a function takes(sender, recipient, client, user)", f"{takes!r}")
-    decided = [demand_decision(takes, case) for case in cases(lab, task)]
+    decided = [demand_decision(takes, c, task.domain) for c in cases(lab, task)]
     return {"cases": len(decided), "decided": digest(decided)}
 
 
@@ -303,7 +305,6 @@ def cases(lab: Lab, task: Task) -> Iterator[Case]:
         yield Case(True, sender, recipient, client, "")
     yield Case(True, alice, bob, far, alice)
     yield Case(True, alice, ivy, far, alice)
-    yield Case(False, alice, f"ghost@{task.domain}", far, alice)
     yield Case(False, alice, bob, lab.names.visitor, "")
     yield Case(False, "", f"victim%bigmail.example@{task.branch}", far, "")
     yield Case(False, "", f"bigmail.example!victim@{task.branch}", far, "")
@@ -313,9 +314,10 @@ def cases(lab: Lab, task: Task) -> Iterator[Case]:
         if probe.expect == "refuse" and probe.rcpt == f"TO:<{path}>":
             sender = probe.mail.removeprefix("FROM:<").removesuffix(">")
             yield Case(False, sender, path, far, "")
+    yield Case(False, alice, f"ghost@{task.domain}", far, alice)
 
 
-def demand_decision(takes: Callable[..., Any], case: Case) -> str:
+def demand_decision(takes: Callable[..., Any], case: Case, domain: str) -> str:
     given = case[1:]
     call = f"takes({', '.join(map(repr, given))})"
     try:
@@ -323,7 +325,7 @@ def demand_decision(takes: Callable[..., Any], case: Case) -> str:
     except (Exception, SystemExit) as error:  # noqa: BLE001  (a student's function)
         raise Failed(f"{call} → {case.right}", f"{type(error).__name__}") from None
     if found is not case.right:
-        raise Failed(f"{call} → {case.right}", short(found), *see(case))
+        raise Failed(f"{call} → {case.right}", short(found), *see(case, domain))
     return f"{call} {found}"
 
 
@@ -331,7 +333,7 @@ def short(found: object) -> str:
     return repr(found) if isinstance(found, bool | None) else type(found).__name__
 
 
-def see(case: Case) -> tuple[str, str]:
+def see(case: Case, domain: str) -> tuple[str, str]:
     """Where to read, and the likely mistake."""
     if case.right:
         where = "RFC 5321 §3.3, §2.4"
@@ -342,7 +344,7 @@ def see(case: Case) -> tuple[str, str]:
         return "RFC 5321 §4.1.2", "the domain stands behind the last @, not the first"
     if {"%", "!"} & set(case.recipient):
         return "RFC 2505 §2.1", "a % or ! in the local part may be a route"
-    if case.user:
+    if case.recipient.endswith(f"@{domain}"):
         return "RFC 5321 §3.3", "a name that nobody has is nobody's, whoever writes"
     return "RFC 5321 §7.9", "who says that he is one of us is not yet one of us"
 

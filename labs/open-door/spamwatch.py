@@ -9,7 +9,7 @@ Rule: the desk looks at the server itself: it tries to relay, and has its queue 
 import re
 from ipaddress import ip_address
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from maillab.agents.injection import Injection
 from maillab.grading import Lab
@@ -39,7 +39,7 @@ class SpamWatch:
     """
 
     def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+        self.lab: Lab = proxy(lab)  # the lab keeps us, not we the lab
         self.world: World = lab.world
         self.tickets: dict[str, str] = {}
         self.caught = 0

@@ -27,6 +27,7 @@ from maillab.wire.smtp import Reply
 
 SESSIONS = 500
 OPTIONS = SMTPServerOptions("mx.example", extensions=(), max_bad_commands=0)
+KNOWN = set("EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT".split())
 LETTER = b"Subject: a letter\r\n\r\n.\r\n"  # what the client sends after 354
 
 Lines = tuple[str, ...]
@@ -115,8 +116,8 @@ def some_commands(
     if dice.random() < 0.85:
         yield dice.choice(["EHLO pc.office.example", "HELO pc", "ehlo [192.0.2.7]"])
     anywhere = (
-        "NOOP|NOOP once more|RSET|rset|VRFY grace|HELLO|XYZZY||EHLO|HELO"
-        "|EHLO another.example|DATA"
+        "NOOP|NOOP once more|RSET|rset|VRFY grace|HELLO|HELP|EXPN all|STARTTLS||EHLO"
+        "|HELO|EHLO another.example|DATA"
     ).split("|")
     senders = (
         "MAIL FROM:<alice@office.example>|MAIL FROM:<alice@office.example>"
@@ -146,11 +147,14 @@ def some_commands(
 
 
 def referee(lines: Lines, house: Lines) -> list[Said]:
-    """What our own engine answers."""
+    """What our own engine answers, of the commands that are asked for."""
     server = SMTPServer(OPTIONS)
     hear(server, b"", house)
     told: list[Said] = []
     for line in lines:
+        if line.strip().partition(" ")[0].upper() not in KNOWN:
+            told.append(Said("500"))  # ours knows some more
+            continue
         envelope = server.transaction
         code = hear(server, line.encode() + b"\r\n", house)
         if code != "354":

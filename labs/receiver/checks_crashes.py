@@ -207,13 +207,15 @@ ONE_REPLY = "accept says one reply to each letter: say('250 …')"
 def check_computer(accept: Accept, post: Sequence[Posted]) -> Evidence:
     """The same three letters; the computer fails before every step."""
     steps = len(Day(accept, post).undisturbed())
-    seen: set[Posted] = set()
+    seen, evenings = set[Posted](), set[str]()
     for ending in ENDINGS:
         for step in range(steps):
             day = Day(accept, post)
             day.broken(step, ending)
             seen |= day.seen
-    return evidence(seen, endings=sorted(ENDINGS))
+            left = evidence(stored(day.disk))
+            evenings.add(" ".join(left["in new/"]))
+    return evidence(seen, evenings=sorted(evenings), endings=sorted(ENDINGS))
 
 
 class Day:

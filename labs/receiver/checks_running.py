@@ -22,30 +22,30 @@ def begin_2_4(lab: Lab) -> Task:
         rcpt_to=f"grace@{lab.names.domain}",
         subject_first=f"The {one} lamp",
         subject_second=f"The {two} lamp",
-        commands=commands(lab),
+        commands=[command for command, _ in rules(lab)],
     )
 
 
-def commands(lab: Lab) -> list[str]:
-    """A session that is to be held with both; ever another one."""
+def rules(lab: Lab) -> list[tuple[str, str]]:
+    """A session that is to be held with both, ever another one; and by 2.1, the codes."""
     dice, (one, two) = lab.random("2.4 commands"), lab.words("2.4 commands", 2)
     grace = f"grace@{lab.names.domain}"
     both_alike = [
-        f"NOOP {one}",
-        f"VRFY {two}",
-        "RSET",
-        f"MAIL TO:<{one}@there.example>",
+        *((f"NOOP {one}", "250"), (f"VRFY {two}", "252"), ("RSET", "250")),
+        (f"MAIL TO:<{one}@there.example>", "501"),
     ]
-    unlike = ["HELP", f"EXPN {two}", "STARTTLS"]
+    unlike = [("HELP", "500"), (f"EXPN {two}", "500"), ("STARTTLS", "500")]
     first = dice.sample(both_alike, 2) + dice.sample(unlike, 2)
     broken = dice.choice([f"RCPT TO:{grace}", f"RCPT TO:<{grace}"])
-    then = [f"RCPT TO:<{two}@there.example>", broken, f"RCPT TO:<{grace}>"]
+    stranger = f"RCPT TO:<{two}@there.example>"
+    then = [(stranger, "550"), (broken, "501"), (f"RCPT TO:<{grace}>", "250")]
     dice.shuffle(first)
     dice.shuffle(then)
+    sender, size = f"MAIL FROM:<{one}@there.example>", dice.randint(1000, 9999)
     return [
-        *("EHLO desk", *first, f"MAIL FROM:<{one}@there.example> COLOUR={two}"),
-        f"MAIL FROM:<{one}@there.example> SIZE={dice.randint(1000, 9999)}",
-        *("RSET", f"MAIL FROM:<{two}@there.example>", *then, "RSET", "QUIT"),
+        *(("EHLO desk", "250"), *first, (f"{sender} COLOUR={two}", "555")),
+        *((f"{sender} SIZE={size}", "555"), ("RSET", "250"), (sender, "250")),
+        *(*then, ("RSET", "250"), ("QUIT", "221")),
     ]
 
 
@@ -165,6 +165,7 @@ def demand_kept(disk: object, subject: str) -> str:
 def check_differences(lab: Lab, differences: object, offers: object) -> Evidence:
     asked = lab.task("2.4").commands
     mine = interview(lab, lab.names.first, asked)
+    demand_rules(mine, rules(lab))
     theirs = interview(lab, lab.names.second, asked)
     expected = {
         command: (mine[command][:3], theirs[command][:3])
@@ -173,11 +174,32 @@ def check_differences(lab: Lab, differences: object, offers: object) -> Evidence
     }
     demand_differences(expected, differences)
     demand_offers(keywords(theirs["EHLO desk"]) - keywords(mine["EHLO desk"]), offers)
-    told: Any = differences
     return {
-        "unlike": sorted(map(str, told)),
+        "unlike": sorted([c, *codes(both)] for c, both in entries(differences).items()),
         "codes": {command: theirs[command][:3] for command in asked},
     }
+
+
+def demand_rules(mine: Mapping[str, str], rules: Iterable[tuple[str, str]]) -> None:
+    for command, code in rules:
+        if mine[command][:3] != code:
+            raise Failed(
+                f"{code} from your receiver in answer to {command!r}",
+                mine[command] or "no reply",
+                "RFC 5321 §4.2",
+                "what you wrote in 2.1 answers here; its rules are the same",
+            )
+
+
+def entries(differences: object) -> dict[str, object]:
+    """The student's dictionary."""
+    if not isinstance(differences, Mapping):
+        raise Failed(
+            "a dictionary differences: command -> (your code, aiosmtpd's code)",
+            repr(differences),
+        )
+    table: Mapping[Any, object] = differences
+    return {str(command): both for command, both in table.items()}
 
 
 def interview(lab: Lab, host: str, asked: Sequence[str]) -> dict[str, str]:
@@ -201,17 +223,13 @@ def interview(lab: Lab, host: str, asked: Sequence[str]) -> dict[str, str]:
 def demand_differences(
     expected: Mapping[str, tuple[str, str]], differences: object
 ) -> None:
-    if not isinstance(differences, Mapping):
-        raise Failed(
-            "a dictionary differences: command -> (your code, aiosmtpd's code)",
-            repr(differences),
-        )
-    found = {str(key): codes(value) for key, value in differences.items()}
+    told = entries(differences)
+    found = {command: codes(both) for command, both in told.items()}
     for command in {**expected, **found}:
         if expected.get(command) != found.get(command):
             raise Failed(
                 f"the right entry for {command!r}",
-                repr(differences.get(command, "no entry")),
+                repr(told.get(command, "no entry")),
                 "RFC 5321 §4.2",
                 "say all commands in this order, in one session with each server; what "
                 "both answer with the same code is no difference",

@@ -12,7 +12,7 @@ LAME = "ns.attic.example"
 FIVE_WEEKS = 5 * 7 * 86400
 A_DAY = 86400
 
-# The faults -----------------------------------------------------------------------------
+# The faults ---------------------------------------------------------------------------
 
 
 class Fault(NamedTuple):
@@ -93,7 +93,7 @@ FAULTS = {
 PARTS = tuple(Part(name, 1, fault.title) for name, fault in FAULTS.items())
 
 
-# The starting state ---------------------------------------------------------------------
+# The starting state -------------------------------------------------------------------
 
 
 def begin_4_3(lab: Lab) -> Task:
@@ -152,7 +152,7 @@ def restore(lab: Lab, host: str, *origins: str) -> None:
         server.zones[zone.origin] = zone
 
 
-# The check ------------------------------------------------------------------------------
+# The check ----------------------------------------------------------------------------
 
 
 def check_4_3(lab: Lab, found: object = None) -> Parts:

@@ -79,7 +79,7 @@ def restore(lab: Lab, host: str, *origins: str) -> None:
         server.zones[zone.origin] = zone
 
 
-# The delivery --------------------------------------------------------------------------
+# The delivery -------------------------------------------------------------------------
 
 
 def check_4_1(lab: Lab, plan: object = None) -> Evidence:
@@ -125,15 +125,16 @@ def wrong_form(found: str) -> Failed:
 def demand_no_look_ahead(lab: Lab, task: Task) -> None:
     """No letter went there since the exercise began, but those of the check."""
     for event in lab.world.trace[task.began :]:
-        if event.kind == "attempt" and event["queue_id"] not in task.rehearsed:
-            if task.recipient in event["recipients"]:
-                raise Failed(
-                    "a prediction from before the first letter",
-                    f"a letter that went to {event['to_host']} before the check",
-                    'lab.begin("4.1") puts all back',
-                    "that was looking, not predicting; the check sends the letter",
-                    event=event,
-                )
+        if event.kind != "attempt" or event["queue_id"] in task.rehearsed:
+            continue
+        if task.recipient in event["recipients"]:
+            raise Failed(
+                "a prediction from before the first letter",
+                f"a letter that went to {event['to_host']} before the check",
+                'lab.begin("4.1") puts all back',
+                "that was looking, not predicting; the check sends the letter",
+                event=event,
+            )
 
 
 def rehearse(lab: Lab, task: Task) -> list[Happened]:
@@ -178,12 +179,10 @@ def host_of(lab: Lab, name: str) -> str:
     return name
 
 
-# The comparison -------------------------------------------------------------------------
+# The comparison -----------------------------------------------------------------------
 
 
-def compare(
-    lab: Lab, predicted: Sequence[Step], happened: Sequence[Happened]
-) -> None:
+def compare(lab: Lab, predicted: Sequence[Step], happened: Sequence[Happened]) -> None:
     """Raises Failed at the first difference."""
     for number, one in enumerate(happened):
         if number >= len(predicted):
@@ -258,6 +257,4 @@ def another_source(mine: Step, real: Step) -> tuple[str, str]:
     )
 
 
-EXERCISES = (
-    Exercise("4.1", 3, "each step came as predicted", begin_4_1, check_4_1),
-)
+EXERCISES = (Exercise("4.1", 3, "each step came as predicted", begin_4_1, check_4_1),)

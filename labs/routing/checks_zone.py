@@ -13,7 +13,7 @@ from maillab.world.lookups import Dig
 
 A_MOMENT = 2.0  # seconds: a cache counts whole ones
 
-# The starting state: registered and unknown ---------------------------------------------
+# The starting state: registered and unknown -------------------------------------------
 
 
 def begin_4_2(lab: Lab) -> Task:
@@ -79,7 +79,7 @@ def denial_length(lab: Lab, domain: str) -> float:
     return float(above.records("@", "SOA")[0].split()[-1])
 
 
-# The four parts -------------------------------------------------------------------------
+# The four parts -----------------------------------------------------------------------
 
 PARTS = (
     Part("zone", 1, "your name server answers with authority"),
@@ -222,7 +222,7 @@ def check_reverse(lab: Lab, task: Task) -> Evidence:
     return {"pointer": pointers, "and back": there}
 
 
-# The letter -----------------------------------------------------------------------------
+# The letter ---------------------------------------------------------------------------
 
 
 def check_letter(lab: Lab, task: Task) -> Evidence:

@@ -124,8 +124,13 @@ class Lab:
         return random.Random(f"{self.seed}:{self.name}:{use}")
 
     def words(self, use: str, count: int) -> list[str]:
-        """Some different words; asked for more, the first ones stay the same."""
-        return list(self.random(use).sample(WORDS, len(WORDS))[:count])
+        """Some different words; asked for more, the first ones stay the same.
+
+        None of them is the name of a domain in this world.
+        """
+        drawn = self.random(use).sample(WORDS, len(WORDS))
+        taken = {name.partition(".")[0] for name in self.renaming.names.values()}
+        return [word for word in drawn if word not in taken][:count]
 
     def task(self, exercise: str) -> Task:
         """What was asked. Raises Failed when the exercise was not begun."""

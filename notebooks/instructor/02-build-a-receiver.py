@@ -14,7 +14,7 @@
 #
 # **You need** notebook 01, and Python: dictionaries, functions, a class with two methods.
 #
-# **Time** 90 minutes. **16 points** in four exercises. **To read** RFC 5321 §4.1 to §4.5 and §6.1.
+# **Time** 60 to 90 minutes. **16 points** in four exercises. **To read** RFC 5321 §4.1 to §4.5 and §6.1.
 
 # %% [markdown]
 # Storm over the lighthouse. Lightning struck its mail server, and what it had in memory is gone.
@@ -88,10 +88,10 @@ lab.source("RSET")
 
 # %% [markdown]
 # ## Exercise 2.1: The reply machine
-# You are told one line at a time, and `state`, a dictionary that belongs to one session and is empty at
-# first. **Write `on_command(state, line)`, which returns the reply and keeps in `state` what it has to
-# remember.** When it answers `354`, `state["reverse_path"]` must be the sender (`""` for `<>`) and
-# `state["forward_paths"]` the list of accepted recipients. When the letter is there, it is told `RSET`.
+# You are told one line, and `state`, a dictionary that belongs to one session and is empty at first.
+# **Write `on_command(state, line)`, which returns the reply and keeps in `state` what it has to
+# remember.** At `354`, `state["reverse_path"]` is the sender (`""` for `<>`), `state["forward_paths"]`
+# the list of accepted recipients. When the letter is there, it is told `RSET`.
 #
 # | line | reply | but |
 # |---|---|---|
@@ -129,7 +129,7 @@ def on_command(state, line):
     verb, _, argument = line.strip().partition(" ")
     verb = verb.upper()
     ### BEGIN SOLUTION
-    simple = {"NOOP": "250 2.0.0 Fine", "VRFY": "252 2.0.0 Try", "QUIT": "221 2.0.0 Bye"}
+    simple = {"NOOP": "250 2.0.0 So be it", "VRFY": "252 2.0.0 Try", "QUIT": "221 Bye"}
     if verb in ("EHLO", "HELO", "RSET"):
         if verb != "RSET" and not argument:
             return "501 5.5.4 And who are you?"
@@ -156,8 +156,9 @@ def on_command(state, line):
     if verb == "MAIL":
         state["reverse_path"], state["forward_paths"] = path[1], []
         return "250 2.1.0 Sender noted"
-    address = path[1].lower().replace("postmaster", mailboxes[-1].split("@")[0])
-    address = address if "@" in address else f"{address}@{names.domain}"
+    address = path[1].lower()
+    if address == "postmaster":
+        address = f"postmaster@{names.domain}"
     if address not in mailboxes:
         return "550 5.1.1 Nobody of that name"
     state["forward_paths"].append(address)
@@ -210,11 +211,13 @@ with world.console("desk", names.office, 25) as smtp:
 # *Your prediction:* …
 
 # %%
-inside = b"MAIL FROM:<master@harbour.example>\r\nRCPT TO:<bob@harbour.example>\r\nDATA\r\n"
-second = b"From: Harbour Master\r\nSubject: Sell the ship\r\n\r\nAt once.\r\n.\r\n"
+mallory, master = "<mallory@there.example>", b"<master@harbour.example>"
+inside = b"MAIL FROM:" + master + b"\r\nRCPT TO:<bob@harbour.example>\r\nDATA\r\n"
+second = b"Subject: Sell the ship\r\n\r\nAt once.\r\n.\r\nQUIT\r\n"
 with world.console("desk", names.harbour, 25) as smtp:
-    smtp.say("HELO desk", "MAIL FROM:<mallory@there.example>")
-    smtp.say("RCPT TO:<bob@harbour.example>", "DATA")
+    smtp.say("HELO desk.office.example")
+    for command in [f"MAIL FROM:{mallory}", "RCPT TO:<bob@harbour.example>", "DATA"]:
+        smtp.say(command)
     print(smtp.send_raw(b"Subject: Fish\r\n\r\nFresh!\n.\r\n" + inside + second))
 
 # %%
@@ -229,9 +232,8 @@ for message in world.user("bob").inbox.messages:
 #
 # The cure is one line of an old standard (RFC 5321 §2.3.8): only CRLF ends a line. A CR or a LF alone
 # is an octet like others. Grace's receiver will be strict.
-
-# %%
-world.trace.session(smtp.id).hints()
+#
+# (`world.trace.session(smtp.id).hints()` would have told us.)
 
 # %% [markdown]
 # ## Exercise 2.2: The reader
@@ -316,14 +318,14 @@ disk
 # **Write `accept(disk, state, letter, say)`: it stores the letter as a file in `new/` and says the
 # reply once: `say("250 …")`, or 452 when `disk.write` raises `OSError`, because the disk is full.**
 #
-# - Whatever has been answered by 250 is in `new/`, whole, even if the power fails in the next moment.
-# - Grace looks into `new/` at any time: there is never half a letter. Other folders are yours.
-# - She takes letters away, and the same letter may come for two people: no file name may come twice.
+# - What has been answered by 250 is in `new/`, whole, even if the power fails in the next moment.
+# - Grace looks into `new/` at any time and never finds half a letter.
+# - She takes letters away; the same letter may come for two people: no file name comes twice.
 #
 # <details><summary>Hint</summary>
 #
-# Write to `tmp/…`; then `rename` puts the whole file into `new/` at once. Which two `sync` calls are
-# needed, and where? `next(numbers)` is another number each time.
+# Write to `tmp/…`; `rename` puts the whole file into `new/` at once. Where do the two kinds of `sync`
+# belong? `next(numbers)` is another number each time.
 #
 # </details>
 
@@ -389,11 +391,7 @@ world.trace.find_sessions(server=names.first)[0].ladder()
 # %% [markdown]
 # The letter of round 1. Alice's server had it all the time, tried again after five minutes
 # (RFC 5321 §4.5.4.1), and for the first time somebody answered: your code, line by line, `250` and all.
-# Its queue is empty. Grace lights the lamp.
-
-# %%
-receiver.close()
-world.queue(names.office)
+# Now its queue is empty. Grace lights the lamp.
 
 # %% [markdown]
 # ## Round 7: Somebody else's server
@@ -414,6 +412,7 @@ def open_aiosmtpd(handler, host):
 
 
 # %%
+receiver.close()  # the lighthouse sleeps
 server = open_aiosmtpd(object(), names.second)
 with world.console("desk", names.second, 25) as smtp:
     print(smtp.greeting)
@@ -486,10 +485,10 @@ for command in task.commands:
         differences[command] = (mine[command][:3], theirs[command][:3])
 offers = [line[4:].split()[0] for line in theirs["EHLO desk"].split("\n")[1:]]
 ### END SOLUTION
+differences
 
-# %%
-for command, codes in differences.items():
-    print(f"{command:50}", *codes)
+# %% [markdown]
+# The check looks at both sessions of Alice's server and into `new/`, and then asks both itself.
 
 # %% check="2.4" points=4
 lab.check("2.4", disk, differences, offers)
@@ -497,8 +496,8 @@ lab.check("2.4", disk, differences, offers)
 # %% [markdown]
 # So the strict server is yours. aiosmtpd forgives a path without its brackets, as many servers do for
 # careless clients; it takes `SIZE` and refuses a letter that is too big *before* it is sent (RFC 1870);
-# it says `502` where it knows a command and will not do it (RFC 5321 §4.2.4). It had the smuggling bug,
-# too, until version 1.4.5 of 2024.
+# it says `502` where it knows a command and will not do it (RFC 5321 §4.2.4). Until version 1.4.5
+# (2024) it could be smuggled through, like the harbour's.
 
 # %% [markdown]
 # ## Break it, and repair it
@@ -510,11 +509,9 @@ lab.check("2.4", disk, differences, offers)
 # *Your prediction:* …
 
 # %%
-world.send("alice", task.rcpt_to, "Once or twice?")
+world.send("alice", task.rcpt_to, "Once or twice?")  # undisturbed
 quiet = world.trace.find_sessions(client=names.office, server=names.first)[-1]
 octets = sum(len(line.octets) for line in quiet.lines[:-3]) + 4  # all before the 250
-
-# %%
 rule = world.add_rule(names.first, action="reset-after", octets=octets, ports=25)
 before = disk.names()
 world.send("alice", task.rcpt_to, "Once or twice?")
@@ -522,7 +519,7 @@ for name in set(disk.names()) - set(before):
     print(name.split("/")[0], len(disk.read(name)), "octets")
 
 # %%
-world.trace.find_sessions(client=names.office)[-2].transcript()
+world.trace.find_sessions(client=names.office)[-2].ladder()
 
 # %% [markdown]
 # Two. The first computer stored it, and its `250` was lost; so Alice's server knocked at the second
@@ -539,7 +536,7 @@ for name in disk.names():
     if (octets := disk.read(name)) in seen:
         disk.remove(name)
     seen.add(octets)
-len(disk.names()) == len(seen)
+disk
 
 # %% [markdown]
 # ## In the real world
@@ -548,7 +545,7 @@ len(disk.names()) == len(seen)
 # |---|---|---|---|---|---|---|
 # | `on_command` | §4.1 | `smtpd` | virtual server | SMTP service | MailPlus Server | Front End |
 # | `mailboxes` | §3.6.2 | `local_recipient_maps` | local domain | accounts | accounts | recipient filter |
-# | bare LF refused | §2.3.8 | `smtpd_forbid_bare_newline` | – | allow incorrect line endings: off | – | `550 5.6.11` |
+# | bare LF refused | §2.3.8 | `smtpd_forbid_bare_newline` | – | *allow incorrectly formatted line endings* off | – | `550 5.6.11` |
 # | `tmp/`, then `new/` | §6.1 | `incoming`, `active` | queue folder | data folder | – | shadow redundancy |
 # | 452, disk full | §4.2.1 | `queue_minfree` | 452 4.3.1 | – | quota | `452 4.3.1`, back pressure |
 

@@ -42,10 +42,10 @@ world, names = lab.world, lab.names
 names
 
 # %% [markdown]
-# Domains and addresses differ from student to student, and your notebook may be run again in a world
-# where they are others. So write `names.server` and `task.domain`, never what they stand for.
-#
 # ## Round 1: Who knows?
+# Domains and addresses differ from student to student, and your notebook may be run again in a world
+# where they are others: write `names.server` and `task.domain`, never what they stand for.
+#
 # The mail server of the office has just been switched on. It knows one address by heart: that of the
 # root. Alice writes to Bob.
 #
@@ -154,11 +154,10 @@ world.dig(names.shop, "MX")
 
 # %% [markdown]
 # ## Exercise 4.1: Predict a delivery
-# Alice has written to `task.letter_before`. Then the server `task.switched_off` lost its power. Her
-# next letter goes to `task.recipient`.
+# Alice has written to `task.letter_before`. Then `task.switched_off` lost its power. Her next letter goes
+# to `task.recipient`.
 #
-# **Put into `plan` every step that her mail server will take, in order, before the letter leaves.**
-# Three texts for each step:
+# **Put into `plan` every step that her mail server will take, in order.** Three texts for each:
 #
 # | step | third text |
 # |---|---|
@@ -166,8 +165,8 @@ world.dig(names.shop, "MX")
 # | `("A", host, …)`, `("AAAA", host, …)` | the same |
 # | `("TCP", host, …)` | what becomes of it: `"open"` or `"timeout"` |
 #
-# Ask from the desk as much as you like: it has a memory of its own. The check sends the letter itself,
-# and compares what happened with your list.
+# Ask from the desk as much as you like: it has a memory of its own. The check sends the letter, and
+# compares (RFC 5321 §5.1).
 #
 # <details><summary>Hint</summary>
 #
@@ -208,11 +207,9 @@ plan = [
 lab.check("4.1", plan)
 
 # %% [markdown]
-# You know now what a mail server does in the first second of each delivery. It does the same when a
-# record is wrong: it believes the DNS.
-#
 # ## Round 5: From the address to the name
-# Receivers like to know who calls. They see an address, and ask what it is called.
+# That is what a sending server does in the first second of each delivery: it believes the DNS. Receivers
+# like to know who calls. They see an address, and ask what it is called.
 #
 # **Predict.** Who may say which name belongs to an address: the owner of the name, or of the address?
 #
@@ -272,8 +269,12 @@ world.why(world.trace.of_kind("bounced")[-1])
 # Bob's letter did not wait: a domain that does not exist is a permanent failure (RFC 5321 §5.1). And
 # `names.resolver`, which was asked, keeps the no in mind: `world.resolver(…).cache()` shows how long.
 #
+# Mind the glue: your name server has a name *in* the domain that it serves. Without its address in the
+# zone above, one would have to ask it where it is (RFC 1034 §4.2.1).
+#
 # The check asks your server, walks down from the root, walks back from the address, and reads in the
-# trace when Bob's resolver changed its mind, and why.
+# trace when Bob's resolver changed its mind, and why. What it finds of your zone,
+# `world.dns_walk(task.domain, "MX")` shows too.
 
 # %% answer="4.2"
 zone = """
@@ -300,16 +301,7 @@ world.send("bob", task.recipient, task.subject, "Welcome to the net!")
 # %% check="4.2" points=5
 lab.check("4.2")
 
-# %%
-world.dns_walk(task.domain, "MX")
-
 # %% [markdown]
-# Why is the glue needed? The name server of the domain has a name *in* that domain. Without its
-# address in the zone above, one would have to ask it where it is.
-#
-# And the lesson of the denial: first make the zone, then the delegation, then publish the address. Not
-# the other way round.
-#
 # ## Round 7: The words of a dig
 # To find a fault, ask one server at a time, and do not let it ask others (`recurse=False`). What does
 # the co-operative's server say about a domain that is not its own?
@@ -465,8 +457,9 @@ world.send("alice", f"hattie@{names.rescue}", "Straight on", "Hello!")
 # %% [markdown]
 # ## Summary
 # You predicted a delivery: MX, A, AAAA, connection, and what the cache saves. You built a zone with A,
-# MX and NS records, glue and a reverse name, and waited until a denial was over. You told six faults
-# apart by what `dig` says, and saw that a TTL outlives its repair.
+# MX and NS records, glue and a reverse name, and waited until a denial was over: next time, first the
+# zone, then the delegation, and only then tell people the address. You told six faults apart by what
+# `dig` says, and saw that a TTL outlives its repair.
 #
 # **Next**: 05, *Whose mailbox is it?*, inside the server that the MX record names. **To read**:
 # RFC 5321 §5 in full, two pages; RFC 1912, the mistakes that everybody makes.

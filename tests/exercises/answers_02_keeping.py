@@ -243,6 +243,23 @@ def after_a_retry(lab: Lab, task: Task) -> Any:
     return Several([at.disk, numbers, sorted(one.split()[0] for one in offers)])
 
 
+def lenient_machine(lab: Lab, task: Task) -> Any:
+    at = Compared(lab, task)
+    with at.open_own():
+        at.send(task.subject_first)
+    at.open_foreign()
+    at.send(task.subject_second)
+    at.open_own(WithoutParameters)
+    return Several([at.disk, *at.differences()])
+
+
+class WithoutParameters(StepByStep):
+    """Takes what it has not announced."""
+
+    def __init__(self, people: list[str]) -> None:
+        super().__init__(people, "parameters")
+
+
 def both_at_once(lab: Lab, task: Task) -> Any:
     at = Compared(lab, task)
     at.open_own()
@@ -328,6 +345,7 @@ ANSWERS = {
             (with_handler(AcceptsAll), "accepts every recipient of the world"),
             (with_handler(Forgets), "both receivers store by accept"),
             (aiosmtpd_on_both, "a receiver of your own"),
+            (lenient_machine, "its rules are the same"),
             (own_closed_again, "both receivers are open when the check comes"),
             (
                 changed("too_many", lambda d, found, o: [d, found | ALL, o]),

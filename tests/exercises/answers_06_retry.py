@@ -114,6 +114,22 @@ def that_raises(failure: Failure) -> Any:
     return Retry(WAITS[failure.attempts])  # type: ignore[name-defined]  # noqa: F821
 
 
+class Odd:
+    """Nothing of it can be looked at."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def odd_things(failure: Failure) -> Any:
+    return Bounce(Odd(), Odd())  # type: ignore[arg-type]
+
+
 def empty_scaffold(failure: Failure) -> Any:
     return ...
 
@@ -161,13 +177,13 @@ ANSWERS = {
         wrong=[
             (empty, "a function next_step(failure)"),
             (handing_in(empty_scaffold), "every way through the function"),
-            (plugged(retries_everything), "5yz is for good"),
+            (handing_in(retries_everything), "5yz is for good"),
             (handing_in(reads_codes_only), "the enhanced code does"),
             (handing_in(reads_the_text), "4yz, or no reply, is for now"),
             (handing_in(no_patience_with_the_dead), "4yz, or no reply, is for now"),
-            (plugged(in_days), "ages are seconds"),
+            (handing_in(in_days), "ages are seconds"),
             (handing_in(never_gives_up), "5 days are 432000 seconds"),
-            (plugged(never_warns), "after 4 hours the sender is told"),
+            (handing_in(never_warns), "after 4 hours the sender is told"),
             (plugged(always_warns), "one warning is enough"),
             (handing_in(knocks_all_the_time), "another try in 30 to 60 minutes"),
             (handing_in(always_in_half_an_hour), "less often"),
@@ -177,7 +193,9 @@ ANSWERS = {
             (handing_in(warns_nobody), "no warning to nobody"),
             (handing_in(words_instead), "found 'retry'"),
             (handing_in(hours_as_text), "a number of seconds"),
-            (plugged(that_raises), "NameError"),
+            (handing_in(that_raises), "NameError"),
+            (handing_in(odd_things), "what cannot be shown"),
+            (handing_in(Odd(), "odd_rule"), "what cannot be shown"),
             (not_plugged, "your function at work"),
             (not_waited, "6 days gone by"),
             (another_one_plugged, "after every change"),

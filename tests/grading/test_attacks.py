@@ -8,13 +8,14 @@ honest submissions.
 import resource
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from maillab.grading.authoring.notebook import MAX_SIZE, released
+from maillab.grading.authoring.notebook import MAX_SIZE, is_check
 from maillab.grading.results import Result
 from maillab.grading.running import Bundle, Limits, Submission, grade_one
 from maillab.grading.running.bubblewrap import bubblewrap_works
@@ -33,7 +34,8 @@ pytestmark = [
     pytest.mark.skipif(not bubblewrap_works(), reason="no bubblewrap here"),
 ]
 
-LIMITS = Limits(jail="bwrap", cell=8.0)
+LIMITS = Limits(jail="bwrap", cell=20.0)
+LOOPS = 8.0  # seconds that a loop may last
 MOST_MEMORY = 300 << 10  # KiB, of a grader
 EVIDENCE = "application/vnd.maillab.check+json"
 FORGED = (
@@ -56,11 +58,11 @@ class Attack(NamedTuple):
 
 ATTACKS = {
     "reads stored outputs": Attack(
-        "import glob, sys\n"
-        "tops = {'.', '/jail', '/tmp', '/sockets', *sys.path}\n"
-        "found = [f for top in tops for f in glob.glob(top + '/**/*.ipynb',"
-        " recursive=True)]\n"
-        f"told = [f for f in found if '{EVIDENCE}' in open(f).read()]\n"
+        "import maillab, os, pathlib\n"
+        "home = pathlib.Path(maillab.__file__).parents[1]\n"
+        "tops = [home, *map(pathlib.Path, ('.', '/jail', '/sockets'))]\n"
+        "found = [f for top in tops for f in top.rglob('*.ipynb')]\n"
+        f"told = [f for f in found if '{EVIDENCE}' in f.read_text()]\n"
         "raise RuntimeError(f'told by {told}')",
         "error",
         "told by []",
@@ -170,10 +172,11 @@ ATTACKS = {
         "['ENOSPC', 'EROFS']",
     ),
     "mounts a disk of its own": Attack(
-        "import ctypes, errno\n"
-        "libc = ctypes.CDLL(None, use_errno=True)\n"
-        "libc.unshare(0x10000000)\n"
-        "raise RuntimeError(errno.errorcode[ctypes.get_errno()])",
+        "import subprocess, sys\n"
+        "code = 'import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True);"
+        " libc.unshare(0x10000000); print(errno.errorcode[ctypes.get_errno()])'\n"
+        "done = subprocess.run([sys.executable, '-c', code], capture_output=True)\n"
+        "raise RuntimeError(done.stdout.decode())",
         "error",
         "ENOSPC",
     ),
@@ -196,9 +199,9 @@ class Graded(NamedTuple):
     memory: int  # KiB, the most so far
 
 
-def graded(bundle: Bundle, submission: Submission) -> Graded:
+def graded(bundle: Bundle, submission: Submission, limits: Limits = LIMITS) -> Graded:
     """What a worker does, and the most memory that it ever had."""
-    result = grade_one(bundle, submission, LIMITS)
+    result = grade_one(bundle, submission, limits)
     return Graded(result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
@@ -212,7 +215,8 @@ def worker() -> Iterator[ProcessPoolExecutor]:
 def test_an_attack_costs_its_own_points(name: str, worker: ProcessPoolExecutor) -> None:
     attack = ATTACKS[name]
     submission = handed_in(notebook(_1_2=attack.code), "eve")
-    found = worker.submit(graded, secret(), submission).result()
+    limits = replace(LIMITS, cell=LOOPS) if attack.ending == "timeout" else LIMITS
+    found = worker.submit(graded, secret(), submission, limits).result()
     ends = endings(found.result)
     assert ends == ["pass", attack.ending, attack.others, attack.others]
     assert attack.says in found.result.checks[1].feedback
@@ -237,9 +241,9 @@ def test_others_are_graded_meanwhile(worker: ProcessPoolExecutor) -> None:
 
 
 def test_nothing_of_a_stored_output_counts(worker: ProcessPoolExecutor) -> None:
-    mine = notebook(released(public().notebook))
+    mine = notebook(public().release)
     for cell in mine["cells"]:
-        if "check" in cell["source"]:
+        if is_check(cell):
             stored = cell_called(public().notebook, cell["id"])["outputs"]
             cell |= {"outputs": stored, "source": "print('✓')", "execution_count": 1}
     found = worker.submit(graded, public(), handed_in(mine)).result()

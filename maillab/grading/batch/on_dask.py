@@ -30,7 +30,7 @@ from maillab.grading.results import Result
 from maillab.grading.running import Bundle, Jail, Limits, Submission
 from maillab.grading.running.choosing import choose_jail
 
-PATIENCE = 15  # seconds until somebody must have answered
+PATIENCE = 10  # seconds until somebody must have answered
 
 
 def grade_on_dask(address: str, jobs: Jobs) -> Iterator[tuple[int, Result | Died]]:
@@ -47,7 +47,7 @@ def grade_on_dask(address: str, jobs: Jobs) -> Iterator[tuple[int, Result | Died
             pure=False,
         )
         numbers = {future.key: number for number, future in enumerate(futures)}
-        for future in distributed.as_completed(futures):
+        for future in distributed.as_completed(futures, loop=client.loop):
             yield numbers[future.key], _answer(future)
             future.release()
 

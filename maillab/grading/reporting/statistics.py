@@ -23,7 +23,7 @@ ENDED = {  # of checks that did not come to a verdict
     "not-run": "not run: the notebook was given up before",
     "missing": "the answer cell is not in the notebook",
 }
-ERROR = re.compile(r"^(\w+(?:Error|Exception|Warning)|\w+Interrupt)\b", re.MULTILINE)
+ERROR = re.compile(r"(?:^|: )(\w+(?:Error|Exception|Interrupt))\b", re.MULTILINE)
 BINS = 10  # of the distribution of points, at most
 
 
@@ -124,13 +124,11 @@ def mistakes_of(check: CheckResult) -> list[str]:
     """What was wrong with one check, in words that others may share."""
     if check.ending == "pass":
         return []
+    if check.ending in ENDED:
+        raised = ERROR.search(check.feedback) if check.ending == "error" else None
+        return [f"{ENDED[check.ending]}{f': {raised[1]}' if raised else ''}"]
     told = [_mistake(part) for part in check.parts if not part.passed]
-    if any(told):
-        return list(filter(None, told))
-    raised = ERROR.search(check.feedback) if check.ending == "error" else None
-    if raised:
-        return [f"{ENDED['error']}: {raised[1]}"]
-    return [ENDED.get(check.ending, "the evidence is not that of a right answer")]
+    return list(filter(None, told)) or ["the evidence is not that of a right answer"]
 
 
 def _mistake(part: PartResult) -> str:

@@ -116,7 +116,7 @@ def _libraries() -> list[str]:
 
 
 def _settings() -> list[str]:
-    pairs = variables(HOME) | {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
+    pairs = variables(HOME, SOCKETS) | {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
     words = [word for pair in pairs.items() for word in ("--setenv", *pair)]
     return ["--clearenv", *words]
 

@@ -111,7 +111,7 @@ class Run:
             return
         kernel = self.kernel
         try:
-            kernel.cell = self._seconds()
+            kernel.cell = self._seconds(run.cell)
             kernel.await_idle(kernel.execute_cell_input(source_of(run.cell)), None)
         except (CellEnded, Empty) as ended:
             run.ending = ended.ending if isinstance(ended, CellEnded) else "timeout"
@@ -120,12 +120,14 @@ class Run:
     def begin_cell(self, number: int) -> None:
         """Make ready for a cell. Raises CellEnded when there is no time for it."""
         kernel = self.kernel_for(number)
-        kernel.cell = self._seconds()
+        kernel.cell = self._seconds(self.runs[number].cell)
         if kernel.cell <= 0:
             raise CellEnded("not-run", "the time for the notebook was over")
 
-    def _seconds(self) -> float:
-        return min(self.limits.cell, self.end - time.monotonic())
+    def _seconds(self, cell: Cell) -> float:
+        """What is left for a cell."""
+        wanted = max(self.limits.cell, seconds_of(cell))
+        return min(wanted, self.end - time.monotonic())
 
 
 def run_pytest(arguments: list[str], run: Run) -> int | pytest.ExitCode:
@@ -220,7 +222,7 @@ class GradedCell(nbval.IPyNbCell):
             run.outputs = list(self.test_outputs or [])
             if self.parent.kernel.timed_out:
                 run.ending = "timeout"
-                run.why = f"it took more than {self.parent.run.limits.cell:g} seconds"
+                run.why = f"it took more than {self.parent.kernel.cell:g} seconds"
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Compare nothing but evidence, part by part."""
@@ -234,6 +236,12 @@ class GradedCell(nbval.IPyNbCell):
 
     def format_output_compare(self, key: str, left: Any, right: Any) -> None:
         """Nothing: what is expected stays with the grader."""
+
+
+def seconds_of(cell: Cell) -> float:
+    """The time that the author of a notebook gave to a cell; 0 when it is as others."""
+    found: Any = cell["metadata"].get("maillab", {}).get("timeout", 0)
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def expected(cell: Cell) -> Any:

@@ -81,5 +81,5 @@ def mounts(sockets: Path, limits: Limits) -> list[str]:
 
 def settings() -> list[str]:
     """Environment variables."""
-    pairs = variables(HOME) | {"PYTHONPATH": MAILLAB}
+    pairs = variables(HOME, SOCKETS) | {"PYTHONPATH": MAILLAB}
     return [word for pair in pairs.items() for word in ("--env", "=".join(pair))]

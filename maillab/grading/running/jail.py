@@ -49,15 +49,17 @@ class Cage:
     counts: bool = False
 
 
-def variables(home: str) -> dict[str, str]:
-    """The environment variables of a kernel; the seed, which others could see here,
-    comes by stdin.
+def variables(home: str, aside: str) -> dict[str, str]:
+    """The environment variables of a kernel; programs keep their own things `aside`.
+
+    The seed, which others on this computer could see here, comes by stdin.
     """
     return {
         "HOME": home,
-        "IPYTHONDIR": f"{home}/.ipython",
+        "IPYTHONDIR": f"{aside}/ipython",
         "LANG": "C.UTF-8",
         "LOGNAME": "student",
+        "MPLCONFIGDIR": f"{aside}/matplotlib",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -78,7 +80,7 @@ def no_cage(desk: Path, limits: Limits) -> Cage:
         str(home),
         str(desk),
         lambda _: str(desk),
-        handed | variables(str(home)) | {"JPY_PARENT_PID": str(os.getpid())},
+        handed | variables(str(home), str(desk)) | {"JPY_PARENT_PID": str(os.getpid())},
         folder=home,
     )
 

@@ -19,7 +19,8 @@ class Limits:
     """The limits of one grading.
 
     jail      "auto": bubblewrap where it works, else none, which is said loudly
-    cell      seconds for one cell; then it is interrupted, and killed a bit later
+    cell      seconds for one cell, unless its author gave it more; then it is
+              interrupted, and killed a bit later
     notebook  seconds for all of it; what is not run by then is "not-run"
     memory    octets for all processes of a submission together
     processes and threads that it may have at once
@@ -35,6 +36,6 @@ class Limits:
     memory: int = 1024 * MEBI
     processes: int = 64
     disk: int = 64 * MEBI
-    output: int = 4_000_000
+    output: int = 1_000_000
     messages: int = 2_000
     image: str = "maillab"
