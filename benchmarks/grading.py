@@ -11,6 +11,7 @@ Rule: each is measured with its start and its end, as somebody waits for it.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -29,10 +30,11 @@ SLOW = 8  # submissions for who takes several seconds for each
 
 
 def main() -> None:
+    """Measure, and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--nbgrader", default=shutil.which("nbgrader") and "python")
+    parser.add_argument("--nbgrader", default=own_nbgrader(), help="a Python with it")
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -47,7 +49,13 @@ def main() -> None:
             told("nbgrader autograde", seconds, count)
 
 
+def own_nbgrader() -> str:
+    """This Python, if it has nbgrader."""
+    return sys.executable if importlib.util.find_spec("nbgrader") else ""
+
+
 def told(what: str, seconds: float, count: int, more: str = "") -> None:
+    """One line."""
     each = seconds / count
     print(f"{what:28} {count:3} notebooks {seconds:7.1f} s {each:6.2f} s each  {more}")
 
@@ -64,6 +72,7 @@ def hand_in(submitted: Path, count: int) -> None:
 
 
 def empty(notebook: dict[str, Any], *names: str) -> None:
+    """Put back what was released."""
     released = {c["id"]: c for c in json.loads(RELEASE.read_text())["cells"]}
     for cell in notebook["cells"]:
         if cell["id"] in names:
@@ -71,6 +80,7 @@ def empty(notebook: dict[str, Any], *names: str) -> None:
 
 
 def timed(command: list[str | Path], folder: Path, **variables: str) -> float:
+    """Seconds that a command took."""
     began = time.perf_counter()
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     run = subprocess.run(
@@ -82,6 +92,7 @@ def timed(command: list[str | Path], folder: Path, **variables: str) -> float:
 
 
 def maillab_grade(folder: Path, jobs: int) -> tuple[float, str]:
+    """Seconds, and what came out."""
     command = [sys.executable, "-m", "maillab.cli", "grade", REFERENCE, "submitted"]
     seconds = timed([*command, "--jobs", str(jobs), "--out", "graded"], folder)
     found = [json.loads(f.read_text()) for f in folder.glob("graded/results/01/*.json")]
@@ -91,6 +102,7 @@ def maillab_grade(folder: Path, jobs: int) -> tuple[float, str]:
 
 
 def nbval(folder: Path, jobs: int) -> float:
+    """Seconds of nbval as it is."""
     files = sorted(folder.glob("submitted/*/*/*.ipynb"))
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "--tb=no"]
     command += ["-p", "no:cacheprovider", "-n", str(jobs), "--dist=loadfile"]
@@ -110,7 +122,8 @@ def nbgrader(folder: Path, python: str, count: int) -> float:
     spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     command: list[str | Path] = [python, "-m", "nbgrader"]
-    paths = {"JUPYTER_PATH": str(folder / "jupyter")}
+    programs = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
+    paths = {"JUPYTER_PATH": str(folder / "jupyter"), "PATH": programs}
     timed([*command, "generate_assignment", "01"], course, **paths)
     seconds = timed([*command, "autograde", "01"], course, **paths)
     graded = list(course.glob(f"autograded/*/01/{NAME}"))

@@ -122,14 +122,16 @@ def cores() -> int:
 
 def show(summary: "Summary", out: Path) -> None:
     """What was graded, and what to type next."""
+    from maillab.trace.lines import clean  # names of files are words of students
+
     for remark in summary.remarks:
-        typer.echo(f"maillab: {remark}", err=True)
+        typer.echo(f"maillab: {clean(remark)}", err=True)
     for entry in summary.entries:
         result = entry.result
         typer.echo(f"{result.points:3} of {result.of:<3} {result.student}")
         told = [*result.remarks, result.trouble] if result.trouble else result.remarks
         for remark in told:
-            typer.echo(f"           {remark}")
+            typer.echo(f"           {clean(remark)}")
     count, kept = len(summary.entries), len(summary.entries) - summary.graded
     typer.echo(f"\n{count} notebooks, {kept} of them graded before. Results: {out}")
     typer.echo(f"Next: maillab report {out} --html --csv")

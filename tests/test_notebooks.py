@@ -6,20 +6,27 @@ from pathlib import Path
 import pytest
 
 from maillab.errors import LabError
-from maillab.grading import open_lab
-from maillab.grading.authoring.build import instructors, main, out_of_step
+from maillab.grading.authoring.build import (
+    instructors,
+    is_graded,
+    lock_file,
+    main,
+    out_of_step,
+)
 from maillab.grading.authoring.lint import complaints
 from maillab.grading.authoring.notebook import (
     SOLUTION,
     from_text,
     is_answer,
-    is_check,
     nbgrader,
     read,
     released,
     source_of,
     to_text,
 )
+from maillab.grading.authoring.settings import Settings
+from maillab.grading.results import Result
+from maillab.grading.running import Limits, Submission, grade_one, make_bundle
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SOURCES = sorted((FOLDER / "instructor").glob("[0-9]*.py"))
@@ -35,9 +42,7 @@ def source(request: pytest.FixtureRequest) -> Path:
 
 
 def test_files_are_in_step_with_their_source(source: Path) -> None:
-    assert out_of_step(source, FOLDER) == [], (
-        "type: python -m maillab.grading.authoring.build"
-    )
+    assert out_of_step(source, FOLDER) == [], "type: maillab author build"
 
 
 def test_the_same_source_gives_the_same_notebook(source: Path) -> None:
@@ -83,15 +88,38 @@ def test_nothing_of_this_machine_is_in_a_notebook(source: Path) -> None:
     assert '"version"' not in text
 
 
-def test_notebook_01_has_the_exercises_and_points_of_its_lab() -> None:
-    cells = read(FOLDER / "01-a-letter-by-hand.ipynb")["cells"]
-    checks = {c["id"]: nbgrader(c)["points"] for c in cells if is_check(c)}
-    with open_lab("01") as lab:
-        asked = {f"check-{e.id.replace('.', '-')}": e.points for e in lab.exercises}
-    assert checks == asked
-    titles = [source_of(c) for c in cells if c["cell_type"] == "markdown"]
-    for exercise in lab.exercises:
-        assert any(t.startswith(f"## Exercise {exercise.id}:") for t in titles)
+def test_only_graded_notebooks_have_settings_and_a_lock_file(source: Path) -> None:
+    graded = is_graded(read(source.with_suffix(".ipynb")))
+    assert source.with_suffix(".toml").is_file() == graded
+    assert lock_file(source).is_file() == graded
+
+
+def test_the_settings_of_a_notebook_say_what_its_text_says(source: Path) -> None:
+    notebook = read(source.with_suffix(".ipynb"))
+    if is_graded(notebook):
+        settings = Settings.read(source.with_suffix(".toml"))
+        said = Settings.of(notebook)
+        assert (settings.title, settings.points) == (said.title, said.points)
+
+
+@pytest.mark.slow
+def test_the_students_version_scores_nothing(source: Path) -> None:
+    result = scored(source, FOLDER / f"{source.stem}.ipynb")
+    assert (result.points, result.of > 0, result.trouble) == (0, True, "")
+
+
+@pytest.mark.slow
+def test_the_solutions_score_everything_in_a_world_of_their_own(source: Path) -> None:
+    result = scored(source, source.with_suffix(".ipynb"))
+    assert result.points == result.of, result.text()
+
+
+def scored(source: Path, file: Path) -> Result:
+    reference = source.with_suffix(".ipynb")
+    if not is_graded(read(reference)):
+        pytest.skip("it is not graded")
+    bundle = make_bundle(reference, f"seed of {source.stem}")
+    return grade_one(bundle, Submission.read(file, "zoe"), Limits(jail="none"))
 
 
 def test_notebook_00_is_not_graded() -> None:

@@ -142,9 +142,7 @@ def demand_way(lab: Lab, agenda: Agenda) -> list[str]:
     passed = [
         e for e in agenda.events(lab.names.server, "relayed") if is_to_island(lab, e)
     ]
-    return [f"{one} {taken.count(one)}" for one in sorted(set(taken))] + sorted(
-        {f"to {event['to_host']}" for event in passed}
-    )
+    return sorted({*taken, *(f"to {event['to_host']}" for event in passed)})
 
 
 def is_to_island(lab: Lab, event: Event) -> bool:
@@ -186,7 +184,8 @@ def demand_arrived(lab: Lab) -> dict[str, list[str]]:
                 "is everybody of task.people known at the harbour, and does it keep "
                 "letters for longer than the storm (delivery.expire)?",
             )
-    return {to: sorted(found) for to, found in arrived.items()}
+    planned = {subject for _, _, subject in letters(lab)}
+    return {to: sorted(planned & set(found)) for to, found in arrived.items()}
 
 
 def demand_verified(lab: Lab, agenda: Agenda) -> list[str]:
@@ -208,8 +207,8 @@ def demand_verified(lab: Lab, agenda: Agenda) -> list[str]:
             "remote_domains has recipients",
             event=taken[0],
         )
-    said = " ".join(str(e["subject"]) for e in refusals(lab, agenda))
-    return sorted(one for one in guesses if one in said)
+    said = {str(event["subject"]) for event in refusals(lab, agenda)}
+    return sorted(said & {f"RCPT TO:<{one}>" for one in guesses})
 
 
 def demand_no_backscatter(lab: Lab) -> list[str]:

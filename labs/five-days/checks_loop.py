@@ -1,15 +1,18 @@
 """Exercise 6.3 of notebook 06: two forwards that point at each other."""
 
+import hashlib
 from collections.abc import Iterator
 
 from maillab.grading import Exercise, Failed, Lab, Part, Task, attempt
 from maillab.grading.agenda import Agenda, agenda_of, calm, envelope, new_agenda
 from maillab.grading.exercise import Evidence, Parts
-from maillab.grading.letters import letter, reports, subjects
+from maillab.grading.letters import letter, subjects
 from maillab.trace.events import Event
+from maillab.wire.dsn import read_report
 from maillab.wire.message import message_id
 
 LARGE = 100  # RFC 5321 §6.3: "normally at least 100 Received entries"
+SATURDAY = "Sat, 3 Jan 2026"
 SECTION = "RFC 5321 §6.3"
 
 
@@ -51,7 +54,7 @@ def trail(lab: Lab) -> Iterator[bytes]:
     dice = lab.random("6.3 trail")
     for lap in range(dice.randint(34, 42), 0, -1):
         for here, there in ((school, island), (island, school)):
-            moment = f"Sat, 3 Jan 2026 09:{lap:02}:{dice.randrange(60):02} +0000"
+            moment = f"{SATURDAY} 09:{lap:02}:{dice.randrange(60):02} +0000"
             by = f"by {there} with ESMTP id {dice.getrandbits(32):08X}"
             yield f"Received: from {here} {by}; {moment}\r\n".encode()
 
@@ -89,10 +92,10 @@ def check_stopped(lab: Lab) -> Evidence:
     agenda = agenda_of(lab.world, "6.3")
     alice = lab.world.user("alice").inbox
     about = [m.content for m in alice.messages if first.encode() in m.content]
-    found = [one for one in reports(alice) if one.action == "failed"]
-    if len(found) != 1 or len(about) != 1:
+    found = [one for one in map(read_report, about) if one is not None]
+    if len(found) != 1:
         raise no_single_report(lab, agenda, len(found))
-    (report,) = found
+    report = found[0].recipients[0]
     if report.status != "5.4.6":
         raise Failed(
             "a report with the status 5.4.6, routing loop detected",
@@ -103,9 +106,21 @@ def check_stopped(lab: Lab) -> Evidence:
     demand_patience(lab)
     return {
         "refused with": report.status,
-        "about": first,
+        "about": what_came_back(about[0]),
         "report senders": report_senders(agenda, lab),
-        "still circling": sum(len(lab.world.server(s).queue) for s, _, _ in sites(lab)),
+    }
+
+
+def what_came_back(report: bytes) -> dict[str, str]:
+    """The subject of the letter, and its postmarks of Saturday, as they returned."""
+    rows = report.decode("utf-8", "replace").splitlines()
+    old = "\n".join(
+        row for row in rows if row.startswith("Received:") and SATURDAY in row
+    )
+    subject = [row for row in rows if row.startswith("Subject:")][-1]
+    return {
+        "subject": subject,
+        "postmarks": hashlib.sha256(old.encode()).hexdigest(),
     }
 
 
@@ -161,7 +176,7 @@ def report_senders(agenda: Agenda, lab: Lab) -> list[str]:
     }
     there = agenda.events(lab.names.server, "accepted")
     taken = [event for event in there if event["message"] in made]
-    return sorted(f"<{e['sender']}> {' '.join(e['recipients'])}" for e in taken)
+    return sorted({f"<{e['sender']}> {' '.join(e['recipients'])}" for e in taken})
 
 
 def check_free(lab: Lab) -> Evidence:
@@ -187,7 +202,9 @@ def check_free(lab: Lab) -> Evidence:
             if not way
             else "a forward that keeps a copy is a forward still",
         )
-    return {"subject": task.subject, "home": boxes, "way": way}
+    found = subjects(lab.world.user(task.home).inbox)
+    arrived = [one for one in found if one == task.subject]
+    return {"arrived": arrived, "home": boxes, "way": way}
 
 
 def not_free(lab: Lab, task: Task, boxes: dict[str, int]) -> Failed:

@@ -308,7 +308,6 @@ def check_server(lab: Lab, next_step: object) -> Evidence:
         "reports": told,
         "report senders": report_senders(agenda, server.name),
         "tried once": tries,
-        "in the queue": len(server.queue),
     }
 
 
@@ -336,14 +335,15 @@ def demand_tries(lab: Lab, agenda: Agenda) -> list[str]:
                 "RFC 5321 §4.2.1",
                 "550 is for good",
             )
-    return sorted(one for one, count in tries.items() if count == 1)
+    return sorted(one for one in (ghost, page) if tries[one] == 1)
 
 
 def demand_reports(lab: Lab) -> list[str]:
     _, late, ghost, wreck, nowhere = (to for _, to, _ in letters(lab))
     wanted = [("delayed", late), ("delayed", wreck)]
     wanted += [("failed", one) for one in (ghost, wreck, nowhere)]
-    got = reports(lab.world.user("alice").inbox)
+    planned = {to for _, to, _ in letters(lab)}
+    got = [r for r in reports(lab.world.user("alice").inbox) if r.final in planned]
     found = sorted((one.action, one.final) for one in got)
     if found != sorted(wanted):
         raise Failed(
@@ -365,21 +365,22 @@ def demand_arrived(lab: Lab) -> dict[str, list[str]]:
     nora, olaf = (lab.world.user(to) for _, to, _ in letters(lab)[:2])
     arrived = {one.address: subjects(one.inbox) for one in (nora, olaf)}
     for (_, to, subject), found in zip(letters(lab), arrived.values(), strict=False):
-        if found != [subject]:
+        if found.count(subject) != 1:
             raise Failed(
                 f"{subject!r} in the INBOX of {to}, once",
-                ", ".join(found) or "no letter",
+                f"{found.count(subject)} of them",
                 "RFC 5321 §4.5.4.1",
                 "the island was only dark for a night: was it given up too early?",
             )
-    return arrived
+    planned = {subject for _, _, subject in letters(lab)}
+    return {to: sorted(planned & set(found)) for to, found in arrived.items()}
 
 
 def report_senders(agenda: Agenda, server: str) -> list[str]:
     """RFC5321.MailFrom of all reports, and to whom they went."""
     ids = {event["report"] for event in agenda.events(server, "dsn")}
     found = [e for e in agenda.events(server, "accepted") if e["message"] in ids]
-    return sorted(f"<{e['sender']}> {' '.join(e['recipients'])}" for e in found)
+    return sorted({f"<{e['sender']}> {' '.join(e['recipients'])}" for e in found})
 
 
 PARTS = (

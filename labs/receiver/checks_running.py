@@ -8,6 +8,7 @@ from maillab.grading.dialogue import Transaction, transactions
 from maillab.grading.exercise import Evidence, Part, Parts, attempt
 from maillab.grading.failing_disk import FailingDisk
 from maillab.grading.letters import field
+from maillab.grading.receiving import free_port
 from maillab.trace.session import Session
 
 FOREIGN = "Python SMTP"  # how aiosmtpd introduces itself
@@ -16,6 +17,8 @@ NEW = "new/"
 
 def begin_2_4(lab: Lab) -> Task:
     one, two = lab.words("2.4", 2)
+    for name in (lab.names.first, lab.names.second):
+        free_port(lab.world.host(name))
     return Task(
         "2.4",
         "Two receivers for one lighthouse",
@@ -27,7 +30,7 @@ def begin_2_4(lab: Lab) -> Task:
 
 
 def rules(lab: Lab) -> list[tuple[str, str]]:
-    """A session that is to be held with both, ever another one; and by 2.1, the codes."""
+    """A session that is to be held with both; the codes are those of 2.1."""
     dice, (one, two) = lab.random("2.4 commands"), lab.words("2.4 commands", 2)
     grace = f"grace@{lab.names.domain}"
     both_alike = [

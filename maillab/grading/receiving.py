@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from maillab.grading.failing_disk import FailingDisk
+from maillab.net.host import Host
 from maillab.net.stream import Stream
 from maillab.wire.lines import CRLF
 from maillab.world.world import World
@@ -97,7 +98,7 @@ class Reception:
 
 
 class Receiver:
-    """A receiver at port 25 of a host of the world.
+    """A receiver at port 25 of a host of the world; who listened there stops.
 
     >>> from maillab import open_world
     >>> world, disk = open_world("receiver"), FailingDisk()
@@ -116,6 +117,7 @@ class Receiver:
         self.disk = disk
         self._world = world
         self._host = world.host(host)
+        free_port(self._host)
         self._server = world.run(self._host.listen(25, self._serve))
 
     def close(self) -> None:
@@ -135,8 +137,11 @@ class Receiver:
         session = Reception(self.pieces, self.disk, say)
         say(f"220 {self._host.name} ESMTP, built by hand")
         while not session.closed:
-            async with asyncio.timeout(SILENCE):
-                octets = await stream.read()
+            try:
+                async with asyncio.timeout(SILENCE):
+                    octets = await stream.read()
+            except OSError:  # silence, or a connection that broke
+                return
             if not octets:
                 return
             session.receive(octets)
@@ -146,3 +151,9 @@ class Receiver:
 
     def __repr__(self) -> str:
         return f"<Receiver at port 25 of {self._host.name}>"
+
+
+def free_port(host: Host) -> None:
+    """Let nobody listen at port 25: cells of notebooks are run again."""
+    if 25 in host.tcp_ports:
+        host.tcp_ports[25].close()

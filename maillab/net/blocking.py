@@ -205,7 +205,7 @@ class TLSOnHost:
         if context is None:
             if host.network.ca is None:
                 raise LabError("this world has no authority: give a context=")
-            context = host.network.ca.client_context()
+            context = host.network.ca.client_context(host.name)
         self.context = context
 
     def wrap_socket(

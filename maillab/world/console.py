@@ -34,6 +34,7 @@ class Console:
     def __init__(self, world: "World", host: Host, server: str, port: int) -> None:
         self._world = world
         self._server = server
+        self._host = host.name
         self._stream: Stream = world.run(host.connect(server, port))
         self.greeting = self._hear()
 
@@ -54,7 +55,7 @@ class Console:
 
     def start_tls(self, server_name: str = "") -> None:
         """Do a TLS handshake, after the server agreed to STARTTLS or STLS."""
-        context = self._world.ca.client_context()
+        context = self._world.ca.client_context(self._host)
         name = server_name or self._server
         self._world.run(
             self._stream.start_tls(context, server_side=False, server_name=name)

@@ -8,6 +8,7 @@ Rule: which role opens which ports stands in the table `PORTS` and nowhere else.
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from maillab.agents.doorkeeper import Doorkeeper
@@ -121,7 +122,10 @@ def make_mail_server(
     table: HostTable,
 ) -> MailServer:
     """Put the parts together; nothing runs yet. No `ca`: no TLS."""
-    outbound = ClientTLS(ca.opportunistic_context, ca.client_context) if ca else None
+    outbound = None
+    if ca:
+        verified = partial(ca.client_context, host.name)
+        outbound = ClientTLS(ca.opportunistic_context, verified)
     relay = Relay(host, host.name, resolver, outbound)
     mta = MTA(host, host.name, directory, relay)
     mta.settings = table.settings

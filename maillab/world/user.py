@@ -65,7 +65,8 @@ class User:
             self.name,
             allow_plain=server.plain_login,
         )
-        tls = self._world.ca.client_context() if server.tls is not None else None
+        ca = self._world.ca
+        tls = ca.client_context(self.host.name) if server.tls is not None else None
         return MUA(self.host, settings, tls, self._message_ids)
 
     def set_password(self, password: str) -> None:

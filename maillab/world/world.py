@@ -5,6 +5,7 @@ drive with plain calls. Between two calls the clock stands still.
 """
 
 from collections.abc import Coroutine
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from maillab.progress import watched
 from maillab.store.accounts import Account, DirectoryBase
 from maillab.store.mailboxes import Mailbox
 from maillab.trace.recorder import Trace
+from maillab.world.certifying import Certifying
 from maillab.world.choices import pick
 from maillab.world.configuring import Configuring
 from maillab.world.console import Console
@@ -45,7 +47,15 @@ GOODBYES = 5.0  # seconds that connections may take to end on both sides
 
 
 class World(
-    Configuring, Directories, Exploring, Names, Picturing, Queues, Sniffing, Wiring
+    Certifying,
+    Configuring,
+    Directories,
+    Exploring,
+    Names,
+    Picturing,
+    Queues,
+    Sniffing,
+    Wiring,
 ):
     """A virtual internet of mail, running.
 
@@ -69,7 +79,7 @@ class World(
         )
         self.trace = Trace(epoch_ns=int(scenario.epoch.timestamp()) * 1_000_000_000)
         self.network.observer = self.trace.emit
-        self.ca = self.network.ca = LabCA()
+        self.ca = self.network.ca = LabCA(self.network.now)
         self.hosts: dict[str, Host] = {}
         self._begin_names()
         self.directories: dict[str, DirectoryBase] = {}
@@ -237,7 +247,9 @@ class World(
         smart = SmartHost(host, port, user, password, tls="verify")
         here = self.server(server)
         tls = ClientTLS(
-            self.ca.opportunistic_context, self.ca.client_context, may=False
+            self.ca.opportunistic_context,
+            partial(self.ca.client_context, self.server(server).name),
+            may=False,
         )
         here.mta.relay.tls = here.mta.relay.tls or tls
         here.use_smart_host(smart)

@@ -52,7 +52,7 @@ world.topology()
 # %%
 world.send("alice", f"bob@{names.big}", "It works!", "My own server. I am so proud.")
 world.advance("3 min")
-silent = world.trace.session(client=names.server, port=25)
+silent = world.trace.find_sessions(client=names.server, port=25)[0]
 silent.ladder()
 
 # %% [markdown]
@@ -237,7 +237,7 @@ world.explain(names.big_server, names.server, 25)
 # %%
 world.forward("home-router", 25, names.server)
 world.send("bob", f"alice@{names.domain}", "Is this you?")
-letter = world.trace.session(client=names.big_server, port=25)
+letter = world.trace.find_sessions(client=names.big_server, port=25)[-1]
 syn = f"{letter.client_address[1]} → 25 [SYN]"
 world.trace.capture("home-router/outside").find(syn)
 
@@ -278,7 +278,7 @@ world.explain("alice-pc", names.server, 587)
 world.dig(names.server, host="monitor")
 
 # %%
-old, new = router.public_address, "203.0.113.250"
+new = "203.0.113.250"
 world.change_address("home-router", new)
 world.zone(names.domain).replace("mail", "A", new)
 knock(names.server, 25, host="monitor")
@@ -371,7 +371,7 @@ print(world.explain(names.big_server, names.server, 25).outcome.sees)
 # The cousin's box stays ticked. On Alice's list stands:
 #
 # - `task.mail`: everybody may
-# - `task.home` (POP3, IMAP without TLS): the family, `task.family`; the guests' tablet is not family
+# - `task.home` (POP3, plain IMAP): the family, `task.family`; the guests' tablet is not family
 # - `task.remote_desktop`: `task.alice_pc` only
 # - `task.guessers` guess passwords: nothing from there, ever
 # - nothing else, and no UDP; who calls from the PC itself, may
@@ -424,15 +424,15 @@ world.explain(names.server, "relay.cloud.example", 587)
 
 # %% [markdown]
 # Connected, and refused: 587 is for the provider's *own* users (RFC 6409 §4.3). Alice needs somebody in
-# the internet who knows her, takes her letters at 587 after a login, and sends them on from *his* port
-# 25. The picture shows that the way to such a relay is free.
+# the internet who knows her, takes her letters at 587 after a login, and carries them to port 25 of
+# others. The picture shows that the way to such a relay is free.
 
 # %% [markdown]
 # ## In the real world
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `drop` | no answer | `Connection timed out` | remote server did not respond | cannot connect | timed out | 4.4.316 |
+# | `drop` | no answer | `Connection timed out` | remote server did not respond | cannot connect | timed out | 4.4.315 |
 # | `reject` | RST | `Connection refused` | connection refused | cannot connect | refused | 4.4.316 |
 # | listed address | 554 5.7.1 | `blocked using` | 550 | 554 | 554 | 5.7.606 |
 # | `forward` | port mapping | router | router | router | router configuration (UPnP) | – |
@@ -447,7 +447,7 @@ world.explain(names.server, "relay.cloud.example", 587)
 # because the TTL was low in time. Your firewall lets in who should, because the first rule decides.
 #
 # **Port 25 stays closed.** So letters need a relay: **next** is 11, *The smart host*. **To read**:
-# RFC 5068 on who may send from where, two pages that explain the whole provider.
+# RFC 5068 on who may send from where; it explains the provider.
 
 # %%
 lab.report()

@@ -15,12 +15,19 @@ from maillab.grading.results import Result
 from maillab.grading.running import Bundle, Limits, Submission, grade_one, make_bundle
 from maillab.grading.running.bundle import find_reference, reference_of
 from maillab.grading.running.judging import cut
-from tests.grading.handing_in import endings, handed_in, notebook, public, secret
+from tests.grading.handing_in import (
+    cell_called,
+    endings,
+    handed_in,
+    notebook,
+    public,
+    secret,
+)
 from tests.grading.small_notebook import DOUBLE, RIGHT, SQUARE, small, submission
 
 LIMITS = Limits(jail="none")
 ROOT = Path(__file__).resolve().parents[2]
-ALL = sum([5, 4])
+ALL = 5 + 4
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +93,7 @@ def test_the_same_submission_has_the_same_result(bundle: Bundle) -> None:
 
 
 @pytest.mark.slow
-def test_one_and_true_are_not_the_same_evidence(reference: Path) -> None:
-    bundle = make_bundle(reference)
+def test_one_and_true_are_not_the_same_evidence(bundle: Bundle) -> None:
     whole = json.loads(json.dumps(bundle.notebook))
     evidence = whole["cells"][5]["outputs"][0]["data"]
     (kind,) = [name for name in evidence if "maillab" in name]
@@ -100,8 +106,7 @@ def test_one_and_true_are_not_the_same_evidence(reference: Path) -> None:
 @pytest.mark.slow
 def test_after_a_kill_only_the_students_own_cells_run_again(bundle: Bundle) -> None:
     """The first answer is run again, the deadly one is not, no solution comes in."""
-    known = "known = [name for name in globals() if name in ('double', 'successor')]\n"
-    deadly = f"{known}import os; os._exit(0)"
+    deadly = DOUBLE + "import os; os._exit(0)"
     result = grade_one(bundle, submission(small(_1_1=deadly)), LIMITS)
     assert endings(result) == ["killed", "pass"]
     assert "name 'double' is not defined" in result.checks[0].feedback
@@ -127,13 +132,25 @@ def test_what_is_not_run_in_time_is_not_run(bundle: Bundle) -> None:
 
 
 @pytest.mark.slow
-def test_an_author_can_give_a_cell_more_time(bundle: Bundle) -> None:
-    slow = RIGHT["1.2"] + "\nimport time\nwhile True: time.perf_counter()"
-    limits = replace(LIMITS, cell=2.0)
-    whole = small(_1_2=slow)
-    result = grade_one(bundle, submission(whole), limits)
-    assert endings(result) == ["pass", "pass"]  # it was interrupted, and it was right
+def test_an_answer_that_was_right_before_it_looped_is_right(bundle: Bundle) -> None:
+    loops = RIGHT["1.2"] + "\nwhile True: pass"
+    result = grade_one(bundle, submission(small(_1_2=loops)), replace(LIMITS, cell=2.0))
+    assert endings(result) == ["pass", "pass"]
     assert "it took more than 2 seconds" in result.checks[1].feedback
+
+
+@pytest.mark.slow
+def test_an_author_can_give_a_cell_more_time(bundle: Bundle) -> None:
+    whole = json.loads(json.dumps(bundle.notebook))
+    cell_called(whole, "answer-1-2")["metadata"]["maillab"] = {"timeout": 30}
+    takes = (
+        "import time; now = time.monotonic()\nwhile time.monotonic() < now + 2: pass"
+    )
+    handed = submission(small(_1_2=f"{takes}\n{RIGHT['1.2']}"))
+    limits = replace(LIMITS, cell=1.5)
+    assert endings(grade_one(bundle, handed, limits)) == ["pass", "timeout"]
+    patient = replace(bundle, notebook=whole)
+    assert endings(grade_one(patient, handed, limits)) == ["pass", "pass"]
 
 
 # References ---------------------------------------------------------------------------

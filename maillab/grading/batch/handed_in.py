@@ -19,7 +19,7 @@ from pathlib import Path
 from maillab.errors import LabError
 from maillab.grading.authoring.notebook import MAX_SIZE
 from maillab.grading.batch.archives import members
-from maillab.grading.batch.names import Author, author_of, is_named
+from maillab.grading.batch.names import Author, author_of, clean, is_named
 
 NBGRADER = "submitted"  # nbgrader's folder: submitted/STUDENT/ASSIGNMENT/FILE
 TIMESTAMP = "timestamp.txt"  # in it nbgrader writes when something was handed in
@@ -107,7 +107,7 @@ def _at(path: Path, wanted: Wanted, remarks: list[str]) -> Iterator[HandedIn]:
 
 def _one(file: Path, parts: Sequence[str], place: "Place") -> HandedIn:
     author = place.author(parts)
-    return HandedIn(author, file.name, _time(file), lambda: read_some(file))
+    return HandedIn(author, clean(file.name), _time(file), lambda: read_some(file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _in_zip(file: Path, place: Place, remarks: list[str]) -> Iterator[HandedIn]:
     found = [m for m in members(file, remarks) if is_notebook(m.parts)]
     below = _without_wrapping([m.parts for m in found])
     for m, parts in zip(found, below, strict=True):
-        yield HandedIn(place.author(parts), m.parts[-1], m.time, m.content)
+        yield HandedIn(place.author(parts), clean(m.parts[-1]), m.time, m.content)
 
 
 def is_notebook(parts: Sequence[str]) -> bool:

@@ -19,6 +19,7 @@ Rule 3: who talks to a scheduler can run code on its workers, and Dask does not 
 
 import importlib
 from collections.abc import Generator, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -73,11 +74,19 @@ def _bundles(client: Any, jobs: Jobs) -> list[Any]:
 
 def _answer(future: Any) -> Result | Died:
     """What a future holds; an error of ours is an error of ours."""
-    error: Any = future.exception()
+    try:
+        error: Any = future.exception()
+    except CancelledError as lost:
+        error = lost
     if error is None:
         return cast("Result", future.result())
     if isinstance(error, _distributed().KilledWorker):
         return Died("grading it ended the workers of Dask")
+    if isinstance(error, CancelledError):
+        raise LabError(
+            "the scheduler of Dask has gone; what was graded is kept: "
+            "type the same again to go on"
+        ) from None
     raise error
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from maillab.grading.batch.results import Entry
 from maillab.grading.results import Result
+from maillab.trace.lines import clean
 
 if TYPE_CHECKING:
     import rich.progress
@@ -118,5 +119,5 @@ def progress_for(stream: TextIO) -> Progress:
 def line_of(result: Result) -> str:
     """One result in one line."""
     if result.trouble:
-        return f"{result.student}: {result.trouble}"
+        return clean(f"{result.student}: {result.trouble}")
     return f"{result.student}: {result.points} of {result.of}"

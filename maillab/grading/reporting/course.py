@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maillab.errors import LabError
-from maillab.grading.batch.results import Entry, Results
+from maillab.grading.batch.results import Entry, Results, plain
 from maillab.grading.reporting.roster import Person, read_roster
 from maillab.grading.results import CheckResult, Result
 
@@ -60,9 +60,7 @@ class Course:
             key = (person.student, entry.result.notebook)
             results[key] = entry.result
             logins[key] = (entry.system, entry.login)
-        ordered = sorted(
-            people.values(), key=lambda p: (p.called.casefold(), p.student)
-        )
+        ordered = sorted(people.values(), key=_by_name)
         return cls(ordered, _titles(results.values()), results, logins)
 
     def exercises(self, notebook: str) -> list[Exercise]:
@@ -110,6 +108,11 @@ def natural(id: str) -> tuple[int, ...]:
     ['9.1', '10.2']
     """
     return tuple(int(part) for part in id.split(".") if part.isdigit())
+
+
+def _by_name(person: Person) -> tuple[str, str]:
+    """Å stands beside A, and capitals do not matter."""
+    return plain(person.called).casefold(), person.student
 
 
 def _titles(results: Iterable[Result]) -> dict[str, str]:

@@ -30,6 +30,7 @@ from maillab.grading.running.process import KernelProcess
 spare_the_grammar()
 nbval: Any = importlib.import_module("nbval.kernel")
 zmq: Any = importlib.import_module("zmq")
+monitoring: Any = importlib.import_module("zmq.utils.monitor")
 sessions: Any = importlib.import_module("jupyter_client.session")
 
 TICK = 0.05  # seconds between two looks at the process
@@ -68,7 +69,7 @@ class JailedKernel(nbval.RunningKernel):
     def __init__(self, seed: str, limits: Limits) -> None:
         self.limits = limits
         self.cell = limits.cell
-        self.timed_out = False
+        self.timed_out = self.hung_up = False
         self.grace = 0.0
         self.octets = self.messages = 0
         self.queues: dict[str, deque[Any]] = {"shell": deque(), "iopub": deque()}
@@ -164,7 +165,9 @@ class JailedKernel(nbval.RunningKernel):
         kinds = {"shell": zmq.DEALER, "iopub": zmq.SUB, "control": zmq.DEALER}
         self.sockets = {name: self.context.socket(kind) for name, kind in kinds.items()}
         self.sockets["iopub"].setsockopt(zmq.SUBSCRIBE, b"")
-        self.monitor = self.sockets["iopub"].get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self.monitor = self.sockets["iopub"].get_monitor_socket(
+            zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
+        )
         self.poller = zmq.Poller()
         for socket in (self.monitor, self.sockets["shell"], self.sockets["iopub"]):
             self.poller.register(socket, zmq.POLLIN)
@@ -211,12 +214,15 @@ class JailedKernel(nbval.RunningKernel):
             raise excess("output")
 
     def _take_hangup(self) -> None:
-        """zmq hung up: on a message that was too big, or because the kernel died."""
-        self.monitor.recv_multipart(zmq.NOBLOCK)
-        time.sleep(TICK)
-        if self.process.is_alive():
+        """zmq hung up: on a message that was too big, or because the kernel died.
+
+        If it gets through again, there is somebody: then it was the message.
+        """
+        event: int = monitoring.recv_monitor_message(self.monitor)["event"]
+        if event == zmq.EVENT_DISCONNECTED:
+            self.hung_up = True
+        elif self.hung_up:
             raise excess("output")
-        raise CellEnded("killed", "the kernel died")
 
 
 def excess(what: str) -> CellEnded:

@@ -78,9 +78,10 @@ class Check(pytest.Item):
         """Grade. Raises Failed."""
         result = self.parent.result()
         found = next(check for check in result.checks if check.id == self.name)
-        self.user_properties.append((POINTS, (found.points, found.of)))
+        told = (self.path.name, found.points, found.of)
+        self.user_properties.append((POINTS, told))
         if found.ending != "pass":
-            raise Failed(told(result, found))
+            raise Failed(feedback(result, found))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The feedback, without a traceback of the grader."""
@@ -91,7 +92,7 @@ class Check(pytest.Item):
         return self.path, 0, f"{self.path.name}: {self.name}"
 
 
-def told(result: Result, check: CheckResult) -> str:
+def feedback(result: Result, check: CheckResult) -> str:
     """Why a check failed."""
     head = f"{check.id}: {check.ending}, {check.points}/{check.of}"
     return "\n".join(filter(None, [head, result.trouble, check.feedback]))
@@ -109,12 +110,11 @@ def pytest_collect_file(
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The points of each notebook."""
     points: dict[str, list[tuple[int, int]]] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            known = dict(getattr(report, "user_properties", ()))
-            if getattr(report, "when", "") == "call" and POINTS in known:
-                file = report.nodeid.partition("::")[0]
-                points.setdefault(file, []).append(known[POINTS])
+    for report in [r for found in terminalreporter.stats.values() for r in found]:
+        known = dict(getattr(report, "user_properties", ()))
+        if getattr(report, "when", "") == "call" and POINTS in known:
+            file, got, of = known[POINTS]
+            points.setdefault(file, []).append((got, of))
     terminalreporter.section("points")
     for file, found in sorted(points.items()):
         got, of = map(sum, zip(*found, strict=True))
