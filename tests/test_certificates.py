@@ -67,6 +67,9 @@ def test_an_authority_of_ones_own_is_trusted_where_somebody_said_so(world):
         by_library(world, "bob-pc")
     world.trust("bob-pc", ours)
     assert by_library(world, "bob-pc").startswith(b"+OK")
+    world.distrust("bob-pc")
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local"):
+        by_library(world, "bob-pc")
 
 
 def by_library(world, host):

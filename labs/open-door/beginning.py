@@ -10,8 +10,3 @@ def reset(lab: Lab, **sections: Any) -> None:
     server = lab.world.server(lab.names.server)
     server.mta.settings = lab.world.scenario.hosts[server.name].settings
     lab.world.configure(server.name, **sections)
-
-
-def own(lab: Lab, connection: str) -> None:
-    """This connection is the check's."""
-    lab._own.add(connection)  # as `lab.examine` does

@@ -16,7 +16,7 @@ from maillab.net.stream import Stream
 from maillab.trace.events import Event
 from maillab.world.console import Console
 
-from .beginning import own, reset
+from .beginning import reset
 
 FILE = Path(__file__).parent / "probes.txt"
 STRANGER = "FROM:<spammer@stranger.example>"
@@ -123,7 +123,6 @@ def tried(lab: Lab) -> list[tuple[Probe, Told]]:
 
 async def session(lab: Lab, some: Sequence[Probe]) -> list[tuple[Probe, Told]]:
     stream = await lab.world.host("stranger").connect(lab.names.address, 25)
-    own(lab, stream.id)
     await replies(stream, 1)
     await talk(stream, ["EHLO stranger"])
     said = [Told((await talk(stream, one.lines))[-1], stream.id) for one in some]

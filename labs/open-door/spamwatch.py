@@ -152,10 +152,10 @@ def listing(address: str) -> str:
 async def talk(stream: Stream, helo: str, sender: str, *rcpts: str) -> str:
     """The reply to the last recipient of an envelope."""
     rows = [f"EHLO {helo}", f"MAIL FROM:<{sender}>"]
-    said = await stream.read()
+    said = await stream.read() or b""
     for row in (*rows, *(f"RCPT TO:<{one}>" for one in rcpts)):
         stream.write(f"{row}\r\n".encode())
-        said = await stream.read()
+        said = await stream.read() or b""
     return said.decode("utf-8", "replace")
 
 

@@ -354,7 +354,7 @@ def unwelcome(before: Sequence[str], last: str, found: str) -> str:
 
 
 WRONG_CODE = {
-    "250": "this command is fine here",
+    "250": "this command is allowed here, and well written",
     "354": "a transaction with at least one accepted recipient is ready for DATA",
     "500": "a verb that you do not know, and an empty line, is 500",
     "501": "the verb is right, and what follows it is not as the table says",

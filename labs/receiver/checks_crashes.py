@@ -175,7 +175,10 @@ def check_line(pieces: Pieces, post: Sequence[Posted]) -> Evidence:
         counts.append(len(promised))
     if len(promised) != len(post):
         raise Failed(
-            f"{len(post)} letters answered by 250", f"{len(promised)}; last {heard}"
+            f"a session with {len(post)} letters, each answered by 250",
+            f"{len(promised)} letters; the last reply was {heard[-1:]}",
+            "RFC 5321 §3.3",
+            "this part needs your on_command of 2.1 and your DataReader of 2.2",
         )
     return evidence(seen, promised=[counts.count(n) for n in range(len(post) + 1)])
 

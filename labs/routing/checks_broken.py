@@ -73,7 +73,7 @@ FAULTS = {
     ),
     "lame": Fault(
         "the delegation was lame",
-        "RFC 1034 §4.2.2",
+        "RFC 1912 §2.8",
         "the zone above names a server that does not have the zone",
         make_lame,
     ),

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from maillab.dns.zones import Zone
 from maillab.grading import Exercise, Failed, Lab, Task
 from maillab.grading.exercise import Evidence
+from maillab.grading.failure import MOST_PACKETS
 from maillab.grading.letters import subjects
+from maillab.trace.causing.packet_finder import PacketFinder
 from maillab.trace.events import Event
 
 CACHE, OPEN, TIMEOUT = "cache", "open", "timeout"
@@ -29,7 +31,7 @@ class Happened(NamedTuple):
     event: Event
 
 
-# The starting state: what the mail server knows, and what is switched off --------------
+# The starting state: what is remembered, and what is switched off ---------------------
 
 
 def begin_4_1(lab: Lab) -> Task:
@@ -184,24 +186,24 @@ def host_of(lab: Lab, name: str) -> str:
 
 def compare(lab: Lab, predicted: Sequence[Step], happened: Sequence[Happened]) -> None:
     """Raises Failed at the first difference."""
-    for number, one in enumerate(happened):
-        if number >= len(predicted):
-            raise Failed(
+    steps = [one.step for one in happened]
+    for number, (step, event) in enumerate(happened, 1):
+        if number > len(predicted):
+            failed = Failed(
                 "every step until the letter has arrived",
-                f"{number} steps, all as they happened, and then no more",
+                f"{number - 1} steps, all as they happened, and then no more",
                 "RFC 5321 §5.1",
-                missing(one.step),
-                event=one.event,
-                at=lab.names.server,
+                missing(step),
             )
-        if predicted[number] != one.step:
-            raise Failed(
-                f"{number} steps as they happened, and step {number + 1} too",
-                f"as step {number + 1} {tuple(predicted[number])!r}",
-                *reason(predicted[number], one.step, [h.step for h in happened]),
-                event=one.event,
-                at=lab.names.server,
+            raise with_packets(lab, failed, event)
+        if predicted[number - 1] != step:
+            mine = predicted[number - 1]
+            failed = Failed(
+                f"step {number} as it happened",
+                f"{tuple(mine)!r}; the steps before it are right",
+                *reason(mine, step, steps),
             )
+            raise with_packets(lab, failed, event)
     if len(predicted) > len(happened):
         raise Failed(
             "no step after the letter has arrived",
@@ -210,6 +212,14 @@ def compare(lab: Lab, predicted: Sequence[Step], happened: Sequence[Happened]) -
             "RFC 5321 §5.1",
             "the first host that takes the letter is the last one that is asked",
         )
+
+
+def with_packets(lab: Lab, failed: Failed, event: Event) -> Failed:
+    """Where to look, and not why it happened: that would be the answer."""
+    failed.at = lab.names.server
+    capture = lab.world.trace.capture(failed.at)
+    failed.packets = PacketFinder(capture).numbers(event)[:MOST_PACKETS]
+    return failed
 
 
 def missing(step: Step) -> str:

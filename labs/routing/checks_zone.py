@@ -237,7 +237,9 @@ def check_letter(lab: Lab, task: Task) -> Evidence:
             f"{task.recipient}",
             bounce["reason"] if bounce else "no such letter",
             "RFC 5321 §5.1",
-            "a bounced letter does not come again: it must be sent once more",
+            "a wrong record is remembered, too: wait until its TTL is over"
+            if bounce and bounce.kind == "deferred"
+            else "a bounced letter does not come again: it must be sent once more",
             event=bounce,
             at=lab.names.sender,
         )

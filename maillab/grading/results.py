@@ -33,7 +33,8 @@ class PartResult:
     """A part of a check; a check without parts has one, with the name "".
 
     points, of  reached, and to be reached
-    reasons     why it failed: "expected", "found", "why", "packets", "see", "perhaps"
+    reasons     why it failed: "expected", "found", "why", "packets", "see", "perhaps",
+                "hint"
     """
 
     name: str

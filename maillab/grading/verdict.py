@@ -92,7 +92,8 @@ class Verdict:
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, object]:
-        told = {"text/plain": repr(self), EVIDENCE_TYPE: self.to_json()}
+        told: dict[str, object] = {"text/plain": repr(self)}
+        told[EVIDENCE_TYPE] = self.to_json()
         if NBGRADER_VARIABLE in os.environ:  # it takes a bare number for the points
             page = f"<pre>{escape(repr(self))}</pre>"
             told |= {"text/plain": str(self.points), "text/html": page}

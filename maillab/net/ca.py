@@ -147,6 +147,10 @@ class LabCA:
             self._clients[host] = self._new_client()
         self._clients[host].load_verify_locations(cadata=authority.decode())
 
+    def distrust(self, host: str) -> None:
+        """Let programs on a host trust the lab's own CA only, as at first."""
+        self._clients.pop(host, None)
+
     def install(self, names: tuple[str, ...], chain: bytes) -> None:
         """Let the server of `names` show another certificate from now on (PEM)."""
         context = self.server_context(*names)

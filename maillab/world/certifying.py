@@ -168,6 +168,10 @@ class Certifying:
         place = self.host(host)
         self.ca.trust(place.name, authority.pem)
 
+    def distrust(self, host: str) -> None:
+        """Take back what `trust` did on a host. Raises LabError."""
+        self.ca.distrust(self.host(host).name)
+
 
 def installed_names(server: MailServer) -> tuple[str, ...]:
     """By which the authority knows the server. Raises LabError."""

@@ -401,8 +401,8 @@ with world.console("desk", names.server, 25) as smtp:
     print(smtp.say("RCPT TO:<zoe@another.example>"))
 
 # %% [markdown]
-# `5`, so it is final, and `.7.` means *policy*. The trace knows the reason that the server kept to
-# itself, and its RFC section. The rule is five lines long and stands in
+# `5`, so it is final, and `.7.` means *policy* (RFC 3463 §3.8). The trace knows the reason that
+# the server kept to itself, and its RFC section. The rule is five lines long and stands in
 # `maillab/policy/relay.py`.
 
 # %%

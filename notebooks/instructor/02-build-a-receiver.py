@@ -31,7 +31,7 @@
 import re
 from itertools import count
 
-from aiosmtpd.smtp import SMTP as AioSMTP
+import aiosmtpd.smtp
 
 from maillab.grading import open_lab
 from maillab.grading.failing_disk import FailingDisk
@@ -373,7 +373,7 @@ lab.check("2.3", accept, on_command, DataReader)
 # Three pieces, and you have a server. `Receiver` only carries octets between them and port 25
 # (`maillab/grading/receiving.py`).
 #
-# **Predict.** You open your receiver and wait half an hour. Which letter arrives? What stands in its
+# **Predict.** You open your receiver and wait an hour. Which letter arrives? What stands in its
 # first three lines?
 #
 # *Your prediction:* …
@@ -382,14 +382,14 @@ lab.check("2.3", accept, on_command, DataReader)
 disk = FailingDisk()
 pieces = Pieces(on_command, DataReader, accept)
 receiver = Receiver(world, names.first, pieces, disk)
-world.advance("30 min")
+world.advance("1 hour")
 print(disk.read(disk.names()[0]).decode())
 
 # %%
 world.trace.find_sessions(server=names.first)[0].ladder()
 
 # %% [markdown]
-# The letter of round 1. Alice's server had it all the time, tried again after five minutes
+# The letter of round 1. Alice's server had it all the time, tried again and again
 # (RFC 5321 §4.5.4.1), and for the first time somebody answered: your code, line by line, `250` and all.
 # Now its queue is empty. Grace lights the lamp.
 
@@ -406,7 +406,7 @@ world.trace.find_sessions(server=names.first)[0].ladder()
 # %%
 def open_aiosmtpd(handler, host):
     def make():
-        return AioSMTP(handler, hostname=host, loop=world.loop)
+        return aiosmtpd.smtp.SMTP(handler, hostname=host, loop=world.loop)
 
     return world.run(world.loop.create_server(make, port=25), on=host)
 
@@ -440,12 +440,13 @@ server.close()
 # <details><summary>Hint</summary>
 #
 # `world.send("alice", task.rcpt_to, subject)` tries the first computer first. Who must not listen while the
-# second letter comes? With `said = []`, `accept(…, said.append)` leaves the reply in `said[-1]`.
+# second letter comes? With `said = []`, `accept(…, said.append)` leaves its reply in `said[-1]`.
 #
 # </details>
 
 # %% locked="begin-2.4"
 task = lab.begin("2.4")
+differences, offers = {}, []
 task
 
 
@@ -466,9 +467,9 @@ class Handler:
         accept(disk, state, envelope.content, said.append)
         return said[-1]
         ### END SOLUTION
+        return "451 4.3.0 Not written yet"
 
 
-differences, offers = {}, []
 ### BEGIN SOLUTION
 with Receiver(world, names.first, pieces, disk):
     world.send("alice", task.rcpt_to, task.subject_first)

@@ -334,7 +334,7 @@ world.dig(names.provider, "MX", server=names.nameserver, recurse=False)
 # | `alias` | the MX record names a CNAME |
 # | `address` | the MX record names an address |
 # | `dot` | a final dot is missing |
-# | `lame` | delegated to a server that knows nothing of it |
+# | `lame` | delegated to a server that knows nothing of it (RFC 1912 §2.8) |
 # | `null` | the MX record says: no mail at all |
 # | `ttl` | remembered for five weeks, and out of date |
 #
@@ -450,8 +450,8 @@ world.send("alice", f"hattie@{names.rescue}", "Straight on", "Hello!")
 # |---|---|---|---|---|---|---|
 # | MX look-up | mail exchanger | `smtp` transport | DNS delivery | direct delivery | – | outbound |
 # | resolver | recursive server | `resolv.conf` | external DNS server | Windows DNS | DNS Server package | hidden |
-# | back to myself | loop | `mail for … loops back to myself` | 5.3.5 | loop detected | as Postfix | 5.4.14 |
-# | no such domain | 5.1.2 | `Host not found` | 5.4.0 | no valid recipients' MX | as Postfix | 5.4.310 |
+# | back to myself | loop | `mail for … loops back to myself` | 5.3.5 | – | as Postfix | 5.4.14 |
+# | no such domain | 5.1.2 | `Host not found` | 5.4.0 | `No mail servers appear to exists` | as Postfix | 5.4.310 |
 # | zone, PTR | master file | BIND's files | DNS Manager | at the hoster | DNS Server package | Domains page; no PTR |
 
 # %% [markdown]

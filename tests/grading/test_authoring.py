@@ -21,6 +21,8 @@ from maillab.grading.authoring.notebook import (
     source_of,
 )
 from maillab.grading.authoring.settings import Settings
+from maillab.grading.running.cells import CellRun
+from maillab.grading.running.judging import judge
 from maillab.grading.verdict import EVIDENCE_TYPE, NBGRADER_VARIABLE
 
 GRADED = """\
@@ -42,6 +44,7 @@ assert x == 1
 ### END HIDDEN TESTS
 x
 """
+WHY = {"expected": "1", "found": "2"}
 CHECK = f"""\
 class Verdict:
     def __init__(self, passed): self.passed = passed
@@ -104,6 +107,17 @@ def test_a_cell_may_have_a_time_out_and_a_hint() -> None:
     cell = from_text(GRADED)["cells"][-1]
     assert cell["metadata"]["maillab"] == {"timeout": 60, "hint": "count"}
     assert cell["metadata"]["nbgrader"]["points"] == 2
+
+
+def test_a_hint_is_told_with_the_reasons() -> None:
+    check = from_text(GRADED)["cells"][-1]
+    failed = {"name": "", "points": 2, "title": "x", "passed": False}
+    told = {"id": "9.1", "passed": False, "parts": [failed | {"reasons": WHY}]}
+    shown = {"output_type": "display_data", "data": {EVIDENCE_TYPE: told}}
+    whole = {**check, "outputs": [shown]}
+    run = CellRun(whole, "fail", outputs=[shown], parts={"": False})
+    (result,) = judge([run], [], "public")
+    assert result.parts[0].reasons == {**WHY, "hint": "count"}
 
 
 # The lock file ------------------------------------------------------------------------

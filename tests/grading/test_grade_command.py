@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -75,6 +77,42 @@ def test_the_command_runs_as_a_program(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert "  4 of 4   ann" in run.stdout
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    """As in a terminal: the whole group of processes gets the signal."""
+    loop = {**RIGHT, "answer-91-2": "while True: pass"}
+    a_class(tmp_path / "in", ann=RIGHT, bob=loop)
+    words = ["grade", str(reference(tmp_path)), str(tmp_path / "in"), "--jail", "none"]
+    words += ["--jobs", "1", "--time-out", "300", "--out", str(tmp_path / "graded")]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "maillab.cli", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with run:
+        assert run.stderr is not None
+        while "[1/2] ann: 4 of 4" not in run.stderr.readline():
+            assert run.poll() is None
+        os.killpg(run.pid, signal.SIGINT)
+        said = run.stderr.read()  # ends when the last process has closed it
+    assert run.returncode == 130
+    assert "type the same again to go on" in said
+    assert "Traceback" not in said
+    assert [e.result.student for e in Results(tmp_path / "graded").entries()] == ["ann"]
+
+
+@pytest.mark.slow
+def test_reports_are_written_from_results(tmp_path: Path) -> None:
+    a_class(tmp_path / "in", ann=RIGHT)
+    grade(tmp_path)
+    told = maillab("report", tmp_path / "graded", "--csv").stdout.split()
+    assert [Path(file).name for file in told] == ["grades.csv"]
+    assert "ann" in Path(told[0]).read_text("utf-8")
 
 
 @pytest.mark.slow

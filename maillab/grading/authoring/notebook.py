@@ -126,6 +126,12 @@ def nbgrader(cell: Cell) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
+def ours(cell: Cell) -> dict[str, Any]:
+    """What an author wrote about a cell beside nbgrader's words: timeout, hint."""
+    found: Any = cell.get("metadata", {}).get("maillab", {})
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+
+
 def grade_id(cell: Cell) -> str:
     """The name of a cell that grading knows, or ""."""
     return str(nbgrader(cell).get("grade_id", ""))

@@ -14,9 +14,6 @@ Rule 3: who talks to a scheduler can run code on its workers, and Dask does not 
         it is: it belongs into a network of its own, or behind TLS.
 """
 
-# distributed is not installed everywhere.
-# pyright: reportMissingImports=false, reportMissingModuleSource=false
-
 import importlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError

@@ -215,7 +215,7 @@ class GradedCell(nbval.IPyNbCell):
             raise
         except nbval.NbCellError as error:
             run.why = str(error)
-            run.ending = "fail" if run.why == "Cell outputs differ" else "error"
+            run.ending = ending_of(run.why)
             raise
         finally:
             run.seconds = time.monotonic() - began
@@ -236,6 +236,15 @@ class GradedCell(nbval.IPyNbCell):
 
     def format_output_compare(self, key: str, left: Any, right: Any) -> None:
         """Nothing: what is expected stays with the grader."""
+
+
+def ending_of(message: str) -> Ending:
+    """What nbval's words for a cell mean here."""
+    if message == "Cell outputs differ":
+        return "fail"
+    if message.endswith("waiting for output."):  # there was more than zmq keeps
+        return "output-limit"
+    return "error"
 
 
 def seconds_of(cell: Cell) -> float:

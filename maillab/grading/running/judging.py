@@ -18,6 +18,7 @@ from maillab.grading.authoring.notebook import (
     is_answer,
     is_check,
     nbgrader,
+    ours,
 )
 from maillab.grading.lab import PUBLIC_SEED
 from maillab.grading.results import CheckResult, Ending, PartResult
@@ -105,7 +106,8 @@ def _parts(run: CellRun, ending: Ending, seed: str) -> Iterable[PartResult]:
         if run.parts.get(lost.name):
             yield PartResult(lost.name, lost.title, lost.of, lost.of)
         elif reasons := _reasons(shown.get(lost.name, {}), seed):
-            yield PartResult(lost.name, lost.title, 0, lost.of, reasons)
+            told = reasons | hint_of(run.cell)
+            yield PartResult(lost.name, lost.title, 0, lost.of, told)
         else:
             yield lost
 
@@ -161,6 +163,12 @@ def _errors(run: CellRun) -> list[str]:
         for output in run.outputs
         if output["output_type"] == "error"
     ]
+
+
+def hint_of(cell: Cell) -> dict[str, str]:
+    """What the author says to whom a check fails, if anything."""
+    hint = ours(cell).get("hint")
+    return {"hint": str(hint)} if hint else {}
 
 
 def points_of(cell: Cell) -> int:

@@ -37,6 +37,8 @@ TICK = 0.05  # seconds between two looks at the process
 GRACE = 5.0  # seconds from an interrupt to the kill
 START = 60.0  # seconds for a kernel to start
 ASK = 0.3  # seconds until the next question whether it listens
+HANG_UP = 0.5  # seconds from a hang-up to the next try, and more
+NEVER = float("inf")
 QUEUE = 16  # messages that wait in our memory
 FRAME = 65_536  # octets of a message beside its output
 SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -69,7 +71,8 @@ class JailedKernel(nbval.RunningKernel):
     def __init__(self, seed: str, limits: Limits) -> None:
         self.limits = limits
         self.cell = limits.cell
-        self.timed_out = self.hung_up = False
+        self.timed_out = False
+        self.hung_up = NEVER
         self.grace = 0.0
         self.octets = self.messages = 0
         self.queues: dict[str, deque[Any]] = {"shell": deque(), "iopub": deque()}
@@ -166,7 +169,7 @@ class JailedKernel(nbval.RunningKernel):
         self.sockets = {name: self.context.socket(kind) for name, kind in kinds.items()}
         self.sockets["iopub"].setsockopt(zmq.SUBSCRIBE, b"")
         self.monitor = self.sockets["iopub"].get_monitor_socket(
-            zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
+            zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
         )
         self.poller = zmq.Poller()
         for socket in (self.monitor, self.sockets["shell"], self.sockets["iopub"]):
@@ -190,6 +193,8 @@ class JailedKernel(nbval.RunningKernel):
             raise CellEnded("killed", "the kernel died")
         if self.monitor in ready:
             self._take_hangup()
+        if time.monotonic() > self.hung_up + HANG_UP:
+            raise excess("output")
         if what := self.process.excess():
             raise excess(what)
 
@@ -216,13 +221,12 @@ class JailedKernel(nbval.RunningKernel):
     def _take_hangup(self) -> None:
         """zmq hung up: on a message that was too big, or because the kernel died.
 
-        If it gets through again, there is somebody: then it was the message.
+        After a death it tries again and again. After a breach of its rules it does not:
+        then, somewhat later, it was the message.
         """
         event: int = monitoring.recv_monitor_message(self.monitor)["event"]
-        if event == zmq.EVENT_DISCONNECTED:
-            self.hung_up = True
-        elif self.hung_up:
-            raise excess("output")
+        hung_up = event == zmq.EVENT_DISCONNECTED
+        self.hung_up = time.monotonic() if hung_up else NEVER
 
 
 def excess(what: str) -> CellEnded:

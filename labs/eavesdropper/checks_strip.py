@@ -1,0 +1,166 @@
+"""Exercise 7.3 of notebook 07: a box that takes STARTTLS away, and who must wait."""
+
+from contextlib import suppress
+
+from maillab.errors import LabError
+from maillab.grading import Exercise, Failed, Lab, Part, Task, attempt
+from maillab.grading.exercise import Evidence
+from maillab.grading.letters import subjects
+
+PARTNERS = {"north": "nora", "south": "sam", "east": "ed"}
+OLD = "attic.example"
+PARTS = (
+    Part("policy", 2, "without STARTTLS mail for who published a policy waits"),
+    Part("others", 1, "all other mail goes on as before"),
+    Part("back", 1, "what had waited goes out by TLS when the box is gone"),
+)
+
+
+def begin_7_3(lab: Lab) -> Task:
+    """Two of three partners publish a policy; which ones, the seed decides."""
+    restore(lab)
+    for name in PARTNERS:
+        domain = getattr(lab.names, name)
+        zone = lab.world.zone(domain)
+        with suppress(LabError):  # there may be none
+            zone.remove("_mta-sts", "TXT")
+        if name in publishers(lab):
+            id = lab.random(f"7.3 id {name}").randrange(10**8, 10**9)
+            zone.add("_mta-sts", "TXT", f'"v=STSv1; id={id};"', ttl=300)
+    lab.world.resolvers[lab.names.server].cache.flush()
+    domains = [*(getattr(lab.names, name) for name in PARTNERS), OLD]
+    return Task(
+        "7.3", "Wait rather than whisper", server=lab.names.server, domains=domains
+    )
+
+
+def publishers(lab: Lab) -> list[str]:
+    return sorted(lab.random("7.3 publishers").sample(sorted(PARTNERS), 2))
+
+
+def restore(lab: Lab) -> None:
+    table = lab.world.scenario.hosts[lab.names.server]
+    server = lab.world.server(lab.names.server)
+    server.mta.settings = table.settings
+    clear_queue(lab)
+
+
+def clear_queue(lab: Lab) -> None:
+    queue = lab.world.server(lab.names.server).queue
+    for id in list(queue.entries):
+        queue.delete(id)
+
+
+def check_7_3(lab: Lab) -> dict[str, Evidence | Failed]:
+    """The box is switched on, letters are sent, the box is switched off again."""
+    lab.task("7.3")
+    game = Game(lab)
+    game.play()
+    return {
+        "policy": attempt(game.policy),
+        "others": attempt(game.others),
+        "back": attempt(game.back),
+    }
+
+
+class Game:
+    """One letter to each domain, with the box and then without."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.people = {
+            **{getattr(lab.names, name): user for name, user in PARTNERS.items()},
+            OLD: "ada",
+        }
+        self.strict = {getattr(lab.names, name) for name in publishers(lab)}
+        self.subject = " ".join(lab.words("7.3 letter", 3))
+        self.with_box: dict[str, int] = {}
+        self.afterwards: dict[str, int] = {}
+        self.began = 0
+
+    def play(self) -> None:
+        world = self.lab.world
+        clear_queue(self.lab)
+        for user in self.people.values():
+            self.lab.fill_inbox(user, [])
+        self.began = len(world.trace.sessions)
+        box = world.add_rule("carrier", at=0, action="strip-starttls", ports=25)
+        for user in self.people.values():
+            world.send("bob", world.user(user).address, self.subject)
+        world.advance("3 min")
+        self.with_box = self.count()
+        world.remove_rule("carrier", box)
+        world.advance("1 h")
+        self.afterwards = self.count()
+
+    def count(self) -> dict[str, int]:
+        """Letters with the subject, for each domain."""
+        return {
+            domain: subjects(self.lab.world.user(user).inbox).count(self.subject)
+            for domain, user in self.people.items()
+        }
+
+    def policy(self) -> Evidence:
+        whispered = sorted(d for d in self.strict if self.with_box[d])
+        if whispered:
+            raise Failed(
+                f"the letter for {whispered[0]}, which publishes a policy, to wait",
+                "it went out in clear",
+                "RFC 8461 §5",
+                "_mta-sts has a TXT record there: for such a domain tls must be "
+                "encrypt or verify, in remote_domains",
+                event=self.session_of(whispered[0]),
+                at=self.lab.names.server,
+            )
+        waited = sorted(
+            d for d, n in self.with_box.items() if d in self.strict and not n
+        )
+        return {"waited": waited, "subject": self.subject}
+
+    def others(self) -> Evidence:
+        late = sorted(
+            d for d, n in self.with_box.items() if d not in self.strict and not n
+        )
+        if late:
+            raise Failed(
+                f"the letter for {late[0]}, which publishes nothing, to arrive at once",
+                "it waits",
+                "RFC 7435 §3",
+                "who insists on TLS for everybody reaches some of them never: the old "
+                "server in the attic has none",
+            )
+        return {"arrived": sorted(set(self.with_box) - self.strict)}
+
+    def back(self) -> Evidence:
+        """By TLS, once, to everybody who has it."""
+        wrong = sorted(d for d, n in self.afterwards.items() if n != 1)
+        if wrong:
+            raise Failed(
+                f"one letter at {wrong[0]} an hour after the box is gone",
+                f"{self.afterwards[wrong[0]]}",
+                "RFC 3207 §4",
+                "a letter that was refused for good does not come back: defer, do not "
+                "bounce",
+            )
+        sealed = sorted(d for d in self.strict if self.was_sealed(d))
+        if not sealed:
+            raise Failed("TLS with who published a policy", "none", "RFC 8461 §5")
+        return {"by TLS": sealed}
+
+    def was_sealed(self, domain: str) -> bool:
+        new = self.lab.world.trace.sessions[self.began :]
+        return any(s.tls is not None for s in new if s.server == f"mx.{domain}")
+
+    def session_of(self, domain: str) -> object:
+        new = self.lab.world.trace.sessions[self.began :]
+        return next(s.events[0] for s in new if s.server == f"mx.{domain}")
+
+
+EXERCISES = (
+    Exercise(
+        *("7.3", 4, "whoever asked for TLS got TLS or had to wait"),
+        begin_7_3,
+        check_7_3,
+        PARTS,
+    ),
+)
