@@ -41,10 +41,11 @@ def check_7_4(lab: Lab) -> Evidence:
         )
     demand_kinds([kind for kind, _ in handshakes])
     demand_last(lab, task, handshakes)
+    shown = lab.world.certificate(task.server)
     return {
         "seen": sorted({kind for kind, _ in handshakes}),
-        "signed by": lab.world.certificate(task.server).issuer,
-        "names": sorted(lab.world.certificate(task.server).names),
+        "signed by": shown.issuer,
+        "names": sorted(set(task.names) & set(shown.names)),
     }
 
 

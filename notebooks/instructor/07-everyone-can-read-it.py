@@ -209,7 +209,7 @@ for port, login in {465: smtp, 995: pop3, 993: imap}.items():
     log_in(port, [], login)
 log_in(587, ["EHLO laptop", "STARTTLS"], smtp)
 log_in(110, ["STLS"], pop3)
-log_in(143, ["b STARTTLS"], imap)
+reply = log_in(143, ["b STARTTLS"], imap)
 ### END SOLUTION
 
 # %% [markdown]
@@ -236,14 +236,15 @@ world.advance("1 min")
 session = world.trace.find_sessions(server=f"mx.{names.north}")[-1]
 
 # %%
-session.diff(world.trace.session(console.id))
+session.ladder()
 
 # %%
 world.remove_rule("carrier", box)
 session.hints()
 
 # %% [markdown]
-# It sends the contract in clear and reports success. *Opportunistic* TLS (RFC 7435 §3) protects from
+# Where the server had said `STARTTLS`, `XXXXXXXA` arrived, so the client found no offer. It sent the
+# contract in clear and reported success. *Opportunistic* TLS (RFC 7435 §3) protects from
 # who listens, and not from who changes octets. To insist on TLS for everybody is no cure: the server
 # in the attic would get no mail any more.
 #

@@ -24,7 +24,8 @@ def part(name, points, fact):
     passed = isinstance(fact, int)
     told = {{"name": name, "points": points, "title": name, "passed": passed}}
     reasons = {{"expected": "a number", "found": repr(fact), "colour": "blue"}}
-    return told | ({{"evidence": {{"fact": fact}}}} if passed else {{"reasons": reasons}})
+    more = {{"evidence": {{"fact": fact}}}} if passed else {{"reasons": reasons}}
+    return told | more
 def check(id, *parts):
     passed = all(part["passed"] for part in parts)
     told = {{"id": id, "passed": passed, "parts": parts}}

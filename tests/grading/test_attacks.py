@@ -40,7 +40,7 @@ MOST_MEMORY = 300 << 10  # KiB, of a grader
 EVIDENCE = "application/vnd.maillab.check+json"
 FORGED = (
     f"{{'text/plain': '✓ 1.2', '{EVIDENCE}': {{'id': '1.2', 'passed': True, 'parts':"
-    f" [{{'name': '', 'points': 3, 'title': 'x', 'passed': True, 'evidence': {{}}}}]}}}}"
+    " [{'name': '', 'points': 3, 'title': 'x', 'passed': True, 'evidence': {}}]}}"
 )
 
 
@@ -120,7 +120,7 @@ ATTACKS = {
     "reads a null pointer": Attack("import ctypes; ctypes.string_at(0)", "killed"),
     "loops": Attack("while True: pass", "timeout", "more than 8 seconds"),
     "loops and will not be interrupted": Attack(
-        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "while True:\n try:\n  while True: pass\n except BaseException: pass",
         "timeout",
     ),
     "asks for input": Attack("input('?')", "error", "StdinNotImplementedError"),

@@ -33,7 +33,7 @@ def test_a_named_jail_that_does_not_work_is_refused(
     monkeypatch.setattr(choosing, "docker_works", lambda: False)
     with pytest.raises(LabError, match=r"bwrap does not work here.*bubblewrap 0\.8"):
         choose_jail("bwrap")
-    with pytest.raises(LabError, match="docker does not work here.*its daemon"):
+    with pytest.raises(LabError, match=r"docker does not work here.*its daemon"):
         choose_jail("docker")
     with pytest.raises(LabError, match="expected auto, bwrap, docker, none"):
         choose_jail("cellar")  # pyright: ignore

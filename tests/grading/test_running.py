@@ -1,4 +1,4 @@
-"""Grading one submission: evidence, parts, endings, references; all of it with nbval."""
+"""Grading one submission: evidence, parts, endings, references; all with nbval."""
 
 import json
 import pickle

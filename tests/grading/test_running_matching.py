@@ -51,9 +51,7 @@ def test_of_two_cells_with_one_name_the_first_that_was_changed_counts() -> None:
     ]
 
 
-def test_a_deleted_answer_is_missing_and_nothing_of_the_instructor_takes_its_place() -> (
-    None
-):
+def test_nothing_of_the_instructor_takes_the_place_of_a_deleted_answer() -> None:
     mine = notebook()
     mine["cells"].remove(cell_called(mine, "answer-1-4"))
     answers = match_answers(public().release, mine["cells"])
