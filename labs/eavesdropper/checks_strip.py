@@ -118,6 +118,13 @@ class Game:
         return {"waited": waited, "subject": self.subject}
 
     def others(self) -> Evidence:
+        if all(self.with_box[domain] for domain in self.strict):
+            raise Failed(
+                "mail for some to wait, and mail for the others not",
+                "nobody's mail waits",
+                "RFC 8461 §5",
+                "this part has points once you insist on TLS with somebody",
+            )
         late = sorted(
             d for d, n in self.with_box.items() if d not in self.strict and not n
         )

@@ -32,15 +32,12 @@ from maillab.grading import open_lab
 
 lab = open_lab("01")
 world, names = lab.world, lab.names
-lab
+names
 
 # %% [markdown]
 # Passwords, words, even the domain of this post office are drawn by lot, and your notebook may be
 # run again in a world where they are others. So write the *name* of a thing where it has one
 # (`names.server`, `task.password`), and let Python pick out what a server tells you.
-
-# %%
-names
 
 # %% [markdown]
 # ## Round 1: Say hello

@@ -35,7 +35,6 @@
 
 # %% locked="set-up"
 import base64
-import ssl
 
 from maillab.grading import open_lab
 
@@ -151,9 +150,7 @@ with world.console("laptop", names.server, 587) as console:
     console.start_tls()
     console.say("EHLO laptop", "QUIT")
 session = world.trace.session(console.id)
-
-# %%
-session.wire("C")[:60]
+print(session.wire("C")[:60])
 
 # %%
 session.ladder()
@@ -235,11 +232,10 @@ world.send("bob", f"nora@{names.north}", "The contract")
 world.advance("1 min")
 session = world.trace.find_sessions(server=f"mx.{names.north}")[-1]
 
-# %%
+world.remove_rule("carrier", box)
 session.ladder()
 
 # %%
-world.remove_rule("carrier", box)
 session.hints()
 
 # %% [markdown]
@@ -309,7 +305,7 @@ def look(host, name):
     try:
         console.start_tls()
         return "right"
-    except ssl.SSLError as error:
+    except OSError as error:
         return error.verify_message
     finally:
         console.close()
@@ -368,7 +364,8 @@ lab.check("7.4")
 
 # %% [markdown]
 # ## Break it
-# Eve makes an authority, too, and talks Alice into trusting it ("for the café's free Wi-Fi").
+# Eve makes an authority, too, and talks Bob into trusting it ("for the café's free Wi-Fi"). A client
+# trusts every authority in its list for *every* name (RFC 5280 §6.1).
 #
 # **Predict.** What can Eve do from now on, and who notices?
 #

@@ -286,7 +286,8 @@ world.advance("6 h")
 world.queue("mx.megapost.example")
 
 # %%
-print(world.mailbox("dora").messages[-1].content.decode()[:900])
+report = world.mailbox("dora").messages[-1].content.decode()
+print(*report.splitlines()[:22], sep="\n")
 
 # %% [markdown]
 # A relay that is always on can take the mail meanwhile: a second MX with a *higher* number is tried

@@ -15,7 +15,7 @@ from maillab.grading.running import Limits, bubblewrap, choosing, docker
 from maillab.grading.running.choosing import choose_jail
 from maillab.grading.running.jail import LAUNCHER, PACKAGE, no_cage, variables, visible
 from maillab.grading.running.kernel import has_shape
-from maillab.grading.running.process import connection_of, resource_limits
+from maillab.grading.running.process import connection_of, resource_limits, sweep
 
 LIMITS = Limits(jail="none")
 needs_bubblewrap = pytest.mark.skipif(
@@ -157,6 +157,16 @@ def test_processes_are_only_limited_where_they_are_counted_apart(
 def test_a_message_without_its_shape_is_dropped(kind: object, content: object) -> None:
     message = {"msg_type": kind, "content": content, "parent_header": {}}
     assert not has_shape(message)
+
+
+def test_folders_of_graders_that_were_killed_are_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f"{dead.pid}-a", f"{os.getpid()}-b", "someone"):
+        (tmp_path / f"maillab-jail-{name}").mkdir()
+    sweep(tmp_path)
+    left = {folder.name for folder in tmp_path.iterdir()}
+    assert left == {f"maillab-jail-{os.getpid()}-b", "maillab-jail-someone"}
 
 
 # Docker -------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from maillab.grading.authoring.notebook import Cell, grade_id, is_check, source_
 from maillab.grading.results import Ending
 from maillab.grading.running.kernel import CellEnded, JailedKernel
 from maillab.grading.running.limits import Limits
+from maillab.grading.running.process import folder_prefix
 from maillab.grading.verdict import EVIDENCE_TYPE
 
 nbval: Any = importlib.import_module("nbval.plugin")
@@ -81,7 +82,7 @@ class Run:
         """Run them with pytest and nbval, in this process. Raises LabError."""
         try:
             self.kernel.wait_until_ready()
-            with tempfile.TemporaryDirectory(prefix="maillab-jail-") as desk:
+            with tempfile.TemporaryDirectory(prefix=folder_prefix()) as desk:
                 file = Path(desk) / "notebook.ipynb"
                 file.touch()  # pytest wants a file; what is expected stays in memory
                 code = run_pytest([*ARGUMENTS, f"--rootdir={desk}", str(file)], self)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from maillab.grading.running.jail import Cage
 from maillab.grading.running.limits import Limits
 
 WATCH = 0.25  # seconds between two looks
+FOLDERS = "maillab-jail-"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 OWN_GROWTH = 200 << 20  # octets by which the grader itself may grow
 FAMILY = 4  # a quarter of the processes: the rest of the limit is for threads
@@ -42,8 +44,9 @@ class KernelProcess:
 
     def __init__(self, seed: str, limits: Limits) -> None:
         self.limits = limits
-        self.desk = Path(tempfile.mkdtemp(prefix="maillab-jail-"))
+        self.desk = Path(tempfile.mkdtemp(prefix=folder_prefix()))
         self.psutil: Any = importlib.import_module("psutil")
+        sweep(Path(tempfile.gettempdir()))
         self.own = self.psutil.Process()
         self.own_memory = self.own.memory_info().rss
         self.looked = 0.0
@@ -150,6 +153,21 @@ class KernelProcess:
             return [found, *found.children(recursive=True)]
         except self.psutil.Error:
             return []
+
+
+def folder_prefix() -> str:
+    """How folders of this grader are called."""
+    return f"{FOLDERS}{os.getpid()}-"
+
+
+@cache
+def sweep(place: Path) -> None:
+    """Remove the folders of graders that were killed; once for each process."""
+    psutil: Any = importlib.import_module("psutil")
+    for folder in place.glob(f"{FOLDERS}*-*"):
+        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def connection_of(cage: Cage) -> dict[str, Any]:
