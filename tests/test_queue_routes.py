@@ -255,6 +255,16 @@ def test_masquerade_is_for_local_senders_at_the_first_hop(
     assert LETTER.splitlines()[0] in server.messages[0], "RFC5322.From stays"
 
 
+def test_a_scanner_that_may_relay_by_its_address_is_masqueraded_too(queue_world):
+    lab = queue_world()
+    server = lab.mx()
+    lab.deliver(masquerade="public.example")
+    lab.world.configure(ALPHA, relay={"networks": ["0.0.0.0/0"]})
+    lab.send(CAROL, sender="alice@alpha.example", user="")
+    [mail] = [line for line in server.commands if line.startswith("MAIL")]
+    assert mail.startswith("MAIL FROM:<alice@public.example>")
+
+
 def test_the_port_of_mail_exchangers_can_be_another(queue_world):
     lab = queue_world()
     server = lab.mx()

@@ -25,6 +25,7 @@ from maillab.agents.relay import Attempt, Errand, Relay
 from maillab.agents.relay_session import RelaySession
 from maillab.agents.reports import Reporter
 from maillab.agents.serving import tell_failure
+from maillab.policy.networks import find_network
 from maillab.policy.retry import Bounce
 from maillab.policy.routes import (
     LOCAL,
@@ -130,8 +131,10 @@ class MTA:
     def _entry(self, submission: Submission) -> QueueEntry:
         id = self.new_id()
         content = submission.content
-        path = self.masqueraded(submission.envelope.reverse_path)
-        envelope = replace(submission.envelope, reverse_path=path)
+        envelope = submission.envelope
+        if self._is_first_hop(submission):
+            path = self.masqueraded(envelope.reverse_path)
+            envelope = replace(envelope, reverse_path=path)
         if submission.user:
             content = self.completed(content, id)
         trace_field = self._received(submission, id)
@@ -196,6 +199,12 @@ class MTA:
         content = add_if_missing(content, "Date", date)
         name = f"<{stamp}.{id}@{self.hostname}>"
         return add_if_missing(content, "Message-ID", name)
+
+    def _is_first_hop(self, submission: Submission) -> bool:
+        """It comes from somebody of ours: by a login, or by an address that relays."""
+        networks = self.settings.relay.networks
+        address = submission.client_address
+        return bool(submission.user) or find_network(address, networks) is not None
 
     def masqueraded(self, path: Address) -> Address:
         """RFC5321.MailFrom as others shall see it (`delivery.masquerade`)."""

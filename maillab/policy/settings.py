@@ -191,7 +191,8 @@ class Delivery:
     tls             see `SmartHost`
     mechanisms      for logging in elsewhere, best first
     helo            our name in EHLO; "": the host's name
-    masquerade      replaces local domains in RFC5321.MailFrom, at the first hop
+    masquerade      replaces local domains in RFC5321.MailFrom, at the first hop: of who
+                    logged in, or may relay by address
     max_mx          how many mail exchangers are tried at most; 0: all
     concurrency     connections to one destination at one time
     messages        for one connection (IIS: 20); 0: any number
