@@ -264,11 +264,27 @@ def with_ids(cells: list[Cell]) -> None:
 
 
 def released(notebook: Notebook) -> Notebook:
-    """The student's version: no solutions, no hidden tests, no outputs."""
+    """The student's version: no solutions, no hidden tests, no outputs, cells held."""
 
     def stripped(cell: Cell) -> Cell:
         source = SOLUTION.sub(STUB, source_of(cell))
         cell["source"] = HIDDEN.sub("", source).rstrip("\n")
+        cell["metadata"] = cell["metadata"] | held(cell)
         return cell
 
     return without_outputs(mapped(notebook, stripped))
+
+
+def held(cell: Cell) -> dict[str, bool]:
+    """What JupyterLab must not let happen to a cell by mistake; nbgrader says the same.
+
+    >>> held({"metadata": {"nbgrader": {"locked": False, "solution": True}}})
+    {'deletable': False}
+    """
+    match nbgrader(cell).get("locked"):
+        case True:
+            return {"deletable": False, "editable": False}
+        case False:
+            return {"deletable": False}
+        case _:
+            return {}
