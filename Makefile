@@ -16,6 +16,9 @@ AT_ONCE := --numprocesses=logical --maxprocesses=4 --dist=loadfile
 # Notebooks are run with the warnings of Jupyter allowed, and nothing else.
 NBVAL := $(BIN)/python -m pytest --nbval --override-ini=filterwarnings=default
 
+# A Python that has nbgrader, for the tests that let it open our notebooks.
+NBGRADER_PYTHON ?= $(abspath $(VENV)/nbgrader/bin/python)
+
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-browser test-interop test-notebooks test-slow notebooks check format docs constraints clean
 
@@ -36,8 +39,8 @@ else
 	$(NBVAL) $(AT_ONCE) $(REFERENCE_NOTEBOOKS)
 endif
 
-test-slow: $(VENV)/.test ## crashes, namespaces, twenty seeds of every exercise, attacks
-	$(BIN)/python -m pytest $(AT_ONCE) -m slow
+test-slow: $(VENV)/.test $(VENV)/.nbgrader ## crashes, attacks, every exercise in twenty worlds
+	NBGRADER_PYTHON=$(NBGRADER_PYTHON) $(BIN)/python -m pytest $(AT_ONCE) -m slow
 
 test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
 	$(BIN)/python -m pytest -m interop
@@ -72,6 +75,13 @@ constraints: ## pin the newest versions that work together
 
 clean: ## throw away what make and the tools made (never your notebooks)
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# nbgrader opens our notebooks in an environment of its own: it would bring half a Jupyter
+# server of other versions into ours. Without it (no network, say) its tests are skipped.
+$(VENV)/.nbgrader: | $(VENV)/.made
+	@echo "Installing nbgrader into $(VENV)/nbgrader (once; its tests are skipped without)"
+	@$(BIN)/python -m venv $(VENV)/nbgrader && $(VENV)/nbgrader/bin/python -m pip install \
+	    --quiet --disable-pip-version-check nbgrader==0.9.6 && touch $@ || true
 
 # One stamp for each extra, so that a second `make` installs nothing.
 comma := ,
