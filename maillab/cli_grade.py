@@ -21,7 +21,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 def register(app: typer.Typer) -> None:
     """Give the commands to the `maillab` command."""
-    app.command()(grade)
+    app.command(epilog=EXAMPLES)(grade)
     app.command()(report)
     app.command("check-notebook")(check_notebook)
 
@@ -76,9 +76,29 @@ Dask = Annotated[
     str,
     typer.Option(metavar="tcp://HOST:PORT", help="Grade on a Dask cluster instead."),
 ]
-TimeOut = Annotated[
-    float, typer.Option(min=0.1, metavar="SECONDS", help="For one cell.")
+Image = Annotated[
+    str, typer.Option(metavar="NAME", help="Of docker; see below how to make it.")
 ]
+TimeOut = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="SECONDS",
+        help="For one cell; else what the author wishes, or 20.",
+        show_default=False,
+    ),
+]
+EXAMPLES = """\
+For example:
+
+    maillab grade 01 submitted/ --out graded --seed-file secret --per-student
+
+    maillab grade 01 moodle.zip canvas.zip --out graded --jobs 4
+
+The image for --jail docker is made once, in a checkout:
+
+    docker build -t maillab -f maillab/grading/running/Dockerfile .
+"""
 
 
 def grade(  # noqa: PLR0913  (one for each option)
@@ -90,16 +110,25 @@ def grade(  # noqa: PLR0913  (one for each option)
     jail: JailName = "auto",
     jobs: Jobs = None,
     dask: Dask = "",
-    time_out: TimeOut = 20.0,
+    image: Image = "maillab",
+    time_out: TimeOut = None,
 ) -> None:
     """Grade what students handed in. Again: only what changed."""
     from maillab.grading.batch.batch import Wishes, grade_all
     from maillab.grading.batch.progress import progress_for
     from maillab.grading.running import Limits
 
-    limits = Limits(jail=jail, cell=time_out)
-    count = jobs or cores()
-    wishes = Wishes(lab, submissions, out, seed_file, per_student, limits, count, dask)
+    wishes = Wishes(
+        lab,
+        submissions,
+        out,
+        seed_file,
+        per_student,
+        Limits(jail=jail, image=image),
+        jobs or cores(),
+        dask,
+        time_out,
+    )
     try:
         with progress_for(sys.stderr) as progress:
             summary = grade_all(wishes, progress)
@@ -191,12 +220,15 @@ def report(  # noqa: PLR0913  (one for each option)
 
 # maillab check-notebook ---------------------------------------------------------------
 
+Patience = Annotated[
+    float, typer.Option(min=0.1, metavar="SECONDS", help="For one cell.")
+]
 Notebook = Annotated[
     Path, typer.Argument(metavar="FILE", help="Your notebook.", show_default=False)
 ]
 
 
-def check_notebook(notebook: Notebook, time_out: TimeOut = 60.0) -> None:
+def check_notebook(notebook: Notebook, time_out: Patience = 60.0) -> None:
     """Run your notebook as the grader would, and say what it is worth."""
     from maillab.grading.batch.oneself import look_at
 

@@ -184,7 +184,7 @@ def test_messages_of_an_hour_slide(world):
     world.advance("30 min")
     assert mail(world, ALICE)[-1].startswith("250")
     assert mail(world, ALICE) == ["450 4.7.0 Too much mail for now: try again later"]
-    why = explained(world, "limits.messages_per_hour", "RFC 2505 §2.10")
+    why = explained(world, "limits.messages_per_hour", "RFC 2505 §2.8")
     assert why.refusal.command.startswith("MAIL")
     world.advance("31 min")
     assert mail(world, ALICE)[-1].startswith("250")
@@ -220,7 +220,7 @@ def test_recipients_of_an_hour(world):
     world.configure(ALPHA, limits={"recipients_per_hour": 2})
     replies = mail(world, ALICE, "postmaster@alpha.example", ALICE)
     assert [one[:3] for one in replies] == ["250", "250", "450", "250"]
-    explained(world, "limits.recipients_per_hour", "RFC 2505 §2.10")
+    explained(world, "limits.recipients_per_hour", "RFC 2505 §2.8")
 
 
 def test_two_messages_at_one_time_are_two(world):
@@ -248,7 +248,7 @@ def test_an_account_is_one_whatever_it_calls_itself(world):
         lines = (HELLO, plain(user, "rabbit-hole"), FROM, TO, "DATA", TEXT)
         assert last(world, lines[:4] if code == "450" else lines)[:3] in (code, "503")
     assert world.why(server=ALPHA).refusal.reply.startswith("503")
-    explained(world, "limits.messages_per_hour", "RFC 2505 §2.10", "450")
+    explained(world, "limits.messages_per_hour", "RFC 2505 §2.8", "450")
 
 
 # Idle ---------------------------------------------------------------------------------

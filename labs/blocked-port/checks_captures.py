@@ -97,7 +97,9 @@ def ask(
             raise Failed(
                 "diagnose to return (cause, number): a word and a packet number",
                 repr(result)[:80],
-                perhaps="its last line should be: return cause, number",
+                perhaps="write a word and a number in the place of the dots"
+                if result == (..., ...)
+                else "its last line should be: return cause, number",
             )
 
 

@@ -205,18 +205,25 @@ def judge_hairpin(lab: Lab) -> Evidence:
     seen = lab.world.explain("alice-pc", lab.names.server, 993)
     turned = [step for step in steps(seen) if step.what == "is turned back"]
     if not (seen.outcome.ok and turned):
-        router = lab.world.gateway(ROUTER)
         raise Failed(
             "alice-pc connected by the public name, turned back at the router",
             seen.outcome.sees,
             "RFC 4787 §6",
-            "forward the port first: what is not forwarded cannot be turned back"
-            if router.hairpin
-            else "many routers do this only when they are told to",
+            why_not_turned(lab),
         )
     assert seen.path, "it has steps"
     assert seen.path.node, "it arrived"
     return {"name": seen.wanted, "sees": seen.outcome.sees, "at": seen.path.node.name}
+
+
+def why_not_turned(lab: Lab) -> str:
+    router = lab.world.gateway(ROUTER)
+    known = lab.world.zone(lab.names.domain).records("mail", "A")
+    if known != [str(router.public_address)]:
+        return "the name still has the address of yesterday, which is not the router's"
+    if router.hairpin:
+        return "forward the port first: what is not forwarded cannot be turned back"
+    return "many routers do this only when they are told to"
 
 
 def steps(seen: Explanation) -> list[Step]:

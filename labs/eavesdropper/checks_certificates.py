@@ -89,7 +89,7 @@ def demand_last(lab: Lab, task: Task, handshakes: list[tuple[str, int]]) -> None
         raise Failed(
             "a last handshake that goes well",
             handshakes[-1][0],
-            "RFC 8314 §5.4",
+            "RFC 8314 §5.3",
             "renew the certificate, and connect once more",
         )
     if shown.issuer != task.authority:
@@ -112,7 +112,7 @@ def demand_last(lab: Lab, task: Task, handshakes: list[tuple[str, int]]) -> None
             "a certificate for 90 days, and a jump over its end",
             f"one for {shown.days_left} more days",
             "RFC 5280 §4.1.2.5",
-            "a certificate that never ends is no exercise: days=90",
+            "a short life limits the damage of a stolen key: days=90, and renew it",
         )
 
 

@@ -62,15 +62,12 @@ def logged_in(session: Session, user: str) -> bool:
 def missing(sessions: list[Session], way: tuple[str, int], how: str) -> Failed:
     protocol, port = way
     there = [s for s in sessions if s.port == port]
-    found, perhaps, event = "no session there", "", None
+    found, event = "no session there", None
+    perhaps = "six sessions from task.host: one is missing"
     if there:
         event = there[-1].events[0]
         found = f"a session {'without a login' if there[-1].tls else 'without TLS'}"
-        perhaps = (
-            "at 465, 993 and 995 the handshake comes before the greeting"
-            if port in (465, 993, 995)
-            else "the server must agree to the command before start_tls()"
-        )
+        perhaps = slip(there[-1])
     what, see = how.split(", ")
     return Failed(
         f"a login by {protocol} at port {port}: {what}",
@@ -80,6 +77,15 @@ def missing(sessions: list[Session], way: tuple[str, int], how: str) -> Failed:
         event=event,
         at="laptop",
     )
+
+
+def slip(session: Session) -> str:
+    """What a beginner does not think of."""
+    if session.tls is not None:
+        return "behind the handshake the login is still to come, as task.user"
+    if session.port in (465, 993, 995):
+        return "at 465, 993 and 995 the handshake comes before the greeting"
+    return "the server must agree to the command before start_tls()"
 
 
 # Octets -------------------------------------------------------------------------------

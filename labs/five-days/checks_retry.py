@@ -142,7 +142,9 @@ def ask(next_step: Callable[[Any], Any], failure: Failure) -> object:
 
 def wrong_step(case: Case, step: object) -> Failed:
     failure, found, perhaps = case.failure, shown(step), case.perhaps
-    if not isinstance(step, Retry | Bounce | Drop):
+    if isinstance(step, Exception):
+        perhaps = "the function fails: call it by hand, and read the traceback"
+    elif not isinstance(step, Retry | Bounce | Drop):
         perhaps = "every way through the function ends in return Retry(…), …"
     elif isinstance(step, Retry) and not isinstance(step.wait, int | float):
         perhaps = "Retry takes a number of seconds"
@@ -313,11 +315,14 @@ def check_server(lab: Lab, next_step: object) -> Evidence:
 
 def demand_no_failure(agenda: Agenda, server: str) -> None:
     for event in agenda.events(server, "failure"):
+        error = str(event["error"])
         raise Failed(
             "a rule that always answers",
-            str(event["error"]),
-            "RFC 5321 §4.5.4.1",
-            "an answer for every failure, those of letters from <> among them",
+            error,
+            "RFC 5321 §6.1",
+            "a report comes from the null reverse-path, or it is answered by reports"
+            if "null reverse-path" in error
+            else "an answer for every failure, those of letters from <> among them",
         )
 
 

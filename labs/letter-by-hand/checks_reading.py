@@ -124,26 +124,26 @@ def check_1_4(lab: Lab, word: object = None) -> Evidence:
     right, topics = draw(lab, "1.4", OLD + 4)
     demand_word(task.read, right, word)
     box = inbox(lab, "dave")
-    peeked = demand_peek(lab, [x for s in sessions for x in exchanges(s)], task)
-    flags = demand_flags(box, task)
+    said = [x for s in sessions for x in exchanges(s)]
+    peeked = demand_peek(lab, said, task)
+    flags = demand_flags(box, task, said)
     left = subjects(box)
     if task.remove in left:
-        raise not_removed(box, task)
+        raise not_removed(box, task, said)
     demand_left(left, [topic for topic in topics[OLD:] if topic != task.remove])
     return {"word": word, "peeked": peeked, "flags": flags, "left": left}
 
 
 def demand_peek(lab: Lab, said: list[Exchange], task: Task) -> list[str]:
-    """The subjects of letters that were never seen, of a session that peeked."""
+    """The subjects of letters that were never seen, though their text was fetched."""
     box = inbox(lab, "dave")
     uids = {m.uid for m in box.messages if field(m.content, "Subject") == task.read}
     seen = {change.uid for change in lab.history("dave") if "\\Seen" in change.flags}
-    peeks = [x for x in said if "FETCH" in x.verb and "PEEK[" in x.argument.upper()]
-    if uids & seen or not any(x.accepted for x in peeks):
-        fetched = [x.command for x in said if "FETCH" in x.verb and "[" in x.argument]
+    fetched = [x for x in said if "FETCH" in x.verb and "[" in x.argument]
+    if uids & seen or not any(x.accepted for x in fetched):
         raise Failed(
-            f"{task.read!r} read by BODY.PEEK and never marked as \\Seen",
-            ", ".join(fetched) or "no FETCH of its text",
+            f"{task.read!r} read by FETCH and never marked as \\Seen",
+            ", ".join(x.command for x in fetched) or "no FETCH of its text",
             "RFC 3501 §6.4.5",
             "BODY[…] sets \\Seen, BODY.PEEK[…] does not; lab.begin puts all back",
         )
@@ -154,7 +154,7 @@ def demand_peek(lab: Lab, said: list[Exchange], task: Task) -> list[str]:
     ]
 
 
-def demand_flags(box: Mailbox, task: Task) -> list[str]:
+def demand_flags(box: Mailbox, task: Task, said: list[Exchange]) -> list[str]:
     """The flags of the letter that was to be flagged."""
     found = [m for m in box.messages if field(m.content, "Subject") == task.read]
     if not found:
@@ -170,28 +170,43 @@ def demand_flags(box: Mailbox, task: Task) -> list[str]:
             f"\\Answered and \\Flagged on {task.read!r}",
             " ".join(sorted(flags)) or "no flags",
             "RFC 3501 §6.4.6",
-            wrong_flags(box, flags),
+            wrong_flags(box, flags) or mixed_up(said),
         )
     return sorted(flags & {"\\Answered", "\\Flagged"})
 
 
 def wrong_flags(box: Mailbox, flags: frozenset[str]) -> str:
-    others = subjects(box, "\\Flagged")
     if "\\Answered" not in flags:
         return "STORE … FLAGS replaces all flags; +FLAGS adds one"
-    if "\\Flagged" not in flags and others:
-        return f"you flagged {others[0]!r}: a UID is no sequence number"
-    return ""
+    return MIXED_UP if subjects(box, "\\Flagged") else ""
 
 
-def not_removed(box: Mailbox, task: Task) -> Failed:
+def not_removed(box: Mailbox, task: Task, said: list[Exchange]) -> Failed:
     marked = subjects(box, "\\Deleted")
     return Failed(
         f"{task.remove!r} gone from the INBOX",
         f"it is there; marked as \\Deleted: {', '.join(marked) or 'nothing'}",
         "RFC 3501 §6.4.3",
-        "\\Deleted marks; EXPUNGE removes" if task.remove in marked else "",
+        "\\Deleted marks; EXPUNGE removes" if task.remove in marked else mixed_up(said),
     )
+
+
+def mixed_up(said: list[Exchange]) -> str:
+    """The likely mistake where nothing was marked."""
+    stores = [x for x in said if x.verb.endswith("STORE")]
+    if not stores:
+        return "STORE sets a flag: +FLAGS adds it to those that are there"
+    if not any(x.accepted for x in stores):
+        return "no STORE was understood: print what the server says to it"
+    found_by = {x.verb.startswith("UID") for x in said if x.verb.endswith("SEARCH")}
+    used_by = {x.verb.startswith("UID") for x in stores}
+    return MIXED_UP if found_by and found_by != used_by else ""
+
+
+MIXED_UP = (
+    "a UID is no sequence number: UID SEARCH finds what UID STORE takes, SEARCH what "
+    "STORE takes"
+)
 
 
 # What the exercises share -------------------------------------------------------------

@@ -196,17 +196,24 @@ def normal(
         result = read_reply(text)
     except Exception as error:  # whatever the student's code does
         raise Failed(
-            f"read_reply to read {text!r}", f"{type(error).__name__}: {error}"
+            f"read_reply to read {text!r}",
+            f"{type(error).__name__}: {error}",
+            "RFC 5321 §4.2.1",
+            "a reply may have one line or many, with or without an enhanced code: call "
+            "read_reply with this text yourself",
         ) from error
     match result:
         case (code, enhanced, [*lines]):
             return code, enhanced or "", lines
+        case (_, _, _):
+            perhaps = "the third thing is a list, also when there is one line only"
+            if any(one is ... for one in result):
+                perhaps = "the three dots of the scaffold are still there"
         case _:
-            raise Failed(
-                "read_reply to return (code, enhanced, lines)",
-                repr(result),
-                perhaps="its last line should be: return code, enhanced, lines",
-            )
+            perhaps = "its last line should be: return code, enhanced, lines"
+    raise Failed(
+        "read_reply to return (code, enhanced, lines)", repr(result), perhaps=perhaps
+    )
 
 
 def misread(

@@ -10,7 +10,7 @@ from maillab.grading.exercise import Evidence, Part, Parts, attempt
 from maillab.world.console import Console
 from maillab.world.user import User
 
-from .beginning import reset
+from .beginning import decisive, reset
 
 NET = "203.0.113"  # the provider's: some addresses are ours, the others the neighbours'
 MECHANISMS = ("LOGIN", "PLAIN", "SCRAM-SHA-256")
@@ -130,7 +130,7 @@ def check_addresses(lab: Lab) -> Evidence:
 def demand_way(lab: Lab, way: Way) -> list[str]:
     lines = (f"MAIL FROM:<{way.sender}>", f"RCPT TO:<{way.recipient}>")
     with lab.examine(way.host, lab.names.server, 25) as console:
-        reply = console.say(f"EHLO {way.host}", *lines).rpartition("\n")[2]
+        reply = decisive(console.say(f"EHLO {way.host}", *lines))
     if reply.startswith("2") != way.passes:
         raise Failed(
             f"{', '.join(lines)} by {way.host} {'taken' if way.passes else 'refused'}",

@@ -12,7 +12,7 @@ from maillab.grading.letters import field, subjects
 from maillab.store.queue import QueueEntry
 
 from .bad_day import BOB, CHEAP, DORA, live, topics
-from .beginning import reset
+from .beginning import decisive, reset
 from .spamwatch import DESK, ZONE, listing, spam_in, watch_of
 
 
@@ -149,7 +149,7 @@ def demand_closed(lab: Lab) -> list[list[str]]:
     for rcpt, right in ((BOB, "5"), (alice, "2")):
         with lab.examine("stranger", lab.names.server, 25) as console:
             lines = (f"MAIL FROM:<{sender}>", f"RCPT TO:<{rcpt}>")
-            reply = console.say("EHLO stranger", *lines).rpartition("\n")[2]
+            reply = decisive(console.say("EHLO stranger", *lines))
         if not reply.startswith(right):
             raise Failed(
                 f"RCPT TO:<{rcpt}> by a stranger "

@@ -16,7 +16,7 @@ from maillab.net.stream import Stream
 from maillab.trace.events import Event
 from maillab.world.console import Console
 
-from .beginning import reset
+from .beginning import decisive, reset
 
 FILE = Path(__file__).parent / "probes.txt"
 STRANGER = "FROM:<spammer@stranger.example>"
@@ -244,7 +244,7 @@ def ask(lab: Lab, host: str, sender: str, recipient: str) -> Told:
     """One envelope, which is taken back."""
     lines = (f"EHLO {host}", f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>")
     with lab.examine(host, lab.names.server, 25) as console:
-        return Told(console.say(*lines).rpartition("\n")[2], console.id)
+        return Told(decisive(console.say(*lines)), console.id)
 
 
 def demand_login(lab: Lab) -> list[str]:
@@ -322,7 +322,9 @@ def demand_decision(takes: Callable[..., Any], case: Case, domain: str) -> str:
     try:
         found = takes(*given)
     except (Exception, SystemExit) as error:  # noqa: BLE001  (a student's function)
-        raise Failed(f"{call} → {case.right}", f"{type(error).__name__}") from None
+        failed = "the function fails: call it by hand, and read the traceback"
+        name = type(error).__name__
+        raise Failed(f"{call} → {case.right}", name, perhaps=failed) from None
     if found is not case.right:
         raise Failed(f"{call} → {case.right}", short(found), *see(case, domain))
     return f"{call} {found}"
@@ -335,8 +337,7 @@ def short(found: object) -> str:
 def see(case: Case, domain: str) -> tuple[str, str]:
     """Where to read, and the likely mistake."""
     if case.right:
-        where = "RFC 5321 §3.3, §2.4"
-        return where, "mail for our own people comes in from anybody, for others not"
+        return right_one(case, domain)
     if case.recipient.startswith("@"):
         return "RFC 5321 §3.6.1", "a source route names hosts, not the recipient's"
     if case.recipient.count("@") > 1:
@@ -346,6 +347,20 @@ def see(case: Case, domain: str) -> tuple[str, str]:
     if case.recipient.endswith(f"@{domain}"):
         return "RFC 5321 §3.3", "a name that nobody has is nobody's, whoever writes"
     return "RFC 5321 §7.9", "who says that he is one of us is not yet one of us"
+
+
+def right_one(case: Case, domain: str) -> tuple[str, str]:
+    """The likely mistake of who refuses what must get through."""
+    local, _, ours = case.recipient.rpartition("@")
+    if local == "postmaster":
+        return "RFC 5321 §4.5.1", "postmaster is a name that everybody may write to"
+    if ours != ours.lower():
+        return "RFC 5321 §2.4", "in a domain, capital letters and small ones are equal"
+    if ours == domain:
+        return "RFC 5321 §3.3", "mail for our own people comes in from anybody"
+    if local == "ivy":
+        return "RFC 5321 §3.6.2", "we take mail for the branch, too, from anybody"
+    return "RFC 5321 §7.9", "who logs in, and the scanner, may write to everybody"
 
 
 def digest(rows: Iterator[str] | Sequence[str]) -> str:

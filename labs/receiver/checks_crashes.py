@@ -134,8 +134,8 @@ def lost_because(disk: FailingDisk, lost: Posted) -> str:
     if any(name.startswith(NEW) and not disk.read(name) for name in disk.names()):
         return UNSYNCED
     return (
-        "250 is a promise: it comes last, after sync, rename and sync_names; and each "
-        "letter needs a name that no other has, or had"
+        "250 is a promise: say it last, when nothing is left to do; and each letter "
+        "needs a name that no other has, or had"
     )
 
 

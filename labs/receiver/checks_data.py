@@ -16,6 +16,7 @@ from maillab.wire.smtp_content import ContentReader, stuffed
 MOST = 1_000_000  # octets
 SHOWN = 14  # octets on each side of a cut
 NEXT = b"MAIL FROM:<mallory@there.example>\r\n"  # what a smuggler wants to be a command
+PLAIN = b"Hello\r\n..dear\r\n.\r\nQUIT\r\n"
 STRANGE = (
     *(b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n\n.\n"),
     *(b"\r\n.\0\r\n", b"\r\r\n.\n", b"\n..\r\n", b"\r\n\0.\r\n", b"\r\n. \r\n"),
@@ -194,13 +195,27 @@ def check_strangers(data_reader: Callable[[], Any], wires: Sequence[bytes]) -> E
             found.append(one)
             if one == expected:
                 continue
+            demand_plain(data_reader, len(pieces))
+            letter = shown(one.letter, (one.letter or b"").find(b"Hello") + 6)
             raise Failed(
                 f"one letter from {shown(wire, wire.index(b'Hello') + 6)}",
-                one.error or f"{shown(one.letter)}, and rest {shown(one.rest)}",
+                one.error or f"{letter}, and rest {shown(one.rest)}",
                 "RFC 5321 §2.3.8",
                 strange_mistake(expected, one),
             )
     return digest("strangers", found)
+
+
+def demand_plain(data_reader: Callable[[], Any], pieces: int) -> None:
+    """Whoever fails here has another trouble than strange line ends."""
+    fed = [PLAIN] if pieces == 1 else [PLAIN[n : n + 1] for n in range(len(PLAIN))]
+    one = read(data_reader, fed)
+    if one != right(PLAIN):
+        raise Failed(
+            "letters with good line ends to be read well, to begin with",
+            one.error or f"{shown(one.letter)}, and rest {shown(one.rest)}",
+            perhaps=f"mend the part `{'dots' if pieces == 1 else 'pieces'}` first",
+        )
 
 
 def strange_mistake(expected: Read, found: Read) -> str:

@@ -232,12 +232,21 @@ def demand_lifetimes(lab: Lab, word: str, domain: str) -> None:
             raise unrepaired(word, "no record that lives longer than a day", told)
 
 
+UNREPAIRED = (
+    "the diagnosis is right, the zone is not yet: look at it with dig and server="
+)
+UNDELEGATED = (
+    "the diagnosis is right; nothing is wrong inside this zone, but with what the zone "
+    "above says of it"
+)
+
+
 def unrepaired(word: str, expected: str, found: list[str]) -> Failed:
     return Failed(
         f"after the repair {expected}",
         ", ".join(found) or "none",
         FAULTS[word].section,
-        "the diagnosis is right, the zone is not yet: look at it with dig and server=",
+        UNDELEGATED if word == "lame" else UNREPAIRED,
     )
 
 

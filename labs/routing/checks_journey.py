@@ -133,8 +133,9 @@ def demand_no_look_ahead(lab: Lab, task: Task) -> None:
             raise Failed(
                 "a prediction from before the first letter",
                 f"a letter that went to {event['to_host']} before the check",
-                'lab.begin("4.1") puts all back',
-                "that was looking, not predicting; the check sends the letter",
+                "RFC 5321 §5.1",
+                "that was looking, not predicting: the check sends the letter, and "
+                "lab.begin puts all back",
                 event=event,
             )
 

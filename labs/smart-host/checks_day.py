@@ -155,14 +155,23 @@ class Day:
                 self.refusal,
                 "RFC 5321 §6.2",
                 "a backup that takes everything must bounce later, to senders who may "
-                "be forged: remote_domains, recipients",
+                "be forged: remote_domains, recipients"
+                if self.refusal.startswith("2")
+                else "a 4yz lets the sender try for days: the relay does not know this "
+                "domain and its people yet",
             )
         reports = {
             name: [s for s in subjects(self.world.user(name).inbox) if "eliver" in s]
             for name in ("bob", "dora")
         }
         if any(reports.values()):
-            raise Failed("no reports", str(reports), "RFC 5321 §6.1")
+            count = sum(map(len, reports.values()))
+            raise Failed(
+                "nobody told that a letter could not be delivered",
+                f"{count} reports, to {' and '.join(n for n in reports if reports[n])}",
+                "RFC 5321 §6.1",
+                "what Alice did not get came back to its sender: see the part in",
+            )
         return {"reply": self.refusal, "asked for": self.ghost, "reports": reports}
 
 

@@ -104,7 +104,7 @@ def demand_way(lab: Lab, sessions: list[Session], wanted: str, perhaps: str) -> 
             raise Failed(
                 wanted,
                 f"{describe(lab, session)}; {session.outcome}",
-                "RFC 5598 §4.3.3",
+                "RFC 5598 §4.3.2",
                 perhaps,
                 event=session.events[0],
                 at=lab.names.office_server,
@@ -153,7 +153,7 @@ def cloud(lab: Lab) -> Evidence:
     if arrived != [subject]:
         raise Failed(
             "a letter that the tenant takes",
-            f"it was refused; RFC5321.MailFrom was {', '.join(senders) or 'not said'}",
+            f"it refused the sender {said_senders(sessions)}",
             "RFC 6409 §6.1",
             "a tenant sends as its account only (Send As): IIS' masquerade domain "
             "rewrites the sender",
@@ -161,6 +161,13 @@ def cloud(lab: Lab) -> Evidence:
             at=lab.names.office_server,
         )
     return {"sessions": [wanted], "senders": senders, "arrived": arrived}
+
+
+def said_senders(sessions: list[Session]) -> str:
+    """RFC5321.MailFrom as it went over the line, also where it was refused."""
+    rows = [row for s in sessions for line in s.lines for row in line.rows]
+    said = {r[10:].split()[0] for r in rows if r.upper().startswith("MAIL FROM:")}
+    return ", ".join(sorted(said)) or "that nobody named"
 
 
 EXERCISES = (

@@ -290,7 +290,7 @@ class SMTPSession:
         self.engine.answer(self._wrong_login(login.reason, banned))
 
     def _wrong_login(self, reason: str, ban: IPRange | None) -> Reply:
-        """Who guesses too often has to go: RFC 4954 §9 wants a limit."""
+        """Who guesses too often has to go, as RFC 4954 §9 allows."""
         self.engine.bad_commands += 1
         limit = self.settings.limits.bad_commands
         rule, setting = "bad commands", "limits.bad_commands"

@@ -258,12 +258,18 @@ def certificate_pem(names: tuple[str, ...], terms: Terms = Terms()) -> bytes:
     return signed(builder, ca_key)
 
 
+@cache
 def load_key(name: str) -> Any:
-    """One of the shipped RSA keys."""
+    """One of the shipped RSA keys. Whether they are primes was looked at when shipped.
+
+    OpenSSL would look again at each start, for longer than all else that TLS costs.
+    """
     from cryptography.hazmat.primitives import serialization
 
     pem = (KEYS / f"{name}.pem").read_bytes()
-    return serialization.load_pem_private_key(pem, password=None)
+    return serialization.load_pem_private_key(
+        pem, password=None, unsafe_skip_rsa_key_validation=True
+    )
 
 
 def common_name(text: str) -> "x509.Name":

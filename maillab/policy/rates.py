@@ -3,7 +3,7 @@
 Goes in: what came when. Comes out: a verdict, and what to remember.
 
 Rule 1: the hour slides: what is older than an hour does not count.
-Rule 2: what is refused does not count (RFC 2505 §2.10: slow down, do not lock out).
+Rule 2: what is refused does not count (RFC 2505 §2.8: slow down, do not lock out).
 """
 
 from collections.abc import Sequence
@@ -56,5 +56,5 @@ one in {minutes} minutes"
 def _slow_down(reason: str, rate: Rate) -> Verdict:
     name = reply_names.RATE_EXCEEDED
     return Verdict(
-        "defer", reason, "4.7.0", "RFC 2505 §2.10", name, "rate", rate.setting
+        "defer", reason, "4.7.0", "RFC 2505 §2.8", name, "rate", rate.setting
     )

@@ -102,7 +102,7 @@ could reach the sender"
         case _:
             return _ok(f"{domain} can get mail", "sender domain", "RFC 5321 §3.3")
     result = "defer" if code.startswith("4") else "reject"
-    rfc = "RFC 7505 §4.2" if facts.domain_state == "null-mx" else "RFC 2505 §2.11"
+    rfc = "RFC 7505 §4.2" if facts.domain_state == "null-mx" else "RFC 2505 §2.9"
     setting = "access.check_sender_domain"
     return Verdict(result, reason, code, rfc, name, "sender domain", setting)
 

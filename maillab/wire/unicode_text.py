@@ -11,7 +11,7 @@ import codecs
 import re
 from base64 import b64decode
 from binascii import a2b_qp
-from functools import lru_cache
+from functools import cache, lru_cache
 
 CHARSETS = (
     *("US-ASCII", "UTF-8", *(f"ISO-8859-{n}" for n in range(1, 17) if n != 12)),
@@ -34,7 +34,7 @@ def find_codec(charset: str) -> str | None:
         name = codecs.lookup(charset[:40]).name
     except (LookupError, ValueError, UnicodeError):  # none; or no name at all
         return None
-    return name if name in _CODECS else None
+    return name if name in _codecs() else None
 
 
 def decoded(octets: bytes, charset: str) -> str:
@@ -66,4 +66,7 @@ def _decoded_word(found: re.Match[str]) -> str:
     return octets.decode(codec, "replace")
 
 
-_CODECS = frozenset(codecs.lookup(name).name for name in CHARSETS)
+@cache
+def _codecs() -> frozenset[str]:
+    """Python's names; not at import, for they are forty modules."""
+    return frozenset(codecs.lookup(name).name for name in CHARSETS)

@@ -14,7 +14,7 @@ from maillab.policy.settings import PROTOCOLS, WAYS, IPRange, Settings, SmartHos
 from maillab.protocol.imap_server_options import CAPABILITIES
 from maillab.protocol.smtp_server_limits import ALL_EXTENSIONS, MORE_EXTENSIONS
 from maillab.wire.sasl import MECHANISMS
-from maillab.wire.smtp_path import IS_DOMAIN, Address
+from maillab.wire.smtp_path import Address, is_domain
 
 HIDEABLE = (*ALL_EXTENSIONS, *MORE_EXTENSIONS, "STARTTLS", "AUTH")
 HIDEABLE_IN_IMAP = tuple(
@@ -77,7 +77,7 @@ def _access(settings: Settings) -> Iterator[Mistake]:
                 f"{port} is no port; write one such as 25",
             )
     for at, zone in enumerate(settings.defence.dnsbl):
-        if not IS_DOMAIN.fullmatch(zone.strip(".")):
+        if not is_domain(zone.strip(".")):
             yield f"defence.dnsbl.{at}", f"{zone!r} is no zone; write bl.example"
 
 
@@ -211,7 +211,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_domain(text: str) -> bool:
-    return IS_DOMAIN.fullmatch(text.strip().removesuffix(".")) is not None
+    return is_domain(text.strip().removesuffix("."))
 
 
 def _times(settings: Settings) -> Iterator[Mistake]:

@@ -92,9 +92,10 @@ smtp.close()
 print(world.user("bob").inbox.messages[-1].content.decode())
 
 # %% [markdown]
-# Above your lines the server wrote two of its own: `Return-Path`, which is the sender of the
-# *envelope*, and `Received`, the postmark (RFC 5321 §4.4). It never compared your `From:` with the
-# envelope. There was not even a `To:`, and the letter arrived. Could you write anything there?
+# Above your lines the server wrote two fields of its own: `Return-Path`, which is the sender of the
+# *envelope*, and `Received`, the postmark, here three lines long (RFC 5321 §4.4). It never compared
+# your `From:` with the envelope. There was not even a `To:`, and the letter arrived. Could you write
+# anything there?
 
 # %% [markdown]
 # ## Exercise 1.1: Envelope and header disagree
@@ -108,7 +109,8 @@ print(world.user("bob").inbox.messages[-1].content.decode())
 # <details><summary>Hint</summary>
 #
 # The same commands as in round 2. `say` takes several lines at once; an empty line `""` stands
-# between header and text; with an f-string, `f"Subject: {task.subject}"`, values get in.
+# between header and text, a dot `"."` behind all; with an f-string, `f"Subject: {task.subject}"`,
+# values get in.
 #
 # </details>
 
@@ -159,7 +161,9 @@ with world.console("desk", names.server, 25) as smtp:
         print(f"{command:33}", smtp.say(command))
 
 # %% [markdown]
-# A program looks at the first digit and knows enough (RFC 5321 §4.2.1):
+# Four times `5`, which is final: the same words in the same place will be refused again. (In
+# another place, behind `MAIL`, the first of them was welcome.) A program looks at the first digit
+# and knows enough (RFC 5321 §4.2.1):
 #
 # | first digit | means | the client |
 # |---|---|---|
@@ -390,7 +394,11 @@ lab.check("1.4", word)
 # %% [markdown]
 # ## Break it
 # A server that takes mail from anybody for anybody is an **open relay**: within hours it sends other
-# people's spam. Try to make one of ours: a stranger at `desk`, a stranger as recipient.
+# people's spam. Try to use ours as one: a stranger sits at `desk` and writes to another stranger.
+#
+# **Predict.** Which of the three commands will be refused, and for good or for now?
+#
+# *Your prediction:* …
 
 # %%
 with world.console("desk", names.server, 25) as smtp:
@@ -398,9 +406,10 @@ with world.console("desk", names.server, 25) as smtp:
     print(smtp.say("RCPT TO:<zoe@another.example>"))
 
 # %% [markdown]
-# `5`, so it is final, and `.7.` means *policy* (RFC 3463 §3.8). The trace knows the reason that
-# the server kept to itself, and its RFC section. The rule is five lines long and stands in
-# `maillab/policy/relay.py`.
+# Only `RCPT`: anybody may *say* who sends, for the server can find no fault in that. But the letter
+# would go from a stranger to a stranger. `5`, so it is final, and `.7.` means *policy*
+# (RFC 3463 §3.8). The trace knows the reason that the server kept to itself, and its RFC section. The
+# rule is `_judge_relay` in `maillab/policy/relay.py`.
 
 # %%
 world.trace.session(smtp.id).transcript()
@@ -410,10 +419,10 @@ world.trace.session(smtp.id).transcript()
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `MAIL FROM` | reverse-path | envelope sender | sender | sender | sender | P1 From |
-# | `From:` | From field | header from | From | From | From | P2 From |
-# | `Relaying denied` | 550 5.7.1 | `reject_unauth_destination` | relay restrictions | IP ranges | authentication required | 5.7.64 |
-# | mailbox | maildrop, mailbox | Dovecot's Maildir | drop folder | account | mailbox | mailbox |
+# | `MAIL FROM` | reverse-path | envelope sender | sender | sender | sender | P1 sender |
+# | `From:` | From field | header from | From | From | From | P2 sender |
+# | `Relaying denied` | 550 5.7.1 | `reject_unauth_destination` | relay restrictions | IP ranges | *Enable SMTP authentication* | 5.7.64 |
+# | mailbox | maildrop, mailbox | Dovecot's Maildir | one Drop folder for all | account | mailbox | mailbox |
 # | `\Seen` | system flag | (Dovecot) | – | read | read | read |
 
 # %% [markdown]

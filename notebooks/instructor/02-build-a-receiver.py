@@ -20,7 +20,8 @@
 # Storm over the lighthouse. Lightning struck its mail server, and what it had in memory is gone.
 # DNS still sends everybody's mail to the two computers there. They are dry, they have power, and
 # nobody listens at port 25. Grace, the keeper, can wait a day or two, because mail can wait. You
-# have brought a laptop and no software.
+# have brought a laptop and no software. (Names are drawn by lot: your lighthouse may be called
+# otherwise. So write `names.first`, never what it stands for.)
 #
 # ```text
 #  desk ──── mail.office.example ────25────> mx1.lighthouse.example   nothing listens
@@ -39,7 +40,7 @@ from maillab.grading.receiving import Pieces, Receiver
 
 lab = open_lab("02")
 world, names, numbers = lab.world, lab.names, count(1)
-lab
+names
 
 # %% [markdown]
 # ## Round 1: Nobody at home
@@ -91,7 +92,7 @@ lab.source("RSET")
 # You are told one line, and `state`, a dictionary that belongs to one session and is empty at first.
 # **Write `on_command(state, line)`, which returns the reply and keeps in `state` what it has to
 # remember.** At `354`, `state["reverse_path"]` is the sender (`""` for `<>`), `state["forward_paths"]`
-# the list of accepted recipients. When the letter is there, it is told `RSET`.
+# the list of accepted recipients. When the letter has come, the function is told `RSET`.
 #
 # | line | reply | but |
 # |---|---|---|
@@ -226,9 +227,10 @@ for message in world.user("bob").inbox.messages:
     print(message.content.decode().split("\r\n")[0])
 
 # %% [markdown]
-# Two letters, and the second one has a sender whom nobody ever checked. This is **SMTP smuggling**;
-# in December 2023 it worked with Postfix, Exim and Sendmail. A careful sender in front passes the
-# octets on as text; the careless receiver behind finds commands in them.
+# Two letters. Talking to the harbour herself, Mallory could have sent the second one anyway. But put a
+# strict provider between them: it asks who she is, sees *one* letter, and passes its octets on. The
+# harbour then hears the master's letter from a server of good name, and nobody has checked it. This is
+# **SMTP smuggling**; in December 2023 it worked with Postfix, Exim and Sendmail.
 #
 # The cure is one line of an old standard (RFC 5321 §2.3.8): only CRLF ends a line. A CR or a LF alone
 # is an octet like others. Grace's receiver will be strict.
@@ -306,12 +308,12 @@ disk.fail("power")
 disk
 
 # %% [markdown]
-# `one` is there and empty: its name was safe, its octets were not. `two` is whole. `three` has its old
-# name again. A file has **octets and a name**, and each is safe only after its own `sync`. (On a real
+# `one` is there and empty: its name was safe, its octets were not. `two` is whole. `three` is whole and
+# has its old name again. A file has **octets and a name**, and each is safe only after its own `sync`. (On a real
 # disk: `fsync` of the file, `fsync` of its directory; `maillab/store/disk.py` does it for our queue.)
 #
 # And the line can be cut, too. If the sender hears no `250`, it sends all again later
-# (RFC 5321 §4.2.5). So there is exactly one right moment to say it.
+# (RFC 5321 §3.8). So there is exactly one right moment to say it.
 
 # %% [markdown]
 # ## Exercise 2.3: Who loses the mail?
@@ -383,7 +385,8 @@ disk = FailingDisk()
 pieces = Pieces(on_command, DataReader, accept)
 receiver = Receiver(world, names.first, pieces, disk)
 world.advance("1 hour")
-print(disk.read(disk.names()[0]).decode())
+for name in disk.names()[:1]:
+    print(disk.read(name).decode())
 
 # %%
 world.trace.find_sessions(server=names.first)[0].ladder()
@@ -495,29 +498,30 @@ differences
 lab.check("2.4", disk, differences, offers)
 
 # %% [markdown]
-# So the strict server is yours. aiosmtpd forgives a path without its brackets, as many servers do for
-# careless clients; it takes `SIZE` and refuses a letter that is too big *before* it is sent (RFC 1870);
-# it says `502` where it knows a command and will not do it (RFC 5321 §4.2.4). Until version 1.4.5
-# (2024) it could be smuggled through, like the harbour's.
+# So the strict server is yours. aiosmtpd forgives a missing bracket, as many servers do for careless
+# clients; it takes `SIZE` and refuses a letter that is too big *before* it is sent (RFC 1870); to
+# `EXPN` it says `502`: known, and not done (RFC 5321 §4.2.4). Before version 1.4.5 (2024) it could be
+# smuggled through, like the harbour's.
 
 # %% [markdown]
 # ## Break it, and repair it
-# One letter goes through undisturbed; we count its octets. Then a bad line: whoever talks to
+# On a quiet night one letter goes through; we count its octets. Then a rough night: whoever talks to
 # `names.first` is cut off while the last `250` is on its way (RFC 5321 §4.1.1.4).
 #
-# **Predict.** Alice writes *one* letter. How many will lie in `new/`, and who brought them?
+# **Predict.** Alice writes *one* letter that night. How many more will lie in `new/`, and who took
+# them in?
 #
 # *Your prediction:* …
 
 # %%
-world.send("alice", task.rcpt_to, "Once or twice?")  # undisturbed
+world.send("alice", task.rcpt_to, "A quiet night")
 quiet = world.trace.find_sessions(client=names.office, server=names.first)[-1]
 octets = sum(len(line.octets) for line in quiet.lines[:-3]) + 4  # all before the 250
 rule = world.add_rule(names.first, action="reset-after", octets=octets, ports=25)
 before = disk.names()
-world.send("alice", task.rcpt_to, "Once or twice?")
-for name in set(disk.names()) - set(before):
-    print(name.split("/")[0], len(disk.read(name)), "octets")
+world.send("alice", task.rcpt_to, "A rough night")
+for name in sorted(set(disk.names()) - set(before)):
+    print(re.search(r"Subject: .*", disk.read(name).decode())[0])
 
 # %%
 world.trace.find_sessions(client=names.office)[-2].ladder()
@@ -525,7 +529,7 @@ world.trace.find_sessions(client=names.office)[-2].ladder()
 # %% [markdown]
 # Two. The first computer stored it, and its `250` was lost; so Alice's server knocked at the second
 # one, which stored it again. Nobody made a mistake: not knowing, the sender has to try again
-# (RFC 5321 §4.2.5), and this is the price of losing nothing.
+# (RFC 5321 §3.8), and this is the price of losing nothing.
 #
 # **Repair.** Mend the line; and let the store look whether it has these octets already. Real ones
 # compare the `Message-ID` (RFC 5322 §3.6.4).
@@ -536,8 +540,9 @@ seen = set()
 for name in disk.names():
     if (octets := disk.read(name)) in seen:
         disk.remove(name)
+    else:
+        print(re.search(r"Subject: .*", octets.decode())[0])
     seen.add(octets)
-disk
 
 # %% [markdown]
 # ## In the real world
@@ -545,7 +550,7 @@ disk
 # | here | RFC 5321 | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
 # | `on_command` | §4.1 | `smtpd` | virtual server | SMTP service | MailPlus Server | Front End |
-# | `mailboxes` | §3.6.2 | `local_recipient_maps` | local domain | accounts | accounts | recipient filter |
+# | `mailboxes` | §3.6.2 | `local_recipient_maps` | local domain | accounts | accounts | Directory-Based Edge Blocking |
 # | bare LF refused | §2.3.8 | `smtpd_forbid_bare_newline` | – | *allow incorrectly formatted line endings* off | – | `550 5.6.11` |
 # | `tmp/`, then `new/` | §6.1 | `incoming`, `active` | queue folder | data folder | – | shadow redundancy |
 # | 452, disk full | §4.2.1 | `queue_minfree` | 452 4.3.1 | – | quota | `452 4.3.1`, back pressure |

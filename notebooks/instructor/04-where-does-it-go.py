@@ -65,7 +65,7 @@ world.trace.ladder(names.server)
 # The root does not know Bob's domain, but it knows who serves `example`: a **referral**, with the
 # address of that server as **glue** (RFC 1034 §4.2.1). The registry refers on, and the third server
 # answers: mail for this domain goes to the host `mx`. Then come two more questions for the addresses
-# of that host: A (IPv4) and AAAA (IPv6, RFC 3596 §2), and there is no such.
+# of that host: A (IPv4), which it has, and AAAA (IPv6, RFC 3596 §2), which it has not.
 #
 # The ladder has the connections, too: Alice's comes first, the one to port 25 last. Before it knows an
 # address, a server has nothing to connect to. The walk is a loop of some fifteen lines: `_walk` in
@@ -79,20 +79,21 @@ world.trace.ladder(names.server)
 
 # %%
 world.send("alice", f"bob@{names.provider}", "Tea again", "At five?")
-world.trace.dns_walk(names.server).describe()
+world.trace.dns_walk(names.server)
 
 # %%
 world.resolver(names.server).cache()
 
 # %% [markdown]
-# None: all three answers came from the **cache**. It keeps three kinds of things (RFC 1034 §5.3.3):
+# None: the last three rows of the walk are new, and came from the **cache**. It keeps three kinds of
+# things (RFC 1034 §5.3.3):
 #
 # * answers, each for a name *and* a type, as long as their TTL says;
 # * denials: there is no AAAA record, for five minutes (RFC 2308 §5);
 # * delegations: who serves which zone, here for a day.
 #
 # What merely stood beside an answer, such as the address of a host in an MX answer, is not kept: only
-# what was asked for is believed (RFC 5452 §6).
+# what was asked for is believed (RFC 2181 §5.4.1).
 #
 # **Predict.** What of that is left after two hours? Where will the next walk begin?
 #
@@ -254,7 +255,8 @@ world.dig(names.domain, "MX")
 #
 # `world.serve_zone(host, origin, text)`; `world.delegate(domain, {server: [address]})`; the co-operative
 # lets you edit `world.zone(names.reverse)`. A zone file begins with `$TTL`, a SOA and an NS record:
-# `print(world.zone(names.coop).text())`. Names without a final dot are below the origin.
+# `print(world.zone(names.coop).text())`. Names without a final dot are below the origin;
+# a line that begins with a blank is about the name of the line above.
 #
 # </details>
 
@@ -318,11 +320,11 @@ world.dig(names.provider, "MX", server=names.nameserver, recurse=False)
 # |---|---|---|
 # | `NXDOMAIN` of the domain | no such name | comes back |
 # | `NODATA` | the name has no such record | A record, else back |
-# | `REFUSED`, `lame` | not my zone, though others think so | – |
+# | `REFUSED`, `lame` | not my zone, though others think so | another server is asked |
 # | `SERVFAIL`, `timeout` | no server gave a useful answer | waits |
 #
-# Of the last two nobody knows whether it will be better tomorrow: a failure for now, and the letter
-# stays in the queue (RFC 5321 §4.5.4.1). So it does when an MX record names a host without an address:
+# After `SERVFAIL` or `timeout` nobody knows whether it will be better tomorrow: a failure for now, and
+# the letter stays in the queue (RFC 5321 §4.5.4.1). So it does when an MX record names a host without an address:
 # somebody will notice. That the *domain* does not exist is an answer, and final.
 
 # %% [markdown]
@@ -402,9 +404,9 @@ sorted(found.values(), key=str)
 lab.check("4.3", found)
 
 # %% [markdown]
-# All mended, for everybody? Bob's resolver asked yesterday.
+# All mended, for everybody? Bob's resolver asked before the repair.
 #
-# **Predict.** One record it will not forget before next week. Which one, and why not for five weeks?
+# **Predict.** One old record it will not forget before next week. Which one, and why not for five weeks?
 #
 # *Your prediction:* …
 
@@ -418,9 +420,10 @@ lab.check("4.3", found)
 
 # %% [markdown]
 # ## Break it
-# Mallory owns a domain, and may write into its MX record what she likes. Let her name *our own server*.
+# Whoever owns a domain may write into its MX record anything. Mallory has got hold of the
+# hedgehogs' zone, and names *our own server* there.
 #
-# **Predict.** Alice writes to that domain. Does the letter go round in circles for ever?
+# **Predict.** Alice writes to the hedgehogs. Does the letter go round in circles for ever?
 #
 # *Your prediction:* …
 

@@ -69,9 +69,10 @@ world.advance("6 days")
 world.queue(names.server)
 
 # %% [markdown]
-# Each `·` is a try. RFC 5321 §4.5.4.1 wants one at least every so often, and not more: "the retry
-# interval SHOULD be at least 30 minutes", and "the give-up time generally needs to be at least 4–5
-# days". At `✗` the server gave up. What did Alice get?
+# Each dot is a try that failed: after 5, 15 and 30 minutes, then every hour. RFC 5321 §4.5.4.1 asks for
+# patience, "the retry interval SHOULD be at least 30 minutes", but allows a cleverer strategy; like many
+# servers, ours is quick at first. And "the give-up time generally needs to be at least 4–5 days": at
+# `✗` the server gave up. What did Alice get?
 
 # %%
 report = world.user("alice").inbox.messages[-1].content.decode()
@@ -116,8 +117,8 @@ world.why("ghost")
 # is no reply at all? The server then writes a code of its own, as RFC 3463 has it: `4.4.1` nobody answers,
 # `5.1.2` no such domain.
 #
-# What decided this is `RetrySchedule` in `maillab/policy/retry.py`, a dozen lines. Now
-# you will replace it.
+# When to try again says `RetrySchedule` in `maillab/policy/retry.py`, a dozen lines. Now you will
+# replace it.
 
 # %% [markdown]
 # ## Exercise 6.1: The rule
@@ -177,9 +178,10 @@ world.server(names.server).queue.decide = next_step
 world.advance(f"{task.days} days")
 
 # %% [markdown]
-# Your rule has just run a mail server for six days: the island was dark for a night, a scanner
-# with an address that nobody has sent a page to nobody. The check reads what became of it all, and
-# asks your function about 64 more failures. After a change, run the exercise from its first cell.
+# Your rule has just run a mail server for six days. The island was dark for a night. A scanner sent a
+# page to somebody who does not exist; and its own address, which somebody mistyped, does not exist
+# either. The check reads what became of it all, and asks your function about 64 more failures. After a
+# change, run the exercise from its first cell.
 
 # %% check="6.1" points=5
 lab.check("6.1", next_step)
@@ -188,16 +190,18 @@ lab.check("6.1", next_step)
 world.queue(names.server)
 
 # %% [markdown]
-# `!` is your warning. Find the letter that was given up on at once, without a single `·`, and the one
-# that waited through the night. Where a line has `✗` *and* nobody got a report, it was a report
-# itself that failed.
+# The days of this exercise are those on the right; `!` is your warning. Find the letter that waited
+# through the night, and those that were given up on at once, without a dot before the `✗`. At the school
+# there are two close together: the page of the scanner, and the report about it. Nobody has the
+# scanner's address, so the report failed too; it came from `<>`, and was dropped.
 
 # %% [markdown]
 # ## Break it: reports that somebody signs
 # Surely it is more polite when a report comes from a real person? Here is a server whose reports
 # come from `help@harbour`, whom nobody has told that he exists.
 #
-# **Predict.** A scanner with a wrong address sends one page to nobody. How many reports?
+# **Predict.** The scanner with the mistyped address sends one page to somebody who does not exist. How
+# many reports?
 #
 # *Your prediction:* …
 
@@ -218,8 +222,8 @@ world.settle()
 len(world.trace.of_kind("dsn")) - before
 
 # %% [markdown]
-# A hundred, in the same second; then our queue lost its patience and went on by its own rule
-# (`maillab/agents/next_steps.py`). The report bounced, so did the report about it, and so on. That is why
+# A hundred within a minute; then our queue lost its patience and went on by its own rule, which ended
+# it with one more (`maillab/agents/next_steps.py`). The report bounced, so did the report about it, and so on. That is why
 # a report is from `<>`, and why nobody may ever report to `<>` (RFC 5321 §6.1). Repair it:
 
 # %%
@@ -294,13 +298,13 @@ world.queue(names.server)
 lab.check("6.2")
 
 # %% [markdown]
-# One of Sven's letters, from host to host. Its `Received` fields tell the same: between the postmark of
-# the harbour and that of the island lie the hours of the storm (RFC 5321 §4.4).
+# The last letter to Olaf, from the top. Every server writes its `Received` field above the older ones:
+# between the postmark of the harbour (below) and that of the island (on top) lie the hours of the
+# storm (RFC 5321 §4.4).
 
 # %%
-found = [one for one in world.trace.messages if names.server in one.hosts]
-waited = [one for one in found if names.island_server in one.hosts]
-print(waited[-1].describe())
+for letter in world.user("olaf").inbox.messages[-1:]:
+    print("\n".join(letter.content.decode().splitlines()[:7]))
 
 # %% [markdown]
 # ## Round 4: Postmarks
@@ -326,7 +330,7 @@ letter.count(b"Received: from")
 # %% [markdown]
 # ## Exercise 6.3: Round and round
 # Somebody has switched off both safeguards on both servers (`limits.hops` is 0, `recipients.detect_loops`
-# is false), and since Saturday a letter from Alice has been circling.
+# is false), and a letter from Alice that began to circle on a Saturday is still under way.
 #
 # **Let a server stop it, so that Alice gets one report. Then take away the forward that is wrong: Nora
 # reads her mail at `task.home`. Let Alice write to `task.other`, with the subject of the task.**
@@ -366,7 +370,7 @@ world.why()
 
 # %% [markdown]
 # One report, although the letter had been handed on dozens of times: the *reverse-path* stayed
-# Alice's all the way round, because a forward does not change it (RFC 5321 §3.9). The server that gave
+# Alice's all the way round, because a forward does not change it (RFC 5321 §3.9.1). The server that gave
 # up wrote to her, and to nobody in between. And had the report run into the same circle, `<>` would
 # have ended it.
 
@@ -375,12 +379,12 @@ world.why()
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `Retry` | 5321 §4.5.4.1 | `minimal_backoff_time` | retry intervals | minutes between tries | retry interval | 15 min, fixed |
-# | `warn=True` | action *delayed* | `delay_warning_time` | delay notification | – | – | delayed DSN |
-# | 5 days | give-up time | `maximal_queue_lifetime` | expiration time-out | number of tries | queue lifetime | 24 hours |
-# | `Bounce` | DSN, 3464 | bounce(8) | NDR, Badmail | returned mail | bounce | NDR |
-# | `recipients` | 5321 §3.6.2 | `relay_recipient_maps` | – | route addresses | – | recipient filtering |
-# | `limits.hops` | 5321 §6.3 | `hopcount_limit` | maximum hop count | rule loop limit | – | 5.4.14 |
+# | `Retry` | 5321 §4.5.4.1 | `minimal_backoff_time` | *First retry interval* | *Minutes between every retry* | – | 15 to 60 minutes |
+# | `warn=True` | action *delayed* | `delay_warning_time` | *Delay notification* | – | – | delayed DSN |
+# | 5 days | give-up time | `maximal_queue_lifetime` | *Expiration time-out* | *Number of retries* | – | 24 hours |
+# | `Bounce` | DSN, 3464 | bounce(8) | NDR, Badmail | returned mail | – | NDR |
+# | `recipients` | 5321 §3.6.2 | `relay_recipient_maps` | – | addresses of a Route | – | Directory-Based Edge Blocking |
+# | `limits.hops` | 5321 §6.3 | `hopcount_limit` | *Maximum hop count* | – | *Max message hops* | report with 5.4.14 |
 
 # %% [markdown]
 # ## Summary

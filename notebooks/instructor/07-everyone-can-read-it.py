@@ -26,12 +26,14 @@
 # nobody ever complained.
 #
 # ```text
-#  laptop (Alice) ─┐                              ┌─ mx.north   mx.south   mx.east
-#                  ├─ cafe-router ── internet ────┤
-#  phone ──────────┘       ↑                      └─ mx.attic   (no TLS since 1999)
-#                         Eve          │
-#                                   carrier ── mail.company
+#  Alice's laptop ─┐
+#  a phone ────────┼─ cafe-router ══ internet ══ carrier ── mail.company
+#  Eve's laptop ───┘                    ║
+#                                       ╚═══ mx.north, mx.south, mx.east
+#                                            mx.attic (never heard of TLS)
 # ```
+#
+# In your world some domains have other names; write `names.server`, never the name itself.
 
 # %% locked="set-up"
 import base64
@@ -41,6 +43,9 @@ from maillab.grading import open_lab
 lab = open_lab("07")
 world, names = lab.world, lab.names
 names
+
+# %%
+world.topology()
 
 # %% [markdown]
 # ## Round 1: What Eve sees
@@ -69,9 +74,9 @@ capture.find("PASS")
 session.wire("C")
 
 # %% [markdown]
-# TCP carries octets as they are; whoever stands on the way has them all (RFC 1939 §13 says of POP3:
-# "USER and PASS … in the clear"). Every box on the way is a reader: the table beside you, the router,
-# the carrier.
+# TCP carries octets as they are, and whoever stands on the way has them all: "Use of the PASS command
+# sends passwords in the clear over the network" (RFC 1939 §13). Every box on the way is a reader: the
+# table beside you, the router, the carrier.
 
 # %% [markdown]
 # ## Round 2: Does base64 hide it?
@@ -85,7 +90,8 @@ print(line, "→", base64.b64decode(line).split(b"\0"))
 
 # %% [markdown]
 # Base64 has no key; it only writes octets as letters (RFC 4648 §4). PLAIN is *as plain as its name*
-# (RFC 4616 §2): who acts, who logs in, the password, with a zero octet between them.
+# (RFC 4616 §2): who acts, who logs in, the password, with a zero octet between them. `AUTH LOGIN`
+# says the same in two lines: first the name, then the password, each in base64.
 #
 # CRAM-MD5 is another matter: the server sends a challenge, and the client sends a digest of challenge
 # and password (RFC 2195 §2). Eve sees both and gets the password from neither, unless it is a word
@@ -241,21 +247,62 @@ session.hints()
 # %% [markdown]
 # Where the server had said `STARTTLS`, `XXXXXXXA` arrived, so the client found no offer. It sent the
 # contract in clear and reported success. *Opportunistic* TLS (RFC 7435 §3) protects from
-# who listens, and not from who changes octets. To insist on TLS for everybody is no cure: the server
-# in the attic would get no mail any more.
+# who listens, and not from who changes octets.
+
+# %% [markdown]
+# ## Round 5: Then insist!
+# With `tls = "verify"` a server sends inside TLS, to the right name, or says `QUIT` (RFC 3207 §4.1).
 #
-# So the *receiver* must say what it wants, at a place that the box cannot change. **MTA-STS** puts a
-# record `_mta-sts` into the DNS and the policy onto a web page with a certificate (RFC 8461 §3);
-# **DANE** signs it in the DNS itself (RFC 7672 §2). We read the record.
+# **Predict.** The box is back, and the company's server insists, with everybody. Bob writes to Nora,
+# and to Ada, whose server in the attic never heard of TLS. A minute later the box is gone. What
+# becomes of the two letters?
+#
+# *Your prediction:* …
 
 # %%
-world.dig(f"_mta-sts.{names.north}", "TXT", host=names.server)
+pages = world.configure(names.server, delivery={"tls": "verify"})
+box = world.add_rule("carrier", action="strip-starttls", ports=25)
+world.send("bob", f"nora@{names.north}", "Insisting")
+world.send("bob", "ada@attic.example", "Insisting")
+world.advance("1 min")
+world.why(f"nora@{names.north}")
+
+# %%
+world.remove_rule("carrier", box)
+world.advance("30 min")
+world.queue(names.server)
+
+# %% [markdown]
+# A missing offer is a *temporary* failure (RFC 3207 §4.1). Nora's letter waited, and left inside TLS
+# when the box was gone: late, and unread. Ada's letter waits on, and will come back in five days. To
+# insist with everybody is no cure.
+#
+# ## Round 6: Ask the receiver
+# So the *receiver* must say what it wants, where a box at port 25 cannot cross it out.
+#
+# **Predict.** Where could that be?
+#
+# *Your prediction:* …
+
+# %%
+pages = world.configure(names.server, delivery={"tls": "may"})
+zone = world.zone(names.domain)
+zone.add("_mta-sts", "TXT", '"v=STSv1; id=20260105;"')
+world.dig(f"_mta-sts.{names.domain}", "TXT", host=names.server)
+
+# %% [markdown]
+# In the DNS. **MTA-STS**: this record says *I have a policy*; the policy stands on a web page with a
+# certificate, and a sender remembers it for weeks (RFC 8461 §3). **DANE** puts a fingerprint of the
+# certificate into the DNS, signed (RFC 7672 §2). Domains without a policy answer NXDOMAIN.
+#
+# Our server does not read policies by itself. You do that now, and write what follows from them into
+# its `remote_domains`: settings for one domain, which go before those for all.
 
 # %% [markdown]
 # ## Exercise 7.3: Wait rather than whisper
-# **Find out which of the domains publish an MTA-STS record, and let the company's server insist on TLS
-# with those, and with those only.** When the box is there, their mail must wait; when it is gone, it
-# must go out by TLS.
+# **Find out which of `task.domains` publish an MTA-STS record, and let the company's server insist on
+# TLS with those, and with those only.** When the box is there, their mail must wait; when it is gone,
+# it must go out by TLS. All other mail goes out as before.
 #
 # <details><summary>Hint</summary>
 #
@@ -285,7 +332,7 @@ pages = world.configure(task.server, remote_domains=strict)
 lab.check("7.3")
 
 # %% [markdown]
-# ## Round 5: Who says that this is the server?
+# ## Round 7: Who says that this is the server?
 # Encryption with a stranger helps nobody: Eve could hold a lock of her own. A **certificate** binds a
 # key to names, and an **authority** signs it. A client asks three things (RFC 5280 §6.1): do I trust
 # who signed, is it *this* name (RFC 9525 §6), does it hold *today*?
@@ -364,8 +411,10 @@ lab.check("7.4")
 
 # %% [markdown]
 # ## Break it
-# Eve makes an authority, too, and talks Bob into trusting it ("for the café's free Wi-Fi"). A client
-# trusts every authority in its list for *every* name (RFC 5280 §6.1).
+# Eve makes an authority, too, and talks Bob into trusting it on his phone ("for the café's free
+# Wi-Fi"). With it she signs a certificate for a name that is not hers. (The real server shows it here;
+# in the café it would be a box of hers.) A client trusts every authority in its list for *every* name
+# (RFC 5280 §6.1).
 #
 # **Predict.** What can Eve do from now on, and who notices?
 #
@@ -380,10 +429,12 @@ print(look("phone", names.server))
 
 # %% [markdown]
 # Whoever is in your list of authorities may be *every* server. Nobody notices: the lock is closed. So
-# look before you trust, and take it back:
+# look before you trust. Take it back, and let the server show its own certificate again:
 
 # %%
 world.distrust("phone")
+print(look("phone", names.server))
+world.issue_certificate(names.server, names.server, days=90)
 print(look("phone", names.server))
 
 # %% [markdown]
@@ -391,9 +442,10 @@ print(look("phone", names.server))
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | STARTTLS offered | 3207 | `smtpd_tls_security_level = may` | TLS certificate | STARTTLS (optional) | Enable STARTTLS | always |
-# | no password in clear | 8314 §4.1 | `smtpd_tls_auth_only` | Requires TLS | STARTTLS (required) | SSL/TLS only | always |
-# | `tls = "verify"` | 8461 | `smtp_tls_policy_maps` | Outbound TLS | Verify remote certificate | – | MTA-STS, DANE |
+# | STARTTLS offered | 3207 | `smtpd_tls_security_level = may` | with a certificate | STARTTLS (Optional) | SMTP-TLS | always |
+# | no password in clear | 8314 §4.1 | `smtpd_tls_auth_only = yes` | Requires TLS encryption | Require SSL/TLS for authentication | – | always |
+# | `tls = "verify"` for a domain | 8461 §5 | `smtp_tls_policy_maps` | – | – | – | connector for a domain |
+# | reads policies itself | 8461, 7672 | DANE: `smtp_tls_security_level = dane` | – | – | – | MTA-STS, DANE |
 # | `issue_certificate` | 5280 | `smtpd_tls_cert_file` | Certificates | SSL certificates | Let's Encrypt | – |
 
 # %% [markdown]

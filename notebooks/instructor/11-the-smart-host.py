@@ -33,6 +33,8 @@
 #          scanner                               ├── smtp.cloud     the office's cloud
 #                                                └── mx.partner     the office's partner
 # ```
+#
+# In your world some domains have other names: write `names.relay`, never the name itself.
 
 # %% locked="set-up"
 from maillab.grading import open_lab
@@ -40,6 +42,9 @@ from maillab.grading import open_lab
 lab = open_lab("11")
 world, names = lab.world, lab.names
 names
+
+# %%
+world.topology()
 
 # %% [markdown]
 # ## Round 1: One last try by port 25
@@ -100,8 +105,8 @@ with world.console("stranger", names.relay, 587) as console:
 
 # %% [markdown]
 # `AUTH` stands there before `STARTTLS` was said: passwords are taken in clear. Between Alice's flat
-# and the relay are a router, a provider and the internet (RFC 4954 §4: "MUST NOT advertise" a
-# mechanism that sends passwords as they are, without TLS). The code that decides what EHLO offers:
+# and the relay are a router, a provider and the internet. Servers "SHOULD NOT advertise" PLAIN where
+# nothing protects it (RFC 4616 §5). What our own server does with the command:
 
 # %%
 lab.source("AUTH")
@@ -222,7 +227,7 @@ print(*[row for row in rows if any(key in row for key in keys)], sep="\n")
 
 # %% [markdown]
 # **Relay: only the list below** is `relay.networks`. **Smart host** and **outbound security** belong
-# to the server as a whole, and a **remote domain** has both for itself (RFC 5598 §4.3.3: a relay goes
+# to the server as a whole, and a **remote domain** has both for itself (RFC 5598 §4.3.2: a relay goes
 # by the envelope).
 #
 # The cloud tenant has one more rule: an account sends in *its own* name only. Microsoft calls it
@@ -231,16 +236,16 @@ print(*[row for row in rows if any(key in row for key in keys)], sep="\n")
 
 # %% [markdown]
 # ## Exercise 11.3: The scanner's letters
-# The office's scanner mails what it scans and can no password. Its server shall do better.
+# The office's scanner mails what it scans, and cannot log in. Its server shall do so for it.
 #
-# **Let only the machines of the office relay. Send mail for the partner's domain to the partner's
+# **Let only the machines of the office, `task.machines`, relay. Send mail for the partner's domain to the partner's
 # server: TLS from the first octet, port 465, with a login. Send everything else by the cloud: port
 # 587, STARTTLS, in the name of the account.**
 #
 # <details><summary>Hint</summary>
 #
 # Four keys: `relay.networks`, `delivery.masquerade`, `delivery.smart_host`, and
-# `remote_domains={"partner.example": {"smart_host": {…}}}`. A smart host has `implicit_tls`, too.
+# `remote_domains={task.partner: {"smart_host": {…}}}`. A smart host has `implicit_tls`, too.
 #
 # </details>
 
@@ -299,8 +304,9 @@ print(*report.splitlines()[:22], sep="\n")
 
 # %% [markdown]
 # ## Exercise 11.4: A day without power
-# **Make the relay the second MX of Alice's domain. It must take mail for Alice, refuse mail for nobody
-# at RCPT, and keep it for a day at least. What Alice had sent just before must survive, too.**
+# **Make the relay the second MX of Alice's domain. It must take mail for Alice and keep it for a day at
+# least; whom nobody knows, it must refuse at RCPT, for good. What Alice had sent just before must
+# survive the day, too.**
 #
 # <details><summary>Hint</summary>
 #
@@ -334,39 +340,58 @@ world.queue(names.relay)
 
 # %% [markdown]
 # ## Break it
-# The thief again, this time with an impatient administrator: `tls = "none"`.
+# Somewhere between the flat and the relay a thief takes `STARTTLS` out of the answers, and waits for a
+# password in clear.
 #
-# **Predict.** The relay offers no AUTH without TLS. What becomes of Alice's letter?
+# **Predict.** Alice's server has `tls = "verify"`. What becomes of her letter?
+#
+# *Your prediction:* …
+
+# %%
+box = world.add_rule("provider", at=0, action="strip-starttls", ports=587)
+world.send("alice", "bob@bigmail.example", "Sealed")
+world.advance("1 min")
+world.why("bob@bigmail.example")
+
+# %% [markdown]
+# It waits: a missing offer is a *temporary* failure, and so is a wrong certificate (RFC 3207 §4.1). Now
+# comes an impatient administrator, and takes TLS and the login out, "because it hangs there".
+#
+# **Predict.** Is that better?
 #
 # *Your prediction:* …
 
 # %%
 host = {"host": names.relay, "port": 587, "tls": "none"}
-world.configure(names.home_server, delivery={"smart_host": host})
+pages = world.configure(names.home_server, delivery={"smart_host": host})
 world.send("alice", "bob@bigmail.example", "In clear")
 world.advance("1 min")
 world.why("bob@bigmail.example")
 
 # %% [markdown]
-# A `5yz` is final: the letter comes back to Alice at once, where a time-out would only have made it
-# wait. Repair it with `tls = "verify"`: then a missing STARTTLS is *temporary*, and a wrong
-# certificate is, too (RFC 3207 §4.1). Without it, the thief chooses between *lost* and *read*; with
-# it, he gets *late*, and no more.
+# A `5yz` is final (RFC 5321 §4.2.1): this letter is on its way back to Alice. And the thief has read
+# the name of who wrote it. Without TLS he chooses what is lost; with `verify` he makes it *late*, and
+# no more. So put back what stood there, and let the thief go home.
 
 # %%
-host = {"host": names.relay, "port": 587, "tls": "verify"}
-pages = world.configure(names.home_server, delivery={"smart_host": host})
+account = world.user(f"home@{names.relay_domain}")
+login = {"user": account.address, "password": account.password, "tls": "verify"}
+pages = world.configure(names.home_server, delivery={"smart_host": host | login})
+world.remove_rule("provider", box)
+world.send("alice", "bob@bigmail.example", "At last")
+world.advance("1 min")
+world.trace.messages[-1]
 
 # %% [markdown]
 # ## In the real world
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `delivery.smart_host` | relay (5598 §4.3.3) | `relayhost` | Smart host | SMTP relayer | SMTP relay | connector |
-# | its `user` | AUTH (4954) | `smtp_sasl_password_maps` | Outbound security | Server requires authentication | Authentication | SMTP AUTH |
-# | `tls = "verify"` | STARTTLS (3207) | `smtp_tls_security_level = secure` | TLS encryption | STARTTLS required | Always use TLS | always |
+# | `delivery.smart_host` | relay (5598 §2.2.2) | `relayhost` | Smart host | SMTP Relayer | Enable SMTP relay | connector |
+# | its `user` | AUTH (4954) | `smtp_sasl_password_maps` | Outbound Security | Server requires authentication | Authentication | – |
+# | its `tls` | STARTTLS (3207) | `smtp_tls_security_level` | TLS encryption | Connection security | Always use a secure connection (TLS) | connector: always use TLS |
 # | `remote_domains` | – | `transport_maps` | Remote domain | Routes | – | connector for a domain |
-# | `relay.networks` | – | `mynetworks` | Relay restrictions | IP ranges | – | connector by address |
+# | `relay.networks` | – | `mynetworks` | Relay: Only the list below | IP Ranges | – | connector by address |
 # | `masquerade` | – | `masquerade_domains` | Masquerade domain | – | – | – |
 
 # %% [markdown]

@@ -189,6 +189,38 @@ class Notebook(Watched):
         return self.cell(number).locator(".jp-Cell-outputArea")
 
     @property
+    def count(self) -> int:
+        """How many code cells there are."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").count()
+
+    def text(self, number: int) -> str:
+        """The code that stands in a code cell."""
+        return str(self.cell(number).locator(".cm-content").inner_text())
+
+    def type(self, number: int, code: str) -> None:
+        """Click into a code cell and type this over what stands there."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.insert_text(code)
+
+    def run_cell(self, number: int) -> None:
+        """Run a code cell, and wait until it is done."""
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("Shift+Enter")
+        self.page.wait_for_function(
+            "([e, before]) => /\\d/.test(e.innerText) && e.innerText !== before",
+            arg=[prompt.element_handle(), before],
+        )
+
+    def press_beside(self, number: int, *keys: str) -> None:
+        """Select a code cell, not its text, and press these keys."""
+        self.cell(number).locator(".jp-InputPrompt").click()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    @property
     def failures(self) -> list[str]:
         """Tracebacks that stand under cells."""
         marked = '[data-mime-type="application/vnd.jupyter.stderr"]'

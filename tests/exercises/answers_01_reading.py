@@ -145,7 +145,7 @@ def imap(lab: Lab, task: Task, **changed: str) -> str:
         for step in ("store", "delete", "expunge"):
             console.say(f"e {steps[step].format(**uids)}")
         console.say("f LOGOUT")
-    return word_in(text)
+    return word_in(text) if "Word: " in text else ""
 
 
 def by_uid(lab: Lab, task: Task) -> str:
@@ -162,6 +162,28 @@ def by_number(lab: Lab, task: Task) -> str:
         delete="STORE {remove} +FLAGS (\\Deleted \\Seen)",
         expunge="CLOSE",
     )
+
+
+def by_examine(lab: Lab, task: Task) -> str:
+    """A mailbox that was opened by EXAMINE changes no flag (RFC 3501 §6.3.2)."""
+    with lab.world.console("desk", lab.names.server, 143) as console:
+        console.say(f"a LOGIN {task.user} {task.password}", "b EXAMINE INBOX")
+        uid = console.say(f'c UID SEARCH SUBJECT "{task.read}"').split()[2]
+        word = word_in(console.say(f"d UID FETCH {uid} BODY[TEXT]"))
+        console.say("e LOGOUT")
+    imap(lab, task, fetch="NOOP")
+    return word
+
+
+def by_rumour(lab: Lab, task: Task) -> str:
+    """Somebody else knows the word; the letter is not read."""
+    (chosen,) = [
+        letter.content.decode()
+        for letter in lab.world.user("dave").inbox.messages
+        if task.read in letter.content.decode()
+    ]
+    imap(lab, task, fetch="NOOP")
+    return word_in(chosen)
 
 
 def two_sessions(lab: Lab, task: Task) -> str:
@@ -230,16 +252,17 @@ ANSWERS = {
         ],
     ),
     "1.4": Answers(
-        right=[by_uid, by_number, two_sessions],
+        right=[by_uid, by_number, by_examine, two_sessions],
         wrong=[
             (empty, "that dave logs in"),
             (by_pop3, "by IMAP"),
+            (by_rumour, "no FETCH of its text"),
             (marks_as_read, "BODY[TEXT]"),
             (marks_and_unmarks, "never marked as \\Seen"),
             (replaces_flags, "found \\Flagged"),
             (forgets_flag, "found \\Answered"),
             (forgets_expunge, "marked as \\Deleted: About"),
-            (takes_numbers_for_uids, "marked as \\Deleted: nothing"),
+            (takes_numbers_for_uids, "a UID is no sequence number"),
             (removes_one_more, "all other letters"),
             (removes_what_was_read, "found it is gone"),
         ],

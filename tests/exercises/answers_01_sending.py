@@ -169,7 +169,7 @@ ANSWERS = {
         right=[function(by_expression), function(by_hand)],
         wrong=[
             (empty, "a function read_reply(text)"),
-            (function(empty_scaffold), "found (Ellipsis, Ellipsis"),
+            (function(empty_scaffold), "three dots of the scaffold"),
             (function(code_as_text), "found '220'"),
             (function(one_line_only), "found ['STARTTLS']"),
             (function(always_enhanced), "enhanced code ''"),

@@ -357,7 +357,7 @@ ANSWERS = {
             (handing_in(EmptyReader), "as soon as its last octets have come"),
             (handing_in(KeepsTheDots), "that dot is deleted"),
             (handing_in(ReplacesAllDots), "only a dot at the beginning"),
-            (handing_in(LosesTheRest), "not to be lost"),
+            (handing_in(LosesTheRest), "letters with good line ends"),
             (handing_in(NoEmptyLetter), "a letter may be empty"),
             (handing_in(LosesTheLastLineEnd), "the letter's last line"),
             (handing_in(ForgetsThePieces), "TCP cuts anywhere"),

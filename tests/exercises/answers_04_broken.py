@@ -169,7 +169,7 @@ WRONG: list[tuple[Answer, str]] = [
     (another_alias, "is an alias"),
     (address_with_a_dot, "with an A record of its own"),
     (no_mx_at_all, "an MX record that names a host"),
-    (zone_edited_and_still_lame, "an MX record that names a host, found none"),
+    (zone_edited_and_still_lame, "what the zone above says of it"),
 ]
 
 ANSWERS = {"4.3": Answers(right=[each_in_its_way, all_alike], wrong=WRONG)}

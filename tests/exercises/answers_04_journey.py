@@ -113,7 +113,7 @@ WRONG: list[tuple[Answer, str]] = [
     (gives_up_at_the_first, "the next one has its turn"),
     (names_only, "names are not enough"),
     (and_asks_on, "no step after the letter"),
-    (looked_first, "from before the first letter"),
+    (looked_first, "lab.begin puts all back"),
 ]
 
 ANSWERS = {"4.1": Answers(right=[by_hand, by_program], wrong=WRONG)}

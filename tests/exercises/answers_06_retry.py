@@ -193,7 +193,7 @@ ANSWERS = {
             (handing_in(warns_nobody), "no warning to nobody"),
             (handing_in(words_instead), "found 'retry'"),
             (handing_in(hours_as_text), "a number of seconds"),
-            (handing_in(that_raises), "NameError"),
+            (handing_in(that_raises), "the function fails"),
             (handing_in(odd_things), "what cannot be shown"),
             (handing_in(Odd(), "odd_rule"), "what cannot be shown"),
             (not_plugged, "your function at work"),

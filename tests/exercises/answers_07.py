@@ -93,7 +93,7 @@ def names_in_base64(lab: Lab, task: Task) -> Found:
     found = way_by_way(lab, task)
     for rows in conversations(lab, task):
         if "AUTH LOGIN" in rows:
-            found[rows[2]] = found.pop(decoded(rows[2]))
+            found[rows[2]] = found.pop(decoded(rows[2]), "")
     return found
 
 
@@ -330,21 +330,21 @@ ANSWERS = {
     "7.2": Answers(
         right=[six_by_hand, by_the_library],
         wrong=mistakes(
-            (empty, "a login by SMTP at port 587"),
+            (empty, "one is missing"),
             (forgets_imap, "a login by IMAP at port 143"),
             (logs_in_first, "the login came before the handshake"),
             (in_clear, "no password in any captured octet"),
-            (shakes_hands_and_leaves, "a session without a login"),
+            (shakes_hands_and_leaves, "the login is still to come"),
             (as_somebody_else, "a session without a login"),
         ),
     ),
     "7.3": Answers(
         right=[who_publishes, from_the_zones],
         wrong=mistakes(
-            (empty, "it went out in clear"),
-            (with_everybody, "who insists on TLS for everybody"),
-            (with_the_wrong_ones, "it went out in clear"),
-            (with_one_only, "it went out in clear"),
+            (empty, "2 of 2 went out in clear"),
+            (with_everybody, "it waits for a STARTTLS that this server never offered"),
+            (with_the_wrong_ones, "2 of 2 went out in clear"),
+            (with_one_only, "1 of 2 went out in clear"),
             (with_may, "tls must be encrypt or verify"),
         ),
     ),
@@ -356,7 +356,7 @@ ANSWERS = {
             (forgets_to_renew, "renew the certificate"),
             (by_the_lab_s_own, "without it the lab's own signs"),
             (one_name_only, "each name by which somebody connects"),
-            (for_ever, "a certificate that never ends"),
+            (for_ever, "a short life limits the damage"),
             (at_the_phone, "handshakes of laptop with port 993"),
         ),
     ),

@@ -335,7 +335,7 @@ ANSWERS = {
             (with_rule(follows_routes), "a source route names hosts"),
             (with_rule(refuses_reports), "takes('', 'alice@"),
             (with_rule(branch_with_routes), "victim%bigmail.example@"),
-            (with_rule(that_raises), "found KeyError"),
+            (with_rule(that_raises), "the function fails"),
             (with_rule(that_says_nothing), "found ellipsis"),
         ],
     ),

@@ -8,7 +8,8 @@ another evidence behind.
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -17,9 +18,12 @@ import pytest
 from maillab.grading import Exercise, Lab, open_lab
 from maillab.grading.exercise import Failed, attempt
 from maillab.world.world import World
-from tests.exercises.kit import Answer, Several, all_answers, number_of
+from tests.exercises.kit import Answer, Several, all_answers, number_of, outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    *map(pytest.mark.filterwarnings, ("ignore::pytest.PytestWarning", "ignore")),
+]
 
 ANSWERS = all_answers()
 SEED = "silenced"
@@ -37,16 +41,15 @@ DEEPEST = 8  # functions that are silenced at once
 Parts = dict[str, dict[str, Any]]
 
 
-class Run(NamedTuple):
-    """The evidence of the parts that passed, and the functions that were called.
+class Looked(NamedTuple):
+    """What a check said.
 
-    stopped  the innermost function in which the check failed, if it can be silenced
+    parts    those that passed
+    stopped  the innermost functions in which it failed
     """
 
     parts: Parts
     stopped: list[FunctionType]
-    begun: set[CodeType]
-    checked: set[CodeType]
 
 
 # Silencing ----------------------------------------------------------------------------
@@ -91,44 +94,23 @@ def silenced(functions: Sequence[FunctionType], kind: str) -> Iterator[None]:
 # Running ------------------------------------------------------------------------------
 
 
-def run(
-    exercise: str,
-    answer: Answer,
-    before: Sequence[FunctionType] = (),
-    after: Sequence[FunctionType] = (),
-    kind: str = "nothing",
-) -> Run:
-    """Begin, answer, check; `before` is silenced from the begin on, `after` later."""
-    begun: set[CodeType] = set()
-    checked: set[CodeType] = set()
-    with open_lab(number_of(exercise), SEED) as lab:
-        try:
-            with silenced(before, kind):
-                with noting(begun):
-                    task = lab.begin(exercise)
-                given = answer(lab, task)
-                with silenced(after, kind), noting(checked):
-                    parts, stopped = checked_parts(lab, exercise, given)
-        except Exception:  # a check that breaks gives no verdict, and no points
-            return Run({}, [], begun, checked)
-    return Run(parts, stopped, begun, checked)
-
-
-def checked_parts(
-    lab: Lab, exercise: str, given: Any
-) -> tuple[Parts, list[FunctionType]]:
+def look(lab: Lab, exercise: str, given: Any) -> Looked:
+    """Check; a check that breaks says nothing, and earns nothing."""
     answers = given if isinstance(given, Several) else (given,)
-    verdict = lab.check(exercise, *(() if given is None else answers))
-    parts = {o.part.name: o.to_json() for o in verdict.outcomes if not o.failed}
+    try:
+        verdict = lab.check(exercise, *(() if given is None else answers))
+        parts = {o.part.name: o.to_json() for o in verdict.outcomes if not o.failed}
+    except Exception:  # noqa: BLE001  (whatever it is)
+        return Looked({}, [])
     known = functions_of(verdict.exercise)
     fails = [outcome.failed for outcome in verdict.outcomes if outcome.failed]
-    return parts, [f for failed in fails for f in innermost(failed, known)]
+    return Looked(parts, [f for failed in fails for f in innermost(failed, known)])
 
 
 def innermost(
     failed: Failed, known: dict[CodeType, FunctionType]
 ) -> list[FunctionType]:
-    trace, codes = failed.__traceback__, []
+    trace, codes = failed.__traceback__, list[CodeType]()
     while trace:
         codes.append(trace.tb_frame.f_code)
         trace = trace.tb_next
@@ -136,75 +118,108 @@ def innermost(
 
 
 @contextmanager
-def noting(called: set[CodeType]) -> Iterator[None]:
-    """Note the functions that are called."""
+def breakable(exercise: str) -> Iterator[Lab]:
+    """A lab that may be broken when it is closed."""
+    lab = open_lab(number_of(exercise), SEED)
+    yield lab
+    with suppress(Exception):
+        lab.close()
+
+
+def empty_of(exercise: str) -> Answer:
+    return ANSWERS[exercise].wrong[0][0]
+
+
+def begun(lab: Lab, exercise: str) -> Any:
+    """Begin, give the empty answer; the world breaks if that was silenced."""
+    try:
+        return empty_of(exercise)(lab, lab.begin(exercise))
+    except Exception:  # noqa: BLE001  (whatever it is)
+        return None
+
+
+def called(
+    exercise: Exercise, function: Callable[..., Any], *arguments: Any
+) -> list[FunctionType]:
+    """The functions that can be silenced, among those that a function calls."""
+    codes: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
-            called.add(frame.f_code)
+            codes.add(frame.f_code)
 
     sys.setprofile(note)
     try:
-        yield
+        function(*arguments)
     finally:
         sys.setprofile(None)
-
-
-def holes(of: Parts, wanted: Parts) -> list[str]:
-    return [name for name, part in of.items() if part == wanted[name]]
+    return [f for code, f in functions_of(exercise).items() if code in codes]
 
 
 # Tests --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def exercises() -> dict[str, Exercise]:
-    found: dict[str, Exercise] = {}
-    for number in {number_of(exercise) for exercise in ANSWERS}:
-        with open_lab(number, SEED) as lab:
-            found |= {exercise.id: exercise for exercise in lab.exercises}
-    return found
+@cache
+def wanted(exercise: str) -> Parts:
+    """What the reference leaves."""
+    verdict = outcome(exercise, ANSWERS[exercise].right[0], SEED)
+    return {one.part.name: one.to_json() for one in verdict.outcomes}
+
+
+def holes(
+    looked: Looked, exercise: str, mute: Sequence[FunctionType], kind: str
+) -> list[str]:
+    names = ", ".join(function.__name__ for function in mute)
+    right = [n for n, part in looked.parts.items() if part == wanted(exercise)[n]]
+    return [f"{name or exercise} when {names} returns {kind}" for name in right]
+
+
+def report(found: list[str]) -> str:
+    return "points for nothing:\n" + "\n".join(found)
+
+
+def exercise_of(lab: Lab, id: str) -> Exercise:
+    return next(exercise for exercise in lab.exercises if exercise.id == id)
 
 
 @pytest.mark.parametrize("exercise", ANSWERS)
-def test_one_silenced_function_earns_nothing(
-    exercise: str, exercises: dict[str, Exercise]
-) -> None:
-    reference = run(exercise, ANSWERS[exercise].right[0])
-    empty = ANSWERS[exercise].wrong[0][0]
-    assert reference.parts
-    known = functions_of(exercises[exercise])
+def test_silence_during_the_check_earns_nothing(exercise: str) -> None:
     found: list[str] = []
-    for code, function in known.items():
-        for kind in KINDS:
-            if code in reference.begun:
-                got = run(exercise, empty, before=[function], kind=kind).parts
-                found += told("before", [function], kind, holes(got, reference.parts))
-            if code in reference.checked:
-                got = run(exercise, empty, after=[function], kind=kind).parts
-                found += told("after", [function], kind, holes(got, reference.parts))
-    assert found == []
+    with breakable(exercise) as lab:
+        given = begun(lab, exercise)
+        for function in called(exercise_of(lab, exercise), look, lab, exercise, given):
+            for kind in KINDS:
+                with silenced([function], kind):
+                    looked = look(lab, exercise, given)
+                found += holes(looked, exercise, [function], kind)
+    assert not found, report(found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("exercise", ANSWERS)
+def test_silence_from_the_beginning_earns_nothing(exercise: str) -> None:
+    found: list[str] = []
+    with breakable(exercise) as lab:
+        of = exercise_of(lab, exercise)
+        for function in called(of, begun, lab, exercise):
+            for kind in KINDS:
+                with silenced([function], kind):
+                    looked = look(lab, exercise, begun(lab, exercise))
+                found += holes(looked, exercise, [function], kind)
+    assert not found, report(found)
+
+
 @pytest.mark.parametrize("exercise", ANSWERS)
 def test_whoever_silences_one_complaint_after_the_other_earns_nothing(
-    exercise: str, kind: str
+    exercise: str,
 ) -> None:
-    reference = run(exercise, ANSWERS[exercise].right[0])
-    empty = ANSWERS[exercise].wrong[0][0]
-    mute: list[FunctionType] = []
-    for _ in range(DEEPEST):
-        got = run(exercise, empty, after=mute, kind=kind)
-        assert told("after", mute, kind, holes(got.parts, reference.parts)) == []
-        more = [function for function in got.stopped if function not in mute]
-        if not more:
-            return
-        mute += more
-
-
-def told(
-    when: str, functions: Sequence[FunctionType], kind: str, parts: list[str]
-) -> list[str]:
-    names = ", ".join(function.__name__ for function in functions)
-    return [f"{part or 'all'} for {names} that returns {kind}, {when} it began" for part in parts]
+    found: list[str] = []
+    with breakable(exercise) as lab:
+        given = begun(lab, exercise)
+        for kind in KINDS:
+            mute: list[FunctionType] = []
+            for _ in range(DEEPEST):
+                with silenced(mute, kind):
+                    looked = look(lab, exercise, given)
+                found += holes(looked, exercise, mute, kind)
+                mute += [one for one in looked.stopped if one not in mute]
+    assert not found, report(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from maillab.errors import LabError
-from maillab.grading.batch.batch import Wishes, grade_all
+from maillab.grading.batch.batch import Wishes, _with_seconds, grade_all
 from maillab.grading.batch.handed_in import collect
 from maillab.grading.batch.plan import (
     Assignment,
@@ -21,6 +21,7 @@ from maillab.grading.batch.plan import (
 from maillab.grading.batch.progress import Progress
 from maillab.grading.batch.results import Entry, Results, seed_of
 from maillab.grading.running import Limits
+from maillab.grading.running.grading import NOT_THEIRS
 from tests.grading.small_class import (
     HALF,
     PUBLIC,
@@ -234,3 +235,26 @@ def test_a_reference_that_fails_is_said(three: Wishes) -> None:
     file.write_text(file.read_text("utf-8").replace('seed + "!"', "0 / 0"), "utf-8")
     with pytest.raises(LabError, match="ZeroDivisionError"):
         grade_all(three, Progress())
+
+
+def test_what_failed_through_no_fault_of_the_student_is_graded_again(
+    three: Wishes,
+) -> None:
+    bundle = Assignment.find(three.lab).bare
+    for task in plan(three).tasks:
+        why = f"{NOT_THEIRS if task.handed_in.author.student == 'bob' else ''}no disk"
+        Results(three.out).keep(
+            task.entry(failed_result(bundle, task.submission(), why))
+        )
+    assert names(plan(three)) == ["bob"]
+
+
+def test_the_authors_seconds_are_the_limits_unless_others_are_wished(
+    three: Wishes,
+) -> None:
+    settings = Path(three.lab).with_suffix(".toml")
+    settings.write_text('title = "Sums"\npoints = 4\ncell_timeout = 7\ntimeout = 70\n')
+    assignment = Assignment.find(three.lab)
+    found = _with_seconds(three, assignment).limits
+    assert (found.cell, found.notebook) == (7.0, 70.0)
+    assert _with_seconds(replace(three, seconds=3.0), assignment).limits.cell == 3.0

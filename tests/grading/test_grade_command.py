@@ -135,6 +135,7 @@ def test_mistakes_are_told_in_a_line(tmp_path: Path) -> None:
         found = maillab(*words)
         assert isinstance(found.exception, LabError)
         assert told in str(found.exception)
+        assert str(found.exception).count(str(words[1])) <= 1
 
 
 def test_a_jail_that_is_none_is_refused() -> None:
@@ -254,3 +255,10 @@ def test_what_is_no_notebook_is_said(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(LabError, match=r"x\.ipynb: "):
         look_at(file, 1)
+
+
+def test_the_help_of_grade_has_examples_and_the_recipe_of_the_image() -> None:
+    told = maillab("grade", "--help").stdout
+    assert "docker build -t maillab -f maillab/grading/running/Dockerfile ." in told
+    assert "maillab grade 01 moodle.zip canvas.zip" in told
+    assert "--image" in told

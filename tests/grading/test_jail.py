@@ -1,6 +1,7 @@
 """Which jail is used, what is said when there is none, and how docker is called."""
 
 import json
+import multiprocessing
 import os
 import stat
 import subprocess
@@ -57,6 +58,17 @@ def test_a_jail_that_is_there_needs_no_words(
 ) -> None:
     choosing.warn_of("bwrap")
     assert capsys.readouterr().err == ""
+
+
+def test_workers_leave_the_warning_to_who_started_them(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=choosing.warn_of, args=("none",))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert capfd.readouterr().err == ""
 
 
 # What is seen from inside -------------------------------------------------------------
@@ -225,3 +237,20 @@ def test_a_container_is_removed_by_its_name(tmp_path: Path) -> None:
     name = cage.argv[cage.argv.index("--name") + 1]
     assert cage.closing == ["docker", "rm", "--force", name]
     assert cage.outside(1) == f"{tmp_path}/sockets"
+
+
+def test_an_image_is_made_here_and_never_fetched(
+    fake_docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker.demand_image("course:7")
+    assert json.loads(fake_docker.read_text())[-1] == "course:7"
+    monkeypatch.setenv("DOCKER_EXIT", "1")
+    with pytest.raises(LabError, match=r"docker build -t course:7 -f maillab/.*file"):
+        docker.demand_image("course:7")
+    assert "--pull never" in " ".join(docker.docker(tmp_path, LIMITS).argv)
+
+
+def test_the_recipe_of_the_image_is_there_and_copies_no_notebook() -> None:
+    recipe = (PACKAGE.parent / docker.RECIPE).read_text("utf-8")
+    copied = [row for row in recipe.splitlines() if row.startswith(("COPY", "ADD"))]
+    assert copied == ["COPY pyproject.toml constraints.txt /tmp/"]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from maillab.errors import LabError
+from maillab.grading.batch.results import Entry, Results
 from maillab.grading.reporting import Wishes, write_reports
 from maillab.grading.reporting.course import Course
 from maillab.grading.reporting.plots import describe_distribution, describe_solved
 from maillab.grading.reporting.statistics import Bin, distribution, solved
-from tests.grading.a_class import LURE, SECRET, graded
+from tests.grading.a_class import LURE, SECRET, TITLES, ended, graded, result
 
 ROSTER = """\
 student;name;email;id;section
@@ -190,3 +191,20 @@ def test_areas_of_a_picture_differ_without_colour(files: dict[str, str]) -> None
     svg = files["exercises-04.svg"]
     assert 'fill="url(#stripes)"' in svg
     assert 'fill="url(#dots)"' in svg
+
+
+def test_what_could_not_be_graded_is_no_mistake_in_an_exercise(tmp_path: Path) -> None:
+    folder = graded(tmp_path)
+    kept = Results(folder)
+    lost = [ended(id, "not-run") for id in TITLES]
+    kept.keep(Entry(result("hal", *lost, trouble="is damaged"), "key"))
+    course = Course.read(folder)
+    first = solved(course, "01")[0]
+    assert "hal" not in {who for m in first.mistakes for who in m.students}
+    assert first.absent == 2  # who handed in a page of formulas, and hal
+    write_reports(folder, Wishes(html=True, csv=True))
+    page = (folder / "reports/feedback/hal.html").read_text("utf-8")
+    assert "It could not be graded: is damaged" in page
+    assert "given up before" not in page
+    grades = (folder / "reports/grades.csv").read_text("utf-8")
+    assert re.search(r"^hal,.*,0,0,0,0,,,?0,is damaged|^hal,,,,,0,0,0,0", grades, re.M)

@@ -24,7 +24,7 @@ from maillab.policy.settings import (
     Limits,
     Settings,
 )
-from maillab.wire.smtp_path import IS_DOMAIN
+from maillab.wire.smtp_path import is_domain
 from maillab.world.fields import Addresses, Length, Table
 from maillab.world.files import read_toml
 from maillab.world.mail_checks import settings_mistakes
@@ -52,7 +52,7 @@ def check_port(value: Any) -> Any:
 
 def check_name(text: str) -> str:
     """A host or domain name."""
-    if IS_DOMAIN.fullmatch(text.removesuffix(".")) is None:
+    if not is_domain(text.removesuffix(".")):
         raise ValueError(f"{text!r} is no domain name; write mail.example.test")
     return text.removesuffix(".").lower()
 

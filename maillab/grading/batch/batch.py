@@ -31,6 +31,8 @@ from maillab.grading.batch.results import Entry, Results, seed_of
 from maillab.grading.results import Result
 from maillab.grading.running import Limits
 from maillab.grading.running.choosing import choose_jail, warn_of
+from maillab.grading.running.docker import demand_image
+from maillab.grading.running.limits import as_authored
 
 FOR_THE_REFERENCE = 120.0  # seconds that it may take in a student's own world
 
@@ -46,6 +48,8 @@ class Wishes:
     out          where results go
     seed_file    holds the secret; without one it is drawn once and kept in `out`
     per_student  a world for each student, or one for all
+    limits       of each grading; the seconds are the author's
+    seconds      for one cell, instead of the author's
     jobs         processes
     dask         address of a scheduler, or "": processes here
     """
@@ -58,6 +62,7 @@ class Wishes:
     limits: Limits = Limits()  # noqa: RUF009  (it is frozen)
     jobs: int = 1
     dask: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def grade_all(wishes: Wishes, progress: Progress) -> Summary:
     found = collect(wishes.submissions, assignment.wanted)
     results = Results(wishes.out)
     results.create()
-    wishes = _with_jail(wishes)
+    wishes = _with_jail(_with_seconds(wishes, assignment))
     rules = Rules(results.secret(wishes.seed_file), wishes.per_student, wishes.limits)
     plan = make_plan(assignment, found, rules, results)
     graded: dict[str, Entry] = {}
@@ -143,6 +148,11 @@ def _result(answer: Result | Died, assignment: Assignment, task: Task) -> Result
     return failed_result(bare, task.submission(), answer.why, "killed")
 
 
+def _with_seconds(wishes: Wishes, assignment: Assignment) -> Wishes:
+    limits = as_authored(wishes.limits, assignment.bare.notebook)
+    return replace(wishes, limits=replace(limits, cell=wishes.seconds or limits.cell))
+
+
 def _with_jail(wishes: Wishes) -> Wishes:
     """With the jail that there is, of which it is told once."""
     if wishes.dask:
@@ -151,5 +161,7 @@ def _with_jail(wishes: Wishes) -> Wishes:
         jail = choose_jail_on_dask(wishes.dask, wishes.limits.jail)
     else:
         jail = choose_jail(wishes.limits.jail)
+        if jail == "docker":
+            demand_image(wishes.limits.image)
     warn_of(jail)
     return replace(wishes, limits=replace(wishes.limits, jail=jail))

@@ -65,8 +65,9 @@ class Look:
 
 def look_at(file: Path, seconds: float) -> Look:
     """Run a notebook as the grader would; `seconds` for one cell. Raises LabError."""
+    content = read_some(file)
     try:
-        cells, remarks = parse(read_some(file))
+        cells, remarks = parse(content)
     except LabError as error:
         raise LabError(f"{file}: {error}") from None
     release = release_of(cells, file)

@@ -5,7 +5,7 @@ a key.
 
 Rule: the key is that of everything that could change the result: the submission, the
       reference, the lab, the seed, the limits, this version of maillab. The same key:
-      nothing is graded again.
+      nothing is graded again, unless it failed through no fault of the student.
 """
 
 import json
@@ -17,13 +17,15 @@ from pathlib import Path
 
 from maillab import __version__
 from maillab.errors import LabError
-from maillab.grading.authoring.notebook import grade_id, is_answer
+from maillab.grading.authoring.notebook import Notebook, grade_id, is_answer
+from maillab.grading.authoring.settings import Settings
 from maillab.grading.batch.handed_in import Collected, HandedIn, Wanted
 from maillab.grading.batch.results import Entry, Results, seed_of
 from maillab.grading.lab import NOTEBOOKS
 from maillab.grading.results import CheckResult, Ending, PartResult, Result
 from maillab.grading.running import Bundle, Limits, Submission, find_reference
 from maillab.grading.running.bundle import read_reference, run_reference, title_of
+from maillab.grading.running.grading import NOT_THEIRS
 from maillab.grading.running.judging import not_judged, points_of
 from maillab.world.files import find_scenario
 
@@ -42,7 +44,7 @@ class Assignment:
     def find(cls, which: str) -> "Assignment":
         """By number, name of the lab, or path. Raises LabError."""
         file = find_reference(which)
-        notebook = read_reference(file)
+        notebook = with_settings(read_reference(file), file)
         return cls(file, Bundle(*title_of(notebook, file), notebook))
 
     @property
@@ -64,6 +66,15 @@ class Assignment:
                 told.update(f"{file.relative_to(folder)}\0".encode())
                 told.update(sha256(file.read_bytes()).digest())
         return told.hexdigest()
+
+
+def with_settings(notebook: Notebook, file: Path) -> Notebook:
+    """A reference with its settings; in a text they are not, but beside it."""
+    beside = file.with_suffix(".toml")
+    if file.suffix == ".ipynb" or not beside.is_file():
+        return notebook
+    metadata = {**notebook["metadata"], "maillab": Settings.read(beside).to_metadata()}
+    return {**notebook, "metadata": metadata}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,9 @@ class Task:
         one = self.handed_in
         remarks = (*one.remarks, *result.remarks)
         whole = replace(result, remarks=remarks)
-        return Entry(whole, self.key, one.author.system, one.author.login)
+        again = result.trouble.startswith(NOT_THEIRS)
+        key = "" if again else self.key
+        return Entry(whole, key, one.author.system, one.author.login)
 
 
 @dataclass(frozen=True, slots=True)

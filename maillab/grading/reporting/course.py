@@ -81,7 +81,7 @@ class Course:
         return [result for result in found if result]
 
     def points(self, student: str, exercise: Exercise) -> int | None:
-        """None: nothing was handed in, or it could not be graded."""
+        """None: nothing was handed in. What could not be graded is worth 0."""
         check = self.check(student, exercise)
         return check.points if check else None
 
@@ -90,6 +90,11 @@ class Course:
         result = self.results.get((student, exercise.notebook))
         checks = result.checks if result else ()
         return next((check for check in checks if check.id == exercise.id), None)
+
+    def graded(self, student: str, exercise: Exercise) -> CheckResult | None:
+        """The same, of a notebook that could be run."""
+        result = self.results.get((student, exercise.notebook))
+        return self.check(student, exercise) if result and not result.trouble else None
 
     def login(self, student: str, notebook: str, system: str) -> str:
         """How a system from which a notebook came calls the student, or ""."""

@@ -35,6 +35,8 @@ class Person:
     >>> ann = Person("ann", "Lee, Ann", "ann@school.example")
     >>> ann.called, ann.is_called("lee,  ann")
     ('Lee, Ann', True)
+    >>> ann.is_called("Ann Lee"), ann.is_called("leeann")  # of Moodle, of Canvas
+    (True, True)
     """
 
     student: str
@@ -52,7 +54,10 @@ class Person:
         """Whether a submission with this name is this student's."""
         mine = (self.student, self.name, self.email, self.id)
         mailbox = self.email.partition("@")[0]
-        return _folded(name) in {_folded(one) for one in (*mine, mailbox) if one}
+        known = {_folded(one) for one in (*mine, mailbox) if one}
+        swapped = " ".join(reversed(self.name.split(",", 1)))  # "Lee, Ann": Ann Lee
+        known |= {_folded(swapped), _letters(self.name)} if self.name else set()
+        return _folded(name) in known
 
 
 def read_roster(file: Path) -> list[Person]:
@@ -100,3 +105,8 @@ def _person(row: Sequence[str], places: dict[str, int]) -> Person:
 
 def _folded(name: str) -> str:
     return " ".join(name.split()).casefold()
+
+
+def _letters(name: str) -> str:
+    """A name as Canvas puts it before the name of a file: leeann."""
+    return "".join(c for c in name.casefold() if c.isalnum())

@@ -9,7 +9,9 @@ Rule 1: nothing of this computer's disks can be written, not even a socket: the 
         reaches the kernel's sockets through /proc/PID/root.
 Rule 2: the kernel may not make further user namespaces: in one of these it could mount
         file systems without a limit.
-Rule 3: the limit of processes does not bind root. So root steps down to a user who owns
+Rule 3: the first process of the jail, bubblewrap's own, has none of the grader's
+        environment: where the grader is not root, the kernel can read it there.
+Rule 4: the limit of processes does not bind root. So root steps down to a user who owns
         nothing, after the mounts are made; then a second bubblewrap shuts the door.
 """
 
@@ -49,6 +51,7 @@ def bubblewrap(desk: Path, limits: Limits) -> Cage:
         HOME,
         SOCKETS,
         lambda pid: f"/proc/{pid}/root{SOCKETS}",
+        {"PATH": os.environ.get("PATH", os.defpath)},
         info_fd=(read, write),
         counts=counts_apart(),
     )

@@ -24,15 +24,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import pytest
 
 from maillab.grading.authoring.notebook import Cell, grade_id, is_check, source_of
 from maillab.grading.results import Ending
-from maillab.grading.running.kernel import CellEnded, JailedKernel
-from maillab.grading.running.limits import Limits
+from maillab.grading.running.kernel import NEVER, CellEnded, JailedKernel, too_slow
+from maillab.grading.running.limits import SET_UP, Limits
+from maillab.grading.running.matching import is_locked
 from maillab.grading.running.process import folder_prefix
 from maillab.grading.verdict import EVIDENCE_TYPE
 
@@ -113,9 +113,10 @@ class Run:
         kernel = self.kernel
         try:
             kernel.cell = self._seconds(run.cell)
-            kernel.await_idle(kernel.execute_cell_input(source_of(run.cell)), None)
-        except (CellEnded, Empty) as ended:
-            run.ending = ended.ending if isinstance(ended, CellEnded) else "timeout"
+            asked = kernel.execute_cell_input(source_of(run.cell))
+            kernel.await_idle(asked, NEVER)
+        except CellEnded as ended:
+            run.ending, run.why = ended.ending, f"in a new kernel, {ended}"
             kernel.stop()
 
     def begin_cell(self, number: int) -> None:
@@ -127,7 +128,9 @@ class Run:
 
     def _seconds(self, cell: Cell) -> float:
         """What is left for a cell."""
-        wanted = max(self.limits.cell, seconds_of(cell))
+        ours = is_locked(cell) and not is_check(cell)
+        least = SET_UP if ours else 0.0
+        wanted = max(self.limits.cell, seconds_of(cell), least)
         return min(wanted, self.end - time.monotonic())
 
 
@@ -223,7 +226,7 @@ class GradedCell(nbval.IPyNbCell):
             run.outputs = list(self.test_outputs or [])
             if self.parent.kernel.timed_out:
                 run.ending = "timeout"
-                run.why = f"it took more than {self.parent.kernel.cell:g} seconds"
+                run.why = too_slow(self.parent.kernel.cell)
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Compare nothing but evidence, part by part."""

@@ -6,6 +6,7 @@ when a jail was named that does not work here.
 Rule: a named jail is used or refused. Only "auto" may become "none", and says so.
 """
 
+import multiprocessing
 import sys
 from functools import cache
 from pathlib import Path
@@ -46,8 +47,8 @@ def choose_jail(wish: Jail) -> Jail:
 
 
 def warn_of(jail: Jail) -> None:
-    """Say it loudly, once, when there is no jail."""
-    if jail == "none":
+    """Say it loudly, once, when there is no jail; workers leave it to their parent."""
+    if jail == "none" and multiprocessing.parent_process() is None:
         _warn()
 
 

@@ -3,7 +3,7 @@
 Goes in: a folder of the grader, limits. Comes out: a `Cage`.
 
 The image has Python and the libraries of maillab; maillab itself and its labs are
-mounted from here, read-only.
+mounted from here, read-only. The `Dockerfile` beside this makes it.
 
 Rule: of this computer's disks the container may write into one folder, for the sockets
       of the kernel. Docker cannot limit its size; a limit of the size of a file does.
@@ -16,12 +16,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from maillab.errors import LabError
 from maillab.grading.running.jail import LAUNCHER, PACKAGE, Cage, variables
 from maillab.grading.running.limits import Limits
 
 HOME = "/jail"
 SOCKETS = "/sockets"
 MAILLAB = "/maillab"
+RECIPE = "maillab/grading/running/Dockerfile"  # of the image
 
 
 def docker(desk: Path, limits: Limits) -> Cage:
@@ -33,6 +35,7 @@ def docker(desk: Path, limits: Limits) -> Cage:
     return Cage(
         [
             *("docker", "run", "--rm", "--interactive", "--init", "--name", name),
+            *("--pull", "never"),
             *container_limits(limits),
             *mounts(sockets, limits),
             *settings(),
@@ -52,6 +55,16 @@ def docker_works() -> bool:
         return False
     command = ["docker", "version", "--format", "{{.Server.Version}}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def demand_image(image: str) -> None:
+    """Raise LabError when docker does not have it; none is fetched from elsewhere."""
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", image]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        raise LabError(
+            f"docker has no image {image!r}; make one, in a checkout: "
+            f"docker build -t {image} -f {RECIPE} ."
+        )
 
 
 def container_limits(limits: Limits) -> list[str]:

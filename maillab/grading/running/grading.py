@@ -8,13 +8,22 @@ Rule 1: expected evidence never enters the process that runs the student's code,
         file; neither do solutions.
 Rule 2: whatever is handed in, there is a result; only a wish for a jail that is not
         there raises an error.
+Rule 3: what fails before an answer was run is not the student's fault, and says so.
 """
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from maillab.errors import LabError
-from maillab.grading.authoring.notebook import Cell, Notebook, grade_id, is_answer
+from maillab.grading.authoring.notebook import (
+    Cell,
+    Notebook,
+    grade_id,
+    is_answer,
+    is_check,
+    source_of,
+)
 from maillab.grading.results import CheckResult, Ending, Result
 from maillab.grading.running.bundle import Bundle
 from maillab.grading.running.choosing import choose_jail, warn_of
@@ -23,7 +32,11 @@ from maillab.grading.running.matching import Answers, match_answers
 from maillab.grading.running.parsing import parse
 from maillab.grading.running.submission import Submission
 
+if TYPE_CHECKING:
+    from maillab.grading.running.cells import CellRun
+
 DEFAULT = Limits()
+NOT_THEIRS = "not the student's fault: "  # how such trouble begins
 
 
 def grade_one(
@@ -77,9 +90,26 @@ def checks_of(bundle: Bundle, answers: Answers, limits: Limits) -> list[CheckRes
     from maillab.grading.running.judging import judge
 
     grafted = graft(bundle.notebook, answers)
-    run = Run(grafted, bundle.seed, limits)
-    missing = answers.missing(bundle.release)
-    return judge(run.finish(), missing, bundle.seed)
+    try:
+        runs = Run(grafted, bundle.seed, limits).finish()
+        demand_a_beginning(runs)
+    except LabError as error:
+        raise LabError(f"{NOT_THEIRS}{error}; grade again") from error
+    return judge(runs, answers.missing(bundle.release), bundle.seed)
+
+
+def demand_a_beginning(runs: "list[CellRun]") -> None:
+    """Raise LabError when a cell before the first answer ended badly.
+
+    It must have a reason of its own: after a kill these cells are run again, and what
+    goes wrong then is no longer ours.
+    """
+    for run in runs:
+        if is_answer(run.cell):
+            return
+        if run.ending != "pass" and run.why and not is_check(run.cell):
+            name = grade_id(run.cell) or source_of(run.cell).partition("\n")[0]
+            raise LabError(f"the cell {name!r} ended in {run.ending}: {run.why}")
 
 
 def no_checks(bundle: Bundle, ending: Ending) -> list[CheckResult]:

@@ -97,7 +97,8 @@ def _judged(
 def cut(text: str, seed: str, length: int) -> str:
     """Text of a student, of a bounded length and without a secret seed."""
     secret = seed if seed != PUBLIC_SEED else ""
-    return (text.replace(secret, "…") if secret else text)[:length]
+    told = text.encode("utf-8", "replace").decode()  # half a character is no text
+    return (told.replace(secret, "…") if secret else told)[:length]
 
 
 def _parts(run: CellRun, ending: Ending, seed: str) -> Iterable[PartResult]:

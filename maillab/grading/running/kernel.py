@@ -6,7 +6,7 @@ published, interrupt, stop.
 Rule 1: a message is taken only as long as the cell may still publish, and has the shape
         that Jupyter gave it; a message that is too big never reaches our memory.
 Rule 2: a dead kernel is noticed at once, and a loop costs its time-out, not more than
-        `GRACE` above.
+        `GRACE` above; nothing that the kernel publishes makes it longer.
 Rule 3: whatever goes wrong has a name: `CellEnded`.
 """
 
@@ -73,7 +73,7 @@ class JailedKernel(nbval.RunningKernel):
         self.cell = limits.cell
         self.timed_out = False
         self.hung_up = NEVER
-        self.grace = 0.0
+        self.deadline = NEVER
         self.octets = self.messages = 0
         self.queues: dict[str, deque[Any]] = {"shell": deque(), "iopub": deque()}
         self.process = KernelProcess(seed, limits)
@@ -99,7 +99,7 @@ class JailedKernel(nbval.RunningKernel):
         """Send code; the id of the request."""
         self.timed_out = False
         self.octets = self.messages = 0
-        self.grace = 0.0
+        self.deadline = time.monotonic() + self.cell + GRACE
         request = {
             "code": cell_input,
             "silent": False,
@@ -126,14 +126,13 @@ class JailedKernel(nbval.RunningKernel):
     def get_message(self, stream: str, timeout: float | None = None) -> Any:
         """The next message of a stream. Raises Empty, CellEnded."""
         end = time.monotonic() + (GRACE if timeout is None else timeout)
-        end = min(end, self.grace or end)
         while not self.queues[stream]:
+            self._demand_time()
             left = end - time.monotonic()
             if left <= 0:
                 raise Empty
             self._pump(min(left, TICK))
-        if self.grace and time.monotonic() > self.grace:
-            raise Empty
+        self._demand_time()
         return self.queues[stream].popleft()
 
     def is_alive(self) -> bool:
@@ -142,7 +141,7 @@ class JailedKernel(nbval.RunningKernel):
 
     def interrupt(self) -> None:
         """Ask it to stop what it does; it has `GRACE` seconds."""
-        self.grace = time.monotonic() + GRACE
+        self.deadline = time.monotonic() + GRACE
         self._send("control", "interrupt_request", {})
 
     def stop(self) -> None:
@@ -183,13 +182,19 @@ class JailedKernel(nbval.RunningKernel):
             self.session.send(self.sockets[channel], message)
         return str(message["header"]["msg_id"])
 
+    def _demand_time(self) -> None:
+        """Raise CellEnded when the cell has had its time, whatever was published."""
+        if time.monotonic() > self.deadline:
+            self.timed_out = True
+            raise CellEnded("timeout", too_slow(self.cell))
+
     def _pump(self, seconds: float) -> None:
         """Take in what has come, and look after the process."""
         ready = dict(self.poller.poll(seconds * 1000))
-        for name in ("shell", "iopub"):
-            if self.sockets[name] in ready:
-                self._take(name)
-        if not ready and not self.process.is_alive():
+        said = [name for name in self.queues if self.sockets[name] in ready]
+        for name in said:
+            self._take(name)
+        if not said and not self.process.is_alive():
             raise CellEnded("killed", "the kernel died")
         if self.monitor in ready:
             self._take_hangup()
@@ -227,6 +232,11 @@ class JailedKernel(nbval.RunningKernel):
         event: int = monitoring.recv_monitor_message(self.monitor)["event"]
         hung_up = event == zmq.EVENT_DISCONNECTED
         self.hung_up = time.monotonic() if hung_up else NEVER
+
+
+def too_slow(seconds: float) -> str:
+    """What is said of a cell that had to be interrupted."""
+    return f"it took more than {seconds:g} seconds"
 
 
 def excess(what: str) -> CellEnded:

@@ -5,14 +5,19 @@ Goes in: one line of JSON on stdin. Comes out: a kernel that listens.
 Rule 1: the text of this file is handed to Python with `-c`, because the jail does not
         see the grader's files. So it imports nothing of maillab.
 Rule 2: a limit that this computer does not know is left out; the jail has others.
+Rule 3: each student pays for this start: what a graded notebook has no use for (the
+        debugger, a search for garbage among modules) is left out.
 """
 
 import contextlib
+import gc
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+GARBAGE = 20_000  # new objects between two searches for garbage
 
 
 def take_limits(limits: dict[str, int]) -> None:
@@ -39,6 +44,8 @@ def start_kernel(connection_file: str) -> None:
     """Become a kernel. Returns when it is shut down."""
     modules: dict[str, Any] = sys.modules
     modules.setdefault("rfc3987_syntax", None)  # see faststart.py
+    modules.setdefault("debugpy", None)
+    gc.set_threshold(GARBAGE)
     from ipykernel.kernelapp import IPKernelApp  # pyright: ignore
 
     app: Any = IPKernelApp.instance()

@@ -24,7 +24,7 @@ from maillab.grading.lab import PUBLIC_SEED
 from maillab.grading.results import CheckResult, Result
 from maillab.grading.running.bundle import Bundle, make_bundle, reference_of
 from maillab.grading.running.grading import grade_one
-from maillab.grading.running.limits import Limits
+from maillab.grading.running.limits import Limits, as_authored
 from maillab.grading.running.parsing import parse
 from maillab.grading.running.submission import Submission
 
@@ -53,7 +53,8 @@ class Notebook(pytest.File):
     def result(self) -> Result:
         """All of it, graded when it is first asked for."""
         if not hasattr(self, "_result"):
-            limits = Limits(jail=self.config.option.maillab_jail)
+            wish = Limits(jail=self.config.option.maillab_jail)
+            limits = as_authored(wish, self.bundle.notebook)
             self._result = grade_one(self.bundle, self.submission, limits)
         return self._result
 

@@ -60,7 +60,7 @@ WORDS = (
     Word(SUBMIT, "Recipient rate limit", note="10,000 a day; not counted here"),
     Word(SUBMIT, "Maximum send size", "limits.message_size", "RFC 1870 §4", "MB"),
     Word(FLOW, "Accepted domains", note="domains of the host"),
-    Word(FLOW, "Connectors: to a smart host", "delivery.smart_host", "RFC 5598 §4.3.3"),
+    Word(FLOW, "Connectors: to a smart host", "delivery.smart_host", "RFC 5598 §4.3.2"),
     Word(FLOW, "Connectors: for some domains", "remote_domains", "RFC 5321 §5"),
     Word(FLOW, "Message expiration", "delivery.expire", "RFC 5321 §4.5.4.1", "h"),
     Word(FLOW, "Delay notification", "delivery.delay_warning", "RFC 3461 §4.1", "h"),

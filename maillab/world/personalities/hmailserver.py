@@ -76,7 +76,7 @@ WORDS = (
         DELIVERY,
         "SMTP Relayer: remote host name",
         "delivery.smart_host",
-        "RFC 5598 §4.3.3",
+        "RFC 5598 §4.3.2",
     ),
     Word(
         DELIVERY,

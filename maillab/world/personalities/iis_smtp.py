@@ -180,7 +180,7 @@ WORDS = (
         "RFC 5321 §4.1.1.1",
         note="none: the name of the host",
     ),
-    Word(ADVANCED, "Smart host", "delivery.smart_host", "RFC 5598 §4.3.3"),
+    Word(ADVANCED, "Smart host", "delivery.smart_host", "RFC 5598 §4.3.2"),
     Word(
         ADVANCED,
         "Attempt direct delivery before sending to smart host",

@@ -38,7 +38,7 @@ WORDS = (
     ),
     Word(QUEUE, "give up after", "delivery.expire", TRIES, "days"),
     Word(QUEUE, "TLS", "delivery.tls", "RFC 7435 §3"),
-    Word(QUEUE, "smart host", "delivery.smart_host", "RFC 5598 §4.3.3"),
+    Word(QUEUE, "smart host", "delivery.smart_host", "RFC 5598 §4.3.2"),
     Word(DEFENCE, "DNS lists", "defence.dnsbl", "RFC 5782 §2"),
     Word(DEFENCE, "greylisting", "defence.greylisting.delay", "RFC 6647 §5", "min"),
     Word(DEFENCE, "wrong logins until a ban", "defence.autoblock.attempts"),

@@ -99,7 +99,7 @@ WORDS = (
     ),
     Word(CLEANUP, "hopcount_limit", "limits.hops", "RFC 5321 §6.3"),
     Word(CLEANUP, "virtual_alias_maps", "recipients.aliases", "RFC 5321 §3.9.1"),
-    Word(TRIVIAL, "relayhost", "delivery.smart_host", "RFC 5598 §4.3.3"),
+    Word(TRIVIAL, "relayhost", "delivery.smart_host", "RFC 5598 §4.3.2"),
     Word(TRIVIAL, "relay_domains, transport_maps", "remote_domains", "RFC 5321 §5"),
     Word(
         SMTP,

@@ -52,7 +52,7 @@ WORDS = (
         SMTP, "Maximum size per email (MB)", "limits.message_size", "RFC 1870 §4", "MB"
     ),
     Word(SMTP, "Host name (FQDN)", "delivery.helo", "RFC 5321 §4.1.1.1"),
-    Word(RELAY, "Enable SMTP relay: server", "delivery.smart_host", "RFC 5598 §4.3.3"),
+    Word(RELAY, "Enable SMTP relay: server", "delivery.smart_host", "RFC 5598 §4.3.2"),
     Word(RELAY, "Always use a secure connection (TLS)", "delivery.tls", "RFC 3207 §4"),
     Word("IMAP/POP3", "Enable POP3, IMAP", note="the roles of the host: serves"),
     Word(SECURITY, "Enable DNS-based blackhole list", "defence.dnsbl", "RFC 5782 §2"),
