@@ -168,3 +168,12 @@ def test_what_is_read_back_has_the_same_frames(world, tmp_path):
         assert read.frame(number) == capture.frame(number)
         assert read.link_of(number) == capture.link_of(number)
         assert (theirs.data, theirs.comment) == (mine.data, mine.comment)
+
+
+def test_a_capture_names_its_packets_and_the_lines_of_the_log_apart(world):
+    """The numbers of a listing run over both."""
+    capture = world.trace.capture(BETA)
+    lines, rows = len(capture.log), len(capture.packets)
+    assert lines > 0
+    assert f"{rows - lines} packets and {lines} lines of its log" in repr(capture)
+    assert f" of {rows}." in capture.listing(1, 2).text()

@@ -190,6 +190,13 @@ def test_solutions_and_hidden_tests_are_cut_out() -> None:
     assert source_of(check) == "x"
 
 
+def test_jupyterlab_holds_what_is_locked_and_keeps_the_place_of_an_answer() -> None:
+    text, answer, check = (c["metadata"] for c in released(from_text(GRADED))["cells"])
+    assert not {"deletable", "editable"} & set(text)
+    assert (answer["deletable"], "editable" in answer) == (False, False)
+    assert (check["deletable"], check["editable"]) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -5,7 +5,7 @@ from contextlib import suppress
 from maillab.errors import LabError
 from maillab.grading import Exercise, Failed, Lab, Part, Task, attempt
 from maillab.grading.exercise import Evidence
-from maillab.grading.letters import subjects
+from maillab.grading.letters import field, subjects
 
 PARTNERS = {"north": "nora", "south": "sam", "east": "ed"}
 OLD = "attic.example"
@@ -77,6 +77,7 @@ class Game:
         self.strict = {getattr(lab.names, name) for name in publishers(lab)}
         self.subject = " ".join(lab.words("7.3 letter", 3))
         self.with_box: dict[str, int] = {}
+        self.waiting: list[str] = []
         self.afterwards: dict[str, int] = {}
         self.began = 0
 
@@ -91,6 +92,7 @@ class Game:
             world.send("bob", world.user(user).address, self.subject)
         world.advance("3 min")
         self.with_box = self.count()
+        self.waiting = self.queued()
         world.remove_rule("carrier", box)
         world.advance("1 h")
         self.afterwards = self.count()
@@ -101,6 +103,12 @@ class Game:
             domain: subjects(self.lab.world.user(user).inbox).count(self.subject)
             for domain, user in self.people.items()
         }
+
+    def queued(self) -> list[str]:
+        """The domains to which the letter waits."""
+        queue = self.lab.world.server(self.lab.names.server).queue.entries.values()
+        mine = [e for e in queue if field(e.content, "Subject") == self.subject]
+        return sorted(r.address.domain.lower() for e in mine for r in e.recipients)
 
     def policy(self) -> Evidence:
         whispered = sorted(d for d in self.strict if self.with_box[d])
@@ -114,10 +122,7 @@ class Game:
                 event=self.session_of(whispered[0]),
                 at=self.lab.names.server,
             )
-        waited = sorted(
-            d for d, n in self.with_box.items() if d in self.strict and not n
-        )
-        return {"waited": waited, "subject": self.subject}
+        return {"waited": [d for d in self.waiting if d in self.strict]}
 
     def others(self) -> Evidence:
         if all(self.with_box[domain] for domain in self.strict):
@@ -153,7 +158,7 @@ class Game:
                 if wrong[0] in self.strict
                 else "it waits for a STARTTLS that this server never offered",
             )
-        sealed = sorted(d for d in self.strict if self.was_sealed(d))
+        sealed = self.sealed()
         if not sealed:
             raise Failed(
                 "a letter inside TLS to who published a policy",
@@ -161,11 +166,14 @@ class Game:
                 "RFC 8461 §5",
                 "what did not wait, while the box was there, is gone already, in clear",
             )
-        return {"by TLS": sealed}
+        return {"by TLS": [*map(list, sealed)], "subject": self.subject}
 
-    def was_sealed(self, domain: str) -> bool:
+    def sealed(self) -> list[tuple[str, str]]:
+        """The servers to which we spoke inside TLS, and which TLS."""
+        strict = [f"mx.{domain}" for domain in self.strict]
         new = self.lab.world.trace.sessions[self.began :]
-        return any(s.tls is not None for s in new if s.server == f"mx.{domain}")
+        sealed = [s for s in new if s.server in strict and s.tls is not None]
+        return sorted({(s.server, str(s.tls.version)) for s in sealed if s.tls})
 
     def session_of(self, domain: str) -> object:
         new = self.lab.world.trace.sessions[self.began :]

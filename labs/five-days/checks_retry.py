@@ -149,9 +149,7 @@ def wrong_step(case: Case, step: object) -> Failed:
     elif isinstance(step, Retry) and not isinstance(step.wait, int | float):
         perhaps = "Retry takes a number of seconds"
     elif "another try" in case.expected and not isinstance(step, Retry):
-        perhaps = (
-            "4yz, or no reply, is for now, whatever the text says; ages are seconds"
-        )
+        perhaps = "4yz, or no reply, is for now, whatever the text; ages are seconds"
     reply = failure.code or "no reply"
     about = f"{reply}, enhanced {failure.enhanced!r}, {failure.age / HOUR:.1f} h old"
     sender = failure.mail_from or "<>"
@@ -303,13 +301,11 @@ def check_server(lab: Lab, next_step: object) -> Evidence:
             perhaps='world.advance("6 days") after the function is in its place',
         )
     demand_no_failure(agenda, server.name)
-    tries = demand_tries(lab, agenda)
-    told = demand_reports(lab)
     return {
+        "tried once": demand_tries(lab, agenda),
+        "reports": demand_reports(lab),
         "arrived": demand_arrived(lab),
-        "reports": told,
         "report senders": report_senders(agenda, server.name),
-        "tried once": tries,
     }
 
 

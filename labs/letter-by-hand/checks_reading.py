@@ -162,7 +162,7 @@ def demand_flags(box: Mailbox, task: Task, said: list[Exchange]) -> list[str]:
             f"{task.read!r} in the INBOX",
             "it is gone",
             "RFC 3501 §2.3.1",
-            "a UID is no sequence number: use UID STORE with what UID SEARCH found",
+            MIXED_UP,
         )
     flags = found[0].flags
     if not {"\\Answered", "\\Flagged"} <= flags or "\\Deleted" in flags:

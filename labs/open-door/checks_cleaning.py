@@ -30,6 +30,8 @@ def begin_8_4(lab: Lab) -> Task:
     lab.world.run(live(lab))
     lab.world.settle()
     watch.evening = spam_seen(lab)
+    watch.night = len(lab.world.trace)
+    watch.spam = {entry.id: addresses(entry) for entry in spam_in(lab)}
     return Task(
         "8.4",
         "A day as an open relay, and the way back",
@@ -66,9 +68,24 @@ def check_queue(lab: Lab) -> Evidence:
         )
     return {
         "ours": sorted(set(topics(lab)) & {*arrived, *waiting}),
-        "not ours": sorted(str(entry.reverse_path) for entry in left),
+        "deleted": deleted(lab),
         "more spam": demand_no_more_spam(lab),
     }
+
+
+def addresses(entry: QueueEntry) -> list[str]:
+    return [str(entry.reverse_path), *(str(r.address) for r in entry.recipients)]
+
+
+def deleted(lab: Lab) -> list[list[str]]:
+    """The spam of the day that somebody took out of the queue, by the trace."""
+    watch = watch_of(lab)
+    deletions = {
+        event["queue_id"]
+        for event in lab.world.trace[watch.night :]
+        if event.kind == "queue" and event["action"] == "delete"
+    }
+    return sorted(watch.spam[id] for id in deletions & watch.spam.keys())
 
 
 def lost(lab: Lab, topic: str) -> Failed:
@@ -137,6 +154,7 @@ def check_list(lab: Lab) -> Evidence:
         "strangers": strangers,
         "list": [listing(lab.names.address), answer.rcode],
         "ticket": ticket,
+        "deleted": deleted(lab),
         "arrived": arrived,
     }
 

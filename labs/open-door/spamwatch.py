@@ -44,6 +44,8 @@ class SpamWatch:
         self.tickets: dict[str, str] = {}
         self.caught = 0
         self.evening = 0  # what had been seen when the day was over
+        self.spam: dict[str, list[str]] = {}  # what waited then, with its addresses
+        self.night = 0  # the event of the trace with which the day was over
         self.stay: dict[str, Planned] = {}  # what a listed address hears elsewhere
         self._watch(TRAP, self._trapped)
         self._watch(DESK, self._asked)

@@ -118,7 +118,8 @@ class Result:
     def to_json(self) -> str:
         """All of it, for a file; the same result gives the same text."""
         told = {**asdict(self), "points": self.points, "of": self.of, "format": FORMAT}
-        return json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        text = json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        return text.encode("utf-8", "replace").decode()  # odd octets in a file's name
 
     @classmethod
     def from_json(cls, text: str) -> "Result":

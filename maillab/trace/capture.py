@@ -65,7 +65,8 @@ class Capture(PacketList):
 
     def __repr__(self) -> str:
         count = len(self.packets) - len(self.log)
-        return f"<Capture at {self.place}: {count} packets>"
+        noted = f" and {len(self.log)} lines of its log" if self.log else ""
+        return f"<Capture at {self.place}: {count} packets{noted}>"
 
     @cached_property
     def sessions(self) -> list[Session]:

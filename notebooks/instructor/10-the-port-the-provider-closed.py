@@ -92,12 +92,12 @@ knock(names.big_server, 25)
 capture = world.trace.capture(names.server)
 rst = capture.find(f"{names.big_address} [RST")
 print("time to live:", capture.dissect(rst.numbers[0]).find("time to live").value)
-rst
+capture.listing(rst.numbers[0] - 2, rst.numbers[0])
 
 # %% [markdown]
 # *Connection refused*, at once (RFC 9293 §3.5.2). The RST bears the address of Bob's server, and yet
-# that server never saw a SYN. Two traces give the forger away. The answer is back too early: Bob's
-# server is 31 ms away. And its time to live is too high: it begins at 64, and every router on the way
+# that server never saw a SYN. Two traces give the forger away. Compare the times of SYN and RST: the
+# answer is back too early, for Bob's server is 31 ms away. And its time to live is too high: it begins at 64, and every router on the way
 # takes one (RFC 1812 §5.3.1).
 #
 # One router took one: Alice's own. So the RST was made by the next machine behind it. From Bob, behind
@@ -432,13 +432,13 @@ world.explain(names.server, "relay.cloud.example", 587)
 #
 # | here | RFC | Postfix | IIS SMTP | hMailServer | Synology | Office 365 |
 # |---|---|---|---|---|---|---|
-# | `drop` | no answer | `Connection timed out` | remote server did not respond | cannot connect | timed out | 4.4.315 |
-# | `reject` | RST | `Connection refused` | connection refused | cannot connect | refused | 4.4.316 |
-# | listed address | 554 5.7.1 | `blocked using` | 550 | 554 | 554 | 5.7.606 |
+# | `drop` | no answer | `Connection timed out` | remote server did not respond | – | – | 4.4.315 |
+# | `reject` | RST | `Connection refused` | – | – | – | 4.4.316 |
+# | `5xx`, a listed address | 554 5.7.1 | `blocked using` | – | DNS blacklists | – | 5.7.606 |
 # | `forward` | port mapping | router | router | router | router configuration (UPnP) | – |
 # | new address | dynamic DNS | `ddclient` | router | router | DDNS | – |
-# | inbound rule | – | nftables | Windows Firewall | Windows Firewall | Control Panel, Firewall | connector by IP |
-# | relay | smart host | `relayhost` | smart host | SMTP relayer | relay server | connector |
+# | inbound rule | – | nftables | Windows Firewall | Windows Firewall | Control Panel, Security, Firewall | – |
+# | relay | 5598 §2.2.2 | `relayhost` | Smart host | SMTP Relayer | Enable SMTP relay | connector |
 
 # %% [markdown]
 # ## Summary

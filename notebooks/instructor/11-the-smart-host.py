@@ -351,7 +351,7 @@ world.queue(names.relay)
 box = world.add_rule("provider", at=0, action="strip-starttls", ports=587)
 world.send("alice", "bob@bigmail.example", "Sealed")
 world.advance("1 min")
-world.why("bob@bigmail.example")
+world.queue(names.home_server)
 
 # %% [markdown]
 # It waits: a missing offer is a *temporary* failure, and so is a wrong certificate (RFC 3207 §4.1). Now
@@ -379,7 +379,7 @@ login = {"user": account.address, "password": account.password, "tls": "verify"}
 pages = world.configure(names.home_server, delivery={"smart_host": host | login})
 world.remove_rule("provider", box)
 world.send("alice", "bob@bigmail.example", "At last")
-world.advance("1 min")
+world.advance("30 min")
 world.trace.messages[-1]
 
 # %% [markdown]

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import nbformat
+import pytest
 
 PICTURES = Path(__file__).parents[2] / "build" / "browser"
 HOME = ("127.0.0.1", "localhost", "")
@@ -239,3 +240,11 @@ def write_notebook(file: Path, *cells: str) -> None:
         nbformat.v4.new_code_cell(cell, id=f"cell-{n}") for n, cell in enumerate(cells)
     ]
     nbformat.write(made, file)
+
+
+def as_page(file: Path) -> str:
+    """A notebook with what it shows, as one page of HTML, without JupyterLab."""
+    nbconvert: Any = pytest.importorskip("nbconvert")
+    read = nbformat.read(file, as_version=4)
+    body, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(read)
+    return f"<!doctype html><html lang=en><title>{file.stem}</title>{body}"

@@ -6,15 +6,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import pytest
-
 from maillab.trace.reading.capture_file import CaptureFile
 from maillab.trace.report import Report
 from maillab.trace.view import View
 from maillab.world.world import World
 from tests.browser.exploring import faults
-from tests.browser.jupyter import Watched
+from tests.browser.jupyter import Watched, as_page
 from tests.view_gallery import gallery
 from tests.worlds import plain_world
 
@@ -40,13 +37,9 @@ def test_an_untrusted_notebook_shows_pictures_and_tables(
     assert (notebook.outside, notebook.errors) == ([], [])
 
 
-def test_nbconvert_keeps_pictures_and_tables(page: Any, tmp_path: Path) -> None:
-    nbconvert = pytest.importorskip("nbconvert")
-    with (NOTEBOOKS / "00-start-here.ipynb").open(encoding="utf-8") as file:
-        read = nbformat.read(file, as_version=4)
-    body, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(read)
+def test_nbconvert_keeps_pictures_and_tables(page: Any) -> None:
     watched = Watched(page)
-    page.set_content(f"<!doctype html><html lang=en><title>00</title>{body}")
+    page.set_content(as_page(NOTEBOOKS / "00-start-here.ipynb"))
     picture = page.locator("img[alt*='spoke SMTP with']").first
     assert picture.evaluate("image => image.naturalWidth") > 400
     assert page.locator("details table caption").count() > 1

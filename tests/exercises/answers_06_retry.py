@@ -187,7 +187,7 @@ ANSWERS = {
             (plugged(always_warns), "one warning is enough"),
             (handing_in(knocks_all_the_time), "another try in 30 to 60 minutes"),
             (handing_in(always_in_half_an_hour), "less often"),
-            (plugged(signs_its_reports), "a report has the null reverse-path"),
+            (plugged(signs_its_reports), "or it is answered by reports"),
             (handing_in(reports_to_the_recipient), "goes to who sent"),
             (plugged(reports_on_reports), "about a report there is none"),
             (handing_in(warns_nobody), "no warning to nobody"),

@@ -285,7 +285,7 @@ ANSWERS = {
             (asked_too_early, "read it"),
             (struck_from_the_list, "the zone of the list is not ours"),
             (did_not_send, "queue.retry"),
-            (nobody_comes_in, "by a stranger taken"),
+            (nobody_comes_in, "found 530 5.7.0 Authentication required"),
         ],
     ),
 }

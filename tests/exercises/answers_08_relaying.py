@@ -183,6 +183,26 @@ def branch_with_routes(task: Task) -> Takes:
     return takes
 
 
+def forgets_postmaster(task: Task) -> Takes:
+    right = rule_of(task)
+
+    def takes(sender: str, recipient: str, client: str, user: str) -> bool:
+        known = not recipient.startswith("postmaster@")
+        return known and right(sender, recipient, client, user)
+
+    return takes
+
+
+def minds_capitals(task: Task) -> Takes:
+    right = rule_of(task)
+
+    def takes(sender: str, recipient: str, client: str, user: str) -> bool:
+        small = recipient == recipient.lower()
+        return small and right(sender, recipient, client, user)
+
+    return takes
+
+
 def that_raises(task: Task) -> Takes:
     def takes(sender: str, recipient: str, client: str, user: str) -> bool:
         raise KeyError(recipient)
@@ -326,7 +346,7 @@ ANSWERS = {
             (whole_network, "more than the one device"),
             (no_scanner, "taken from scanner"),
             (no_branch, "RCPT TO:<ivy@"),
-            (no_strangers, "found 5"),
+            (no_strangers, "found 530 5.7.0 Authentication required"),
             (no_logins, "after STARTTLS and AUTH"),
             (with_rule(first_at), "the domain stands behind the last @"),
             (with_rule(domain_only), "a name that nobody has"),
@@ -335,6 +355,8 @@ ANSWERS = {
             (with_rule(follows_routes), "a source route names hosts"),
             (with_rule(refuses_reports), "takes('', 'alice@"),
             (with_rule(branch_with_routes), "victim%bigmail.example@"),
+            (with_rule(forgets_postmaster), "postmaster is a name that everybody"),
+            (with_rule(minds_capitals), "capital letters and small ones"),
             (with_rule(that_raises), "the function fails"),
             (with_rule(that_says_nothing), "found ellipsis"),
         ],

@@ -1,6 +1,9 @@
 """What notebook 08 needs beside its exercises: the probes, and the desk of the list."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,6 +11,7 @@ from maillab.grading import Lab, open_lab
 from tests.exercises.answers_08_guarding import ask, close, step_by_step
 
 ALICE = "alice"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "08-who-may-send.ipynb"
 
 
 @pytest.fixture
@@ -32,6 +36,24 @@ def test_there_are_over_two_hundred_ways_to_relay(lab: Lab) -> None:
         for mark in ("%", "!", '"', "<@", "<>")
         if mark in f"{row.rcpt}{row.mail}"
     }
+
+
+def test_an_unsolved_exercise_does_not_spoil_the_next_round(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names: dict[str, Any] = {}
+    for start in ("from base64", "def knock", 'task = lab.begin("8.1")', "anybody ="):
+        exec(cell_that_begins(start), names)
+    names["lab"].close()
+    assert (
+        capsys.readouterr().out.rstrip().endswith("530 5.7.0 Authentication required")
+    )
+
+
+def cell_that_begins(start: str) -> str:
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    return next(source for source in sources if source.startswith(start))
 
 
 @pytest.mark.slow

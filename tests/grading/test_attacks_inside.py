@@ -15,6 +15,7 @@ from maillab.grading.results import Result
 from maillab.grading.running import Bundle, Limits, Submission, grade_one
 from maillab.grading.running.bubblewrap import bubblewrap, bubblewrap_works
 from maillab.grading.running.bundle import executed
+from maillab.grading.running.kernel import GRACE
 from tests.grading.handing_in import endings, handed_in, notebook, secret
 from tests.grading.small_notebook import RIGHT, small, submission
 
@@ -209,6 +210,14 @@ def test_bubblewrap_itself_has_no_environment_of_the_grader() -> None:
     for number in cage.info_fd or ():
         os.close(number)
     assert set(cage.environment) == {"PATH"}
+
+
+def test_a_slow_cell_may_be_as_slow_when_it_is_run_again(bundle: Bundle) -> None:
+    slow = f"{RIGHT['1.1']}\nimport time\ntime.sleep({GRACE + 1})"
+    mine = submission(small(_1_1=slow, _1_2=RIGHT["1.2"] + DIE))
+    result = grade_one(bundle, mine, LIMITS)
+    assert endings(result) == ["pass", "killed"]
+    assert result.checks[0].feedback == "checked 1.1"
 
 
 def test_ten_thousand_cells_are_looked_through(bundle: Bundle) -> None:

@@ -14,7 +14,14 @@ import pytest
 from maillab.errors import LabError
 from maillab.grading.running import Limits, bubblewrap, choosing, docker
 from maillab.grading.running.choosing import choose_jail
-from maillab.grading.running.jail import LAUNCHER, PACKAGE, no_cage, variables, visible
+from maillab.grading.running.jail import (
+    LAUNCHER,
+    PACKAGE,
+    compile_once,
+    no_cage,
+    variables,
+    visible,
+)
 from maillab.grading.running.kernel import has_shape
 from maillab.grading.running.process import connection_of, resource_limits, sweep
 
@@ -61,14 +68,12 @@ def test_a_jail_that_is_there_needs_no_words(
 
 
 def test_workers_leave_the_warning_to_who_started_them(
-    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    worker = context.Process(target=choosing.warn_of, args=("none",))
-    worker.start()
-    worker.join()
-    assert worker.exitcode == 0
-    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.Process)
+    choosing._warn.cache_clear()
+    choosing.warn_of("none")
+    assert capsys.readouterr().err == ""
 
 
 # What is seen from inside -------------------------------------------------------------
@@ -253,4 +258,27 @@ def test_an_image_is_made_here_and_never_fetched(
 def test_the_recipe_of_the_image_is_there_and_copies_no_notebook() -> None:
     recipe = (PACKAGE.parent / docker.RECIPE).read_text("utf-8")
     copied = [row for row in recipe.splitlines() if row.startswith(("COPY", "ADD"))]
-    assert copied == ["COPY pyproject.toml constraints.txt /tmp/"]
+    assert copied == ["COPY pyproject.toml constraints.txt ./"]
+
+
+def test_a_grader_compiles_what_kernels_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lesson.py").write_text("letters = 1\n")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    compile_once.__wrapped__((tmp_path,))
+    assert not list(tmp_path.glob("*/lesson.*.pyc"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    compile_once.__wrapped__((tmp_path,))
+    assert len(list(tmp_path.glob("*/lesson.*.pyc"))) == 1
+
+
+def test_what_each_kernel_pays_for_is_little() -> None:
+    code = (
+        "import sys, maillab.grading; from maillab.wire import smtp_path as path; "
+        "path.parse_path('<ann@post.example>'); "
+        "print('encodings.big5' in sys.modules, path._grammar.cache_info().currsize)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert told.stdout.split() == [b"False", b"1"]  # the grammar of ASCII only
+    assert 'setdefault("debugpy", None)' in LAUNCHER

@@ -208,3 +208,13 @@ def test_what_could_not_be_graded_is_no_mistake_in_an_exercise(tmp_path: Path) -
     assert "given up before" not in page
     grades = (folder / "reports/grades.csv").read_text("utf-8")
     assert re.search(r"^hal,.*,0,0,0,0,,,?0,is damaged|^hal,,,,,0,0,0,0", grades, re.M)
+
+
+def test_no_name_or_text_steers_a_terminal_or_the_direction_of_writing() -> None:
+    from maillab.grading.reporting.pages import visible
+
+    assert (
+        visible("Zo\u00eb\u202eecneilA \x1b[31m\x00\n")
+        == "Zo\u00eb\ufffdecneilA \ufffd[31m\ufffd\n"
+    )
+    assert visible(7) == 7

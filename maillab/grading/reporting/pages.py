@@ -7,6 +7,7 @@ Rule 1: everything is escaped (autoescape) and cut to a bearable length: student
 Rule 2: a page can be heard: a language, headings in order, captions, scopes, alt texts.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
@@ -25,6 +26,9 @@ from maillab.grading.results import CheckResult, PartResult
 from maillab.trace.lines import clean
 
 TEMPLATES = Path(__file__).parent / "templates"
+STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 MOST_CHARACTERS = 1000  # of one reason
 MOST_LINES = 40  # of what a check or an error said
 MOST_MISTAKES = 8  # of one exercise
@@ -102,6 +106,11 @@ def _as_address(svg: str) -> str:
 # Templates ----------------------------------------------------------------------------
 
 
+def visible(value: Any) -> Any:
+    """A value without what steers a terminal or turns the direction of writing."""
+    return STEERING.sub("�", value) if type(value) is str else value
+
+
 @cache
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -109,6 +118,7 @@ def _environment() -> Any:
     found: Any = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

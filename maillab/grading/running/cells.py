@@ -28,11 +28,22 @@ from typing import Any
 
 import pytest
 
-from maillab.grading.authoring.notebook import Cell, grade_id, is_check, source_of
+from maillab.grading.authoring.notebook import (
+    Cell,
+    grade_id,
+    is_answer,
+    is_check,
+    source_of,
+)
 from maillab.grading.results import Ending
-from maillab.grading.running.kernel import NEVER, CellEnded, JailedKernel, too_slow
+from maillab.grading.running.kernel import (
+    NEVER,
+    CellEnded,
+    JailedKernel,
+    excess,
+    too_slow,
+)
 from maillab.grading.running.limits import SET_UP, Limits
-from maillab.grading.running.matching import is_locked
 from maillab.grading.running.process import folder_prefix
 from maillab.grading.verdict import EVIDENCE_TYPE
 
@@ -128,7 +139,7 @@ class Run:
 
     def _seconds(self, cell: Cell) -> float:
         """What is left for a cell."""
-        ours = is_locked(cell) and not is_check(cell)
+        ours = not is_answer(cell) and not is_check(cell)
         least = SET_UP if ours else 0.0
         wanted = max(self.limits.cell, seconds_of(cell), least)
         return min(wanted, self.end - time.monotonic())
@@ -218,8 +229,9 @@ class GradedCell(nbval.IPyNbCell):
             self.parent.kernel.stop()
             raise
         except nbval.NbCellError as error:
-            run.why = str(error)
-            run.ending = ending_of(run.why)
+            run.ending = ending_of(str(error))
+            lost = run.ending == "output-limit"
+            run.why = str(excess("output") if lost else error)
             raise
         finally:
             run.seconds = time.monotonic() - began

@@ -25,7 +25,7 @@ from maillab.grading.authoring.notebook import (
     source_of,
 )
 from maillab.grading.results import CheckResult, Ending, Result
-from maillab.grading.running.bundle import Bundle
+from maillab.grading.running.bundle import Bundle, complaint
 from maillab.grading.running.choosing import choose_jail, warn_of
 from maillab.grading.running.limits import Limits
 from maillab.grading.running.matching import Answers, match_answers
@@ -87,14 +87,15 @@ def demand_an_answer(bundle: Bundle, answers: Answers) -> None:
 def checks_of(bundle: Bundle, answers: Answers, limits: Limits) -> list[CheckResult]:
     """Run a notebook and judge it. Raises LabError when no kernel starts."""
     from maillab.grading.running.cells import Run
-    from maillab.grading.running.judging import judge
+    from maillab.grading.running.judging import MOST_REASON, cut, judge
 
     grafted = graft(bundle.notebook, answers)
     try:
         runs = Run(grafted, bundle.seed, limits).finish()
         demand_a_beginning(runs)
     except LabError as error:
-        raise LabError(f"{NOT_THEIRS}{error}; grade again") from error
+        why = cut(str(error), bundle.seed, MOST_REASON)
+        raise LabError(f"{NOT_THEIRS}{why}; grade again") from error
     return judge(runs, answers.missing(bundle.release), bundle.seed)
 
 
@@ -109,7 +110,8 @@ def demand_a_beginning(runs: "list[CellRun]") -> None:
             return
         if run.ending != "pass" and run.why and not is_check(run.cell):
             name = grade_id(run.cell) or source_of(run.cell).partition("\n")[0]
-            raise LabError(f"the cell {name!r} ended in {run.ending}: {run.why}")
+            why = complaint(run.outputs) or run.why
+            raise LabError(f"the cell {name!r} ended in {run.ending}: {why}")
 
 
 def no_checks(bundle: Bundle, ending: Ending) -> list[CheckResult]:

@@ -8,11 +8,13 @@ Rule 2: of this computer the kernel sees Python, its libraries, `maillab` and it
         neither references nor tests nor what others handed in.
 """
 
+import compileall
 import os
 import site
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import maillab
@@ -83,6 +85,16 @@ def no_cage(desk: Path, limits: Limits) -> Cage:
         handed | variables(str(home), str(desk)) | {"JPY_PARENT_PID": str(os.getpid())},
         folder=home,
     )
+
+
+@cache
+def compile_once(
+    folders: tuple[Path, ...] = (PACKAGE, PACKAGE.parent / "labs"),
+) -> None:
+    """Compile what every kernel imports: none can keep what it compiled itself."""
+    if not sys.dont_write_bytecode:
+        for folder in folders:
+            compileall.compile_dir(folder, quiet=2)
 
 
 def visible() -> list[Path]:

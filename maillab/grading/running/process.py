@@ -25,7 +25,7 @@ from typing import Any
 from maillab.errors import LabError
 from maillab.grading.lab import SEED_VARIABLE
 from maillab.grading.running.choosing import cage_for
-from maillab.grading.running.jail import Cage
+from maillab.grading.running.jail import Cage, compile_once
 from maillab.grading.running.limits import Limits
 
 WATCH = 0.25  # seconds between two looks
@@ -47,6 +47,7 @@ class KernelProcess:
         self.desk = Path(tempfile.mkdtemp(prefix=folder_prefix()))
         self.psutil: Any = importlib.import_module("psutil")
         sweep(Path(tempfile.gettempdir()))
+        compile_once()
         self.own = self.psutil.Process()
         self.own_memory = self.own.memory_info().rss
         self.looked = 0.0
