@@ -1,4 +1,4 @@
-"""Certificates end when the world's clock says so, and are trusted by who was told to."""
+"""Certificates end by the world's clock, and are trusted by who was told to."""
 
 import ssl
 
@@ -111,5 +111,5 @@ def test_what_cannot_be_is_said(world):
         world.issue_certificate(SERVER, days=0)
     with pytest.raises(LabError, match="a name of its own"):
         world.new_authority("")
-    with pytest.raises(LabError, match="did you mean|there is"):
+    with pytest.raises(LabError, match=r"mx\.gamma\.example"):
         world.certificate("mx.gamma.example")

@@ -106,8 +106,8 @@ class Exercise:
     parts: tuple[Part, ...] = ()
 
 
-def attempt(check: Callable[..., Evidence], *arguments: Any) -> "Evidence | Failed":
-    """What a check of one part returns, or the `Failed` that it raises."""
+def attempt(check: Callable[..., Any], *arguments: Any) -> Any:
+    """What a check, or that of one part, returns; or the `Failed` that it raises."""
     try:
         return check(*arguments)
     except Failed as failed:

@@ -131,8 +131,8 @@ class Result:
                     f"a result of format {FORMAT} was expected, found {told['format']}"
                 )
             checks = tuple(map(_check, told["checks"]))
-            rest = {"checks": checks, "remarks": tuple(told["remarks"])}
-            return cls(**_known(cls, told) | rest)
+            known = _known(cls, told)
+            return cls(**known | {"checks": checks, "remarks": tuple(told["remarks"])})
         except (ValueError, KeyError, TypeError) as error:
             raise LabError(f"this is not the result of a grading: {error}") from error
 
@@ -150,8 +150,9 @@ def _check(told: dict[str, Any]) -> CheckResult:
     if told["ending"] not in ENDINGS:
         raise ValueError(f"{told['ending']!r} is no ending")
     parts = tuple(PartResult(**part) for part in told["parts"])
-    return CheckResult(**_known(CheckResult, told) | {"parts": parts})
+    known = _known(CheckResult, told)
+    return CheckResult(**known | {"parts": parts})
 
 
-def _known(cls: Any, told: dict[str, Any]) -> dict[str, Any]:
+def _known(cls: Any, told: dict[str, Any]) -> Any:
     return {one.name: told[one.name] for one in fields(cls)}
