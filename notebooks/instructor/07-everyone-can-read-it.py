@@ -156,7 +156,7 @@ with world.console("laptop", names.server, 587) as console:
     console.start_tls()
     console.say("EHLO laptop", "QUIT")
 session = world.trace.session(console.id)
-print(session.wire("C")[:60])
+print(session.wire("C")[:26])
 
 # %%
 session.ladder()
