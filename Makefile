@@ -40,7 +40,7 @@ else
 endif
 
 test-slow: $(VENV)/.test $(VENV)/.nbgrader ## crashes, attacks, every exercise in twenty worlds
-	NBGRADER_PYTHON=$(NBGRADER_PYTHON) $(BIN)/python -m pytest $(AT_ONCE) -m slow
+	NBGRADER_PYTHON=$(NBGRADER_PYTHON) $(BIN)/python -m pytest $(AT_ONCE) --dist=worksteal -m slow
 
 test-interop: $(VENV)/.test ## tests with curl, swaks, tshark, mbsync … if they are here
 	$(BIN)/python -m pytest -m interop
