@@ -99,6 +99,17 @@ def test_delete(queue_world, report):
     assert lab.actions("delete") == ["delete"]
 
 
+def test_a_queue_that_was_cleared_tries_the_next_letter_at_once(queue_world):
+    lab = queue_world()
+    server = lab.mx(rcpt=["451 later", "250 ok"])
+    lab.send(CAROL)
+    lab.queue.clear()
+    assert (len(lab.queue), lab.reports()) == (0, [])
+    lab.send(CAROL)
+    assert len(server.messages) == 1
+    assert lab.world.time < 60, "nobody waited for the clock of the first one"
+
+
 def test_what_was_deleted_under_way_harms_nobody(queue_world):
     lab = queue_world()
     server = lab.mx()

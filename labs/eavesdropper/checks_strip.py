@@ -18,7 +18,7 @@ PARTS = (
 
 def begin_7_3(lab: Lab) -> Task:
     """Two of three partners publish a policy; which ones, the seed decides."""
-    restore(lab)
+    lab.restore(lab.names.server)
     for name in PARTNERS:
         domain = getattr(lab.names, name)
         zone = lab.world.zone(domain)
@@ -36,21 +36,6 @@ def begin_7_3(lab: Lab) -> Task:
 
 def publishers(lab: Lab) -> list[str]:
     return sorted(lab.random("7.3 publishers").sample(sorted(PARTNERS), 2))
-
-
-def restore(lab: Lab) -> None:
-    table = lab.world.scenario.hosts[lab.names.server]
-    server = lab.world.server(lab.names.server)
-    server.mta.settings = table.settings
-    clear_queue(lab)
-
-
-def clear_queue(lab: Lab) -> None:
-    queue = lab.world.server(lab.names.server).queue
-    for id in list(queue.entries):
-        queue.delete(id)
-    for destination in queue.destinations.values():  # who was late is not late now
-        destination.clock, destination.failures = 0.0, 0
 
 
 def check_7_3(lab: Lab) -> dict[str, Evidence | Failed]:
@@ -83,7 +68,7 @@ class Game:
 
     def play(self) -> None:
         world = self.lab.world
-        clear_queue(self.lab)
+        world.server(self.lab.names.server).queue.clear()
         for user in self.people.values():
             self.lab.fill_inbox(user, [])
         self.began = len(world.trace.sessions)

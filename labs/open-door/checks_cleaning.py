@@ -19,8 +19,7 @@ from .spamwatch import DESK, ZONE, listing, spam_in, watch_of
 def begin_8_4(lab: Lab) -> Task:
     watch = watch_of(lab)
     server = lab.world.server(lab.names.server)
-    for id in list(server.queue.entries):
-        server.queue.delete(id)
+    server.queue.clear()
     for address in [lab.names.address, *watch.stay]:
         watch.unlist(address)
     for user in lab.world.users:

@@ -7,8 +7,8 @@ from maillab.grading.exercise import Evidence
 from maillab.grading.letters import field, subjects
 from maillab.policy.settings import SmartHost
 
-from .checks_home import clear_queue, ready_relay, reset_zone
-from .checks_relay import ACCOUNT, code_of, password, restore
+from .checks_home import ready_relay, reset_zone
+from .checks_relay import ACCOUNT, code_of, password
 
 PARTS = (
     Part("in", 2, "what was sent to Alice arrives, once"),
@@ -22,13 +22,11 @@ HOURS = 24
 def begin_11_4(lab: Lab) -> Task:
     world, names = lab.world, lab.names
     ready_relay(lab)
-    restore(lab, names.home_server)
+    lab.restore(names.home_server)
     user = f"{ACCOUNT}@{names.relay_domain}"
     world.server(names.home_server).use_smart_host(
         SmartHost(names.relay, 587, user, password(lab), tls="verify")
     )
-    for server in (names.home_server, names.relay):
-        clear_queue(lab, server)
     reset_zone(lab)
     world.power_on(names.home_server)
     return Task(
@@ -46,8 +44,8 @@ def check_11_4(lab: Lab) -> dict[str, Evidence | Failed]:
     lab.task("11.4")
     for name in PEOPLE:
         lab.fill_inbox(name, [])
-    for server in lab.world.servers:
-        clear_queue(lab, server)
+    for server in lab.world.servers.values():
+        server.queue.clear()
     day = Day(lab)
     day.pass_by()
     return {

@@ -9,7 +9,7 @@ from maillab.grading.exercise import Evidence
 from maillab.grading.letters import subjects
 from maillab.trace.session import Session
 
-from .checks_relay import ACCOUNT, build_relay, forget_account, password, restore
+from .checks_relay import ACCOUNT, build_relay, forget_account, password
 from .spf import sent_by
 
 PARTS = (
@@ -21,8 +21,7 @@ PARTS = (
 
 def begin_11_2(lab: Lab) -> Task:
     ready_relay(lab)
-    restore(lab, lab.names.home_server)
-    clear_queue(lab, lab.names.home_server)
+    lab.restore(lab.names.home_server)
     reset_zone(lab)
     return Task(
         "11.2",
@@ -41,14 +40,6 @@ def ready_relay(lab: Lab) -> None:
     build_relay(lab)
     forget_account(lab)
     lab.world.directory(lab.names.relay_domain).create_user(ACCOUNT, password(lab))
-
-
-def clear_queue(lab: Lab, server: str) -> None:
-    queue = lab.world.server(server).queue
-    for id in list(queue.entries):
-        queue.delete(id)
-    for destination in queue.destinations.values():  # who was late is not late now
-        destination.clock, destination.failures = 0.0, 0
 
 
 def reset_zone(lab: Lab) -> None:
@@ -71,7 +62,7 @@ def check_11_2(lab: Lab) -> dict[str, Evidence | Failed]:
 
 def way(lab: Lab) -> Evidence:
     """Two letters to two providers, and every packet that left for them."""
-    clear_queue(lab, lab.names.home_server)
+    lab.world.server(lab.names.home_server).queue.clear()
     began = len(lab.world.trace.sessions)
     subject = " ".join(lab.words("11.2 letters", 3))
     people = ("bob", "dora")
@@ -139,7 +130,7 @@ def attack(lab: Lab) -> Evidence:
     """Somebody on the way takes STARTTLS away and asks for the password in clear."""
     subject = " ".join(lab.words("11.2 attack", 3))
     lab.fill_inbox("bob", [])
-    clear_queue(lab, lab.names.home_server)
+    lab.world.server(lab.names.home_server).queue.clear()
     with thief(lab):
         lab.world.send("alice", lab.world.user("bob").address, subject)
         lab.world.advance("2 min")

@@ -6,8 +6,8 @@ from maillab.grading.exercise import Evidence
 from maillab.grading.letters import letter, subjects
 from maillab.trace.session import Session
 
-from .checks_home import clear_queue, describe
-from .checks_relay import code_of, restore
+from .checks_home import describe
+from .checks_relay import code_of
 
 PARTS = (
     Part("relay", 1, "the machines of the office relay, its guests do not"),
@@ -18,8 +18,7 @@ MACHINES = "192.168.2.0/25"
 
 
 def begin_11_3(lab: Lab) -> Task:
-    restore(lab, lab.names.office_server)
-    clear_queue(lab, lab.names.office_server)
+    lab.restore(lab.names.office_server)
     users = {name: lab.world.user(name) for name in accounts(lab)}
     scanner, office = users.values()
     return Task(
@@ -85,7 +84,7 @@ def ask(lab: Lab, host: str, recipient: str) -> str:
 
 def scan(lab: Lab, recipient: str, subject: str) -> list[Session]:
     """The scanner hands in a letter; the sessions of the office's server after that."""
-    clear_queue(lab, lab.names.office_server)
+    lab.world.server(lab.names.office_server).queue.clear()
     began = len(lab.world.trace.sessions)
     me = f"scanner@{lab.names.office}"
     octets = letter(me, recipient, subject, "Page 1 of 1").decode()

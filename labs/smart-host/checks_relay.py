@@ -20,7 +20,7 @@ PARTS = (
 
 
 def begin_11_1(lab: Lab) -> Task:
-    restore(lab, lab.names.relay)
+    lab.restore(lab.names.relay)
     forget_account(lab)
     lab.fill_inbox("bob", [])
     return Task(
@@ -35,12 +35,6 @@ def begin_11_1(lab: Lab) -> Task:
 
 def password(lab: Lab) -> str:
     return "-".join(lab.words("11 account", 3))
-
-
-def restore(lab: Lab, server: str) -> None:
-    """Settings as the scenario has them."""
-    table = lab.world.scenario.hosts[server]
-    lab.world.server(server).mta.settings = table.settings
 
 
 def forget_account(lab: Lab) -> None:
@@ -202,7 +196,7 @@ EXERCISES = (
 
 def build_relay(lab: Lab) -> None:
     """What 11.1 asks for, for the exercises behind it."""
-    restore(lab, lab.names.relay)
+    lab.restore(lab.names.relay)
     server = lab.world.server(lab.names.relay)
     settings = server.mta.settings
     server.mta.settings = replace(

@@ -83,6 +83,13 @@ class QueueOperations:
 
         return self._retry([one for one in self._queue.entries.values() if fits(one)])
 
+    def clear(self) -> None:
+        """Throw all messages away, tell nobody, and forget which host was late."""
+        for id in list(self._queue.entries):
+            self.delete(id)
+        for destination in self._queue.destinations.values():
+            destination.clock, destination.failures = 0.0, 0
+
     def delete(self, id: str, *, report: bool = False) -> None:
         """Throw a message away; `report`: tell the sender. Raises LabError."""
         queue, entry = self._queue, self.find(id)

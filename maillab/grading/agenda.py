@@ -107,8 +107,7 @@ def calm(world: World) -> None:
     for server in world.servers.values():
         world.power_on(server.name)
         server.queue.decide = None
-        for id in list(server.queue.entries):
-            server.queue.delete(id)
+        server.queue.clear()
 
 
 def envelope(mail_from: str, *rcpt_to: str) -> Envelope:

@@ -154,6 +154,12 @@ class Lab:
         self._own.add(console.id)
         return console
 
+    def restore(self, server: str) -> None:
+        """A mail server as the scenario has it: its settings, and an empty queue."""
+        found = self.world.server(server)
+        found.mta.settings = self.world.scenario.hosts[found.name].settings
+        found.queue.clear()
+
     def fill_inbox(self, user: str, letters: Sequence[bytes]) -> Mailbox:
         """Empty the INBOX of a user and put letters in it."""
         person = self.world.user(user)

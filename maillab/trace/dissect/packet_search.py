@@ -76,7 +76,8 @@ class PacketsFound(View):
     def describe(self) -> str:
         """One sentence."""
         more = " (there are more)" if self.next else ""
-        about = f" that mention {clean(self.words)!r}" if self.words.strip() else ""
+        verb = "mentions" if len(self.rows) == 1 else "mention"
+        about = f" that {verb} {clean(self.words)!r}" if self.words.strip() else ""
         found = plural(len(self.rows), "packet")
         return f"{found}{about}, from number {self.first}{more}."
 
