@@ -43,6 +43,12 @@ def handing_in(value: object, name: str = "") -> Answer:
     return answer
 
 
+def reasons(verdict: Verdict) -> str:
+    """What a failed check says of each part, without why and packets."""
+    failed = [o.failed for o in verdict.outcomes if o.failed]
+    return "\n".join(f"{one} {one.perhaps}" for one in failed)
+
+
 @cache
 def all_answers() -> dict[str, Answers]:
     """Of all exercises."""

@@ -9,7 +9,14 @@ import pytest
 
 from maillab.grading.lab import NOTEBOOKS, exercises_of
 from maillab.world.files import find_scenario
-from tests.exercises.kit import Answer, all_answers, empty, number_of, outcome
+from tests.exercises.kit import (
+    Answer,
+    all_answers,
+    empty,
+    number_of,
+    outcome,
+    reasons,
+)
 
 ANSWERS = all_answers()
 verdict_of = cache(outcome)  # right answers are looked at twice
@@ -58,8 +65,7 @@ def test_a_wrong_answer_fails_for_its_reason(
 ) -> None:
     verdict = outcome(exercise, answer)
     assert verdict.failed
-    told = [f"{o.failed} {o.failed.perhaps}" for o in verdict.outcomes if o.failed]
-    assert reason in "\n".join(told)
+    assert reason in reasons(verdict)
     assert verdict.points < verdict.exercise.points
 
 
