@@ -68,9 +68,10 @@ ATTACKS = {
         "told by []",
     ),
     "looks for the instructor's files": Attack(
-        "import os, maillab\n"
+        "import os, sys, maillab\n"
         "home = os.path.dirname(os.path.dirname(maillab.__file__))\n"
-        "raise RuntimeError(f'found {sorted(os.listdir(home))}, here {os.listdir()}')",
+        "seen = set(os.listdir(home)) - {os.path.basename(sys.prefix)}  # a venv there\n"
+        "raise RuntimeError(f'found {sorted(seen)}, here {os.listdir()}')",
         "error",
         "found ['labs', 'maillab'], here []",
     ),
