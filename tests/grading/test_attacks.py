@@ -70,7 +70,7 @@ ATTACKS = {
     "looks for the instructor's files": Attack(
         "import os, sys, maillab\n"
         "home = os.path.dirname(os.path.dirname(maillab.__file__))\n"
-        "seen = set(os.listdir(home)) - {os.path.basename(sys.prefix)}  # a venv there\n"
+        "seen = set(os.listdir(home)) - {os.path.basename(sys.prefix)}\n"  # a venv
         "raise RuntimeError(f'found {sorted(seen)}, here {os.listdir()}')",
         "error",
         "found ['labs', 'maillab'], here []",
