@@ -126,10 +126,10 @@ def checkzone(origin: str, file: Path) -> str:
 
 
 def lab_zones() -> list[tuple[str, Path]]:
-    """Every zone of every lab."""
+    """Every zone of every lab, and of the second worlds that some exercises open."""
     found: list[tuple[str, Path]] = []
     for folder in LAB_FOLDERS:
-        for file in sorted(folder.glob("*/world.toml")):
+        for file in sorted(folder.glob("*/*.toml")):
             hosts = tomllib.loads(file.read_text("utf-8"))["hosts"]
             for host in hosts.values():
                 zones = host.get("zones", {})
