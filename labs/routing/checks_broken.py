@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from maillab.dns.zones import Zone
 from maillab.grading import Exercise, Failed, Lab, Task
 from maillab.grading.exercise import Evidence, Part, Parts, attempt
 from maillab.grading.letters import field
+
+from .beginning import restore
 
 LAME = "ns.attic.example"
 FIVE_WEEKS = 5 * 7 * 86400
@@ -141,15 +142,6 @@ def clear(lab: Lab, domains: list[str]) -> None:
 
 def uids(lab: Lab, domain: str) -> list[int]:
     return [m.uid for m in lab.world.user(f"info@{domain}").inbox.messages]
-
-
-def restore(lab: Lab, host: str, *origins: str) -> None:
-    """Put zones back to what stands in their files."""
-    loaded, server = lab.world.loaded, lab.world.name_servers[host]
-    for origin in origins:
-        file = loaded.file.parent / loaded.scenario.hosts[host].zones[origin]
-        zone = Zone.from_file(file, origin, loaded.renaming)
-        server.zones[zone.origin] = zone
 
 
 # The check ----------------------------------------------------------------------------

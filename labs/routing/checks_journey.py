@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from maillab.dns.zones import Zone
 from maillab.grading import Exercise, Failed, Lab, Task
 from maillab.grading.exercise import Evidence
 from maillab.grading.failure import MOST_PACKETS
 from maillab.grading.letters import subjects
 from maillab.trace.causing.packet_finder import PacketFinder
 from maillab.trace.events import Event
+
+from .beginning import restore
 
 CACHE, OPEN, TIMEOUT = "cache", "open", "timeout"
 TYPES = ("MX", "A", "AAAA", "TCP")
@@ -70,15 +71,6 @@ def preferences(lab: Lab) -> tuple[int, int]:
     """The first is the smaller number, and not the smaller text."""
     dice = lab.random("4.1 preferences")
     return dice.randint(3, 9), dice.choice([10, 15, 20, 25])
-
-
-def restore(lab: Lab, host: str, *origins: str) -> None:
-    """Put zones back to what stands in their files."""
-    loaded, server = lab.world.loaded, lab.world.name_servers[host]
-    for origin in origins:
-        file = loaded.file.parent / loaded.scenario.hosts[host].zones[origin]
-        zone = Zone.from_file(file, origin, loaded.renaming)
-        server.zones[zone.origin] = zone
 
 
 # The delivery -------------------------------------------------------------------------

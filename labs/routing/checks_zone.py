@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from maillab.dns.answers import text_of
-from maillab.dns.zones import Zone
 from maillab.grading import Exercise, Failed, Lab, Task
 from maillab.grading.dialogue import Transaction, transactions
 from maillab.grading.exercise import Evidence, Part, Parts, attempt
 from maillab.grading.letters import field, subjects
 from maillab.trace.events import Event
 from maillab.world.lookups import Dig
+
+from .beginning import restore
 
 A_MOMENT = 2.0  # seconds: a cache counts whole ones
 
@@ -51,15 +52,6 @@ def clear(lab: Lab, task: Task) -> None:
     for host in (names.resolver, names.server, "desk"):
         world.resolver(host).flush()
     lab.fill_inbox("robin", [])
-
-
-def restore(lab: Lab, host: str, *origins: str) -> None:
-    """Put zones back to what stands in their files."""
-    loaded, server = lab.world.loaded, lab.world.name_servers[host]
-    for origin in origins:
-        file = loaded.file.parent / loaded.scenario.hosts[host].zones[origin]
-        zone = Zone.from_file(file, origin, loaded.renaming)
-        server.zones[zone.origin] = zone
 
 
 def denials_of(lab: Lab, domain: str) -> list[Event]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from maillab.errors import LabError
 from maillab.grading.results import Result
+from maillab.store.folders import sync_folder
 
 SECRET = "secret-seed"
 SHORTEST = 8  # octets of a secret that somebody brings
@@ -202,16 +203,4 @@ def write_whole(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     fresh.replace(file)
-    _flush_names(file.parent)
-
-
-def _flush_names(folder: Path) -> None:
-    """Bring the new name to the disk, where the system can."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(file.parent)
